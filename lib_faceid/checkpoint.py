@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch.serialization import load as torch_load
 
 from lib_faceid.errors import FileError
 
@@ -70,7 +71,9 @@ def _kind_of(path: Path) -> str:
         (length,) = struct.unpack("<Q", start[:8])
         if length <= size:
             return "safetensors"
-        raise FileError(f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}")
+        raise FileError(
+            f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}"
+        )
     if start[:2] in (b"PK", b"\x80\x02"):
         return "torch"
     found = "a text or web page" if start.isascii() else "an unknown kind of file"
@@ -87,7 +90,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_torch(path: Path) -> dict[str, torch.Tensor]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_torch_zip(path))
+        # Not torch.load: hosts replace that name by a loader of theirs that prints an error and returns None.
+        content = torch_load(path, map_location="cpu", weights_only=True, mmap=_is_torch_zip(path))
     except pickle.UnpicklingError as error:
         raise FileError(
             f"{path.name} was not loaded: it is damaged, or holds Python objects besides weights, which could run "

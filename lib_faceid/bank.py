@@ -1,0 +1,110 @@
+"""The keys and values of an identity, for all layers and slots, computed once and then only picked from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from lib_faceid.adapter import Adapter, Tokens
+from lib_faceid.errors import MismatchError
+from lib_faceid.layers import AttentionLayer
+
+__all__ = ["Bank", "Selection", "make_bank"]
+
+
+class Selection:
+    """The keys and values of one UNet call: one row for each row of the batch."""
+
+    def __init__(self, rows: Tensor, spans: dict[int, tuple[int, int, int]]) -> None:
+        self._rows = rows
+        self._spans = spans
+
+    def layer(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return K and V of that layer, both [B, tokens, hidden]: views, nothing is copied."""
+        start, size, hidden_dim = self._spans[index]
+        both = self._rows[:, start : start + size].unflatten(1, (2, -1, hidden_dim))
+        return both[:, 0], both[:, 1]
+
+
+class Bank:
+    """K and V of every slot and layer in one flat tensor [slots, total]; slot 0 is uncond, slot i the i-th identity."""
+
+    def __init__(self, flat: Tensor, spans: dict[int, tuple[int, int, int]], num_tokens: int) -> None:
+        self.num_slots = flat.shape[0]
+        self.num_tokens = num_tokens
+        self._flat = flat
+        self._spans = spans
+        self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+
+    def select(self, slots: Tensor, like: Tensor) -> Selection:
+        """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
+
+        A bank of a single identity serves every image of a batch. Nothing here waits for the GPU.
+        """
+        if self.num_slots == 2:
+            slots = slots.clamp(max=1)
+        return Selection(
+            self._on(like.device, like.dtype).index_select(0, slots.to(like.device)), self._spans
+        )
+
+    def _on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
+        key = (device, dtype)
+        if key not in self._placed:
+            self._placed[key] = self._flat.to(device=device, dtype=dtype)
+        return self._placed[key]
+
+
+@torch.inference_mode()
+def make_bank(adapter: Adapter, tokens: Sequence[Tokens], layers: Sequence[AttentionLayer]) -> Bank:
+    """Return the bank of these identities' tokens (slot i + 1 is tokens[i]) for the UNet's cross-attention layers.
+
+    Raises MismatchError when the adapter was made for another UNet, or the identities differ in their number of faces.
+    """
+    cross = [layer for layer in layers if layer.is_cross]
+    _check_fit(adapter, cross)
+    if len({one.cond.shape for one in tokens}) != 1:
+        raise MismatchError("The identities of one unit must all have the same number of faces.")
+    slots = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])
+    with torch.autocast("cpu", enabled=False):
+        parts = [
+            torch.cat(
+                [
+                    (slots @ weights[layer.index].float().T).flatten(1)
+                    for weights in (adapter.to_k_ip, adapter.to_v_ip)
+                ],
+                1,
+            )
+            for layer in cross
+        ]
+    ends = list(accumulate(part.shape[1] for part in parts))
+    spans = {
+        layer.index: (end - part.shape[1], part.shape[1], layer.hidden_dim)
+        for layer, part, end in zip(cross, parts, ends, strict=True)
+    }
+    return Bank(torch.cat(parts, dim=1), spans, slots.shape[1])
+
+
+def _check_fit(adapter: Adapter, cross: Sequence[AttentionLayer]) -> None:
+    """Raise MismatchError unless the adapter has exactly one fitting pair of weights for each layer."""
+    wanted = {layer.index: (layer.hidden_dim, layer.context_dim) for layer in cross}
+    found = {index: tuple(weight.shape) for index, weight in adapter.to_k_ip.items()}
+    if wanted == found and wanted == {
+        index: tuple(weight.shape) for index, weight in adapter.to_v_ip.items()
+    }:
+        return
+    dim = cross[0].context_dim
+    loaded = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}.get(dim, "of an unknown family")
+    if dim != adapter.cross_attention_dim:
+        raise MismatchError(
+            f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {loaded} (cross attention {dim}). "
+            f"Choose an adapter for {loaded}, or 'Auto'."
+            if dim in (768, 2048)
+            else f"FaceID exists for SD 1.5 and SDXL only, and the loaded checkpoint is {loaded}."
+        )
+    raise MismatchError(
+        f"{adapter.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "
+        f"or their sizes differ. Use an adapter made for this checkpoint's family."
+    )

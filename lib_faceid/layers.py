@@ -1,0 +1,84 @@
+"""Find the attention layers of a UNet, in the order in which adapter files number them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from torch import nn
+
+from lib_faceid.errors import HostError
+
+__all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim"]
+
+# Adapter files number the layers of diffusers' `unet.attn_processors`: down, up, middle (not the order of execution).
+# `ldm` and `sgm` call the same stages by other names.
+_STAGES = {
+    "down_blocks": 0,
+    "input_blocks": 0,
+    "up_blocks": 1,
+    "output_blocks": 1,
+    "mid_block": 2,
+    "middle_block": 2,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionLayer:
+    """One attention layer of a UNet: a `CrossAttention` of `ldm` or `sgm`, or an `Attention` of diffusers."""
+
+    index: int
+    """The number N of adapter files: even for self-attention (attn1), odd for cross-attention (attn2)."""
+    name: str
+    module: nn.Module
+
+    @property
+    def is_cross(self) -> bool:
+        return self.index % 2 == 1
+
+    @property
+    def heads(self) -> int:
+        return int(cast("int", self.module.heads))
+
+    @property
+    def hidden_dim(self) -> int:
+        return self.linear("q").out_features
+
+    @property
+    def context_dim(self) -> int:
+        return self.linear("k").in_features
+
+    def projection(self, kind: str) -> nn.Module:
+        """Return the module that the host calls for `q`, `k`, `v` or `out`; for `out` the Linear, not its Sequential."""
+        if kind == "out":
+            return cast("nn.Sequential", self.module.to_out)[0]
+        return cast("nn.Module", getattr(self.module, f"to_{kind}"))
+
+    def linear(self, kind: str) -> nn.Linear:
+        """Return the Linear that holds the weight of `q`, `k`, `v` or `out`, below any LoRA layer around it."""
+        projection = self.projection(kind)
+        return cast("nn.Linear", getattr(projection, "base_layer", projection))
+
+
+def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
+    """Return all attention layers in the adapter files' order. Raises HostError when this is no UNet we know."""
+    found = [
+        (_STAGES[stage], name, module)
+        for name, module in unet.named_modules()
+        if name.rsplit(".", 1)[-1] in ("attn1", "attn2")
+        and hasattr(module, "to_q")
+        and (stage := name.split(".", 1)[0]) in _STAGES
+    ]
+    found.sort(key=lambda item: item[0])  # stable: inside a stage the modules stand in order already
+    layers = tuple(AttentionLayer(index, name, module) for index, (_, name, module) in enumerate(found))
+    if not layers or any(layer.is_cross != layer.name.endswith("attn2") for layer in layers):
+        raise HostError(
+            f"No Stable Diffusion UNet was found here (a {type(unet).__name__} with {len(layers)} attention layers). "
+            f"FaceID exists for SD 1.5 and SDXL."
+        )
+    return layers
+
+
+def cross_attention_dim(unet: nn.Module) -> int:
+    """Return the width of the context that the UNet reads: 768 for SD 1.5, 1024 for SD 2, 2048 for SDXL."""
+    return next(layer.context_dim for layer in attention_layers(unet) if layer.is_cross)
