@@ -72,7 +72,7 @@ class Adapter:
             first_line = str(error).splitlines()[0]
             raise FileError(f"{self.name} is no whole {self.variant.label} file ({first_line}).") from error
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, identity: Identity, structure: float = 1.0) -> Tokens:
         """Return the identity's tokens, all its faces one after the other.
 

@@ -57,7 +57,7 @@ class Bank:
         return self._placed[key]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def make_bank(adapter: Adapter, tokens: Sequence[Tokens], layers: Sequence[AttentionLayer]) -> Bank:
     """Return the bank of these identities' tokens (slot i + 1 is tokens[i]) for the UNet's cross-attention layers.
 

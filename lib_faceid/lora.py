@@ -55,7 +55,7 @@ def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Iterator[N
             linear.weight.data = weight
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _merged(weight: Tensor, pair: LoraPair, strength: float) -> Tensor:
     """Return the sum in the weight's own dtype, computed in float32: half and float8 would round twice."""
     down, up = (factor.to(device=weight.device, dtype=torch.float32) for factor in pair)
