@@ -1,0 +1,148 @@
+"""One command from a fresh clone, with nothing but Python 3.10 to 3.12.
+
+    python dev.py demo [ARGS]    the page with the miniature model (ARGS go to `python -m lib_faceid demo`)
+    python dev.py test [ARGS]    the tests (ARGS go to pytest)
+    python dev.py check [ARGS]   formatting, lint, types, then the tests: what CI runs
+    python dev.py format         writes the formatting, and the fixes that the linter is sure of
+    python dev.py venv           only makes the environment
+
+Each makes .venv beside this file where it is missing, and brings it up to date where the requirement files
+have changed. Before the command, where torch comes from when it has to be installed:
+
+    --torch default   as this machine's pip is configured (the default); on Linux, PyPI's build carries CUDA
+    --torch cpu       PyTorch's own CPU build
+    --torch URL       another package index, such as https://download.pytorch.org/whl/cu126
+
+FACEID_TORCH says the same as --torch. FACEID_PYTHON names an interpreter that has everything already: it is
+used as it is, and nothing is made or installed.
+"""
+
+# No `from __future__ import annotations`, no new syntax: this file must parse on the Pythons it turns away.
+import argparse
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    found = ".".join(map(str, sys.version_info[:3]))
+    sys.exit(
+        f"sd-webui-faceid needs Python 3.10, 3.11 or 3.12, and this is {found}. Run dev.py with one of those."
+    )
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "faceid-stamp.txt"
+REQUIREMENTS = (("requirements-dev.txt",), ("requirements-nodeps.txt", "--no-deps"))
+TORCH_INDEX = {"default": "", "cpu": "https://download.pytorch.org/whl/cpu"}
+TEST_ENVIRONMENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads cost a factor of five on shared cores
+}
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status of the command named in `argv`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
+    parser.add_argument("command", choices=["demo", "test", "check", "format", "venv"])
+    parser.add_argument("args", nargs=argparse.REMAINDER)
+    options = parser.parse_args(argv or ["--help"])
+    python = os.environ.get("FACEID_PYTHON") or ready_python(options.torch)
+    if options.command == "venv":
+        print(python)
+        return 0
+    if options.command == "check":
+        return check(python, options.args)
+    if options.command == "format":
+        lint = run([python, "-m", "ruff", "check", "--fix", "."])
+        return run([python, "-m", "ruff", "format", "."]) or lint
+    module = {"demo": ["lib_faceid", "demo"], "test": ["pytest"]}[options.command]
+    return run([python, "-m", *module, *options.args], is_test=options.command == "test")
+
+
+def check(python: str, pytest_args: list[str]) -> int:
+    """Returns 0 when every check passes. All of them run, whatever the first ones say."""
+    steps = {
+        "ruff format": ["ruff", "format", "--check", "."],
+        "ruff check": ["ruff", "check", "."],
+        "pyright": ["pyright"],
+        "pytest": ["pytest", *pytest_args],
+    }
+    failed = []
+    for name, step in steps.items():
+        started = time.monotonic()
+        print(f"== {name}", flush=True)
+        status = run([python, "-m", *step], is_test=True)
+        failed += [name] if status else []
+        if name != "pytest":
+            print(
+                f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True
+            )
+    if failed:
+        print(f"Failed: {', '.join(failed)}", flush=True)
+    return 1 if failed else 0
+
+
+def ready_python(torch: str) -> str:
+    """Returns the path of .venv's interpreter, after making .venv or bringing it up to date."""
+    python = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    stamp = wanted_stamp()
+    known = STAMP.read_text() if STAMP.is_file() else ""
+    if known == stamp:
+        return python
+    version = stamp.split()[0]
+    if not Path(python).exists() or (known and known.split()[0] != version):
+        timed(f"Making {VENV} with Python {version}", [sys.executable, "-m", "venv", "--clear", str(VENV)])
+    index = TORCH_INDEX.get(torch, torch)
+    if not index and sys.platform == "linux":
+        print(
+            "torch comes as this machine's pip is configured; PyPI's build for Linux carries CUDA (about 3 GB)."
+        )
+        print("For PyTorch's CPU build (0.2 GB), stop this and run `python dev.py --torch cpu venv` once.")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for name, *flags in REQUIREMENTS:
+        source = ["--extra-index-url", index] if index else []
+        timed(f"Installing {name}", [*pip, *source, *flags, "-r", str(ROOT / name)])
+    STAMP.write_text(stamp)
+    return python
+
+
+def wanted_stamp() -> str:
+    """Returns the Python version and a hash of the requirement files: what .venv was made from."""
+    content = b"".join((ROOT / name).read_bytes() for name, *_ in REQUIREMENTS)
+    return f"{sys.version_info[0]}.{sys.version_info[1]} {hashlib.sha256(content).hexdigest()}"
+
+
+def timed(what: str, command: list[str]) -> None:
+    """Runs a step of the set-up and says how long it took; ends the program where it fails."""
+    started = time.monotonic()
+    print(f"{what} ...", flush=True)
+    if run(command):
+        sys.exit(
+            f"{what} failed (see above; is the network there?). To try again by hand: {shlex.join(command)}"
+        )
+    print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def run(command: list[str], is_test: bool = False) -> int:
+    """Returns the exit status of a command that runs in the project's folder; 130 when the user stops it."""
+    environment = {**TEST_ENVIRONMENT, **os.environ} if is_test else None
+    try:
+        return subprocess.call(command, cwd=ROOT, env=environment)
+    except FileNotFoundError:
+        sys.exit(
+            f"{command[0]} is not there. FACEID_PYTHON, where it is set, must name a Python interpreter."
+        )
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
