@@ -103,7 +103,7 @@ def ready_python(torch: str) -> str:
     index = TORCH_INDEX.get(torch, torch)
     if not index and sys.platform == "linux":
         print(
-            "torch comes as this machine's pip is configured; PyPI's build for Linux carries CUDA (about 3 GB)."
+            "torch comes as this machine's pip is configured; PyPI's Linux build carries CUDA (about 3 GB)."
         )
         print("For PyTorch's CPU build (0.2 GB), stop this and run `python dev.py --torch cpu venv` once.")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
