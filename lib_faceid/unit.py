@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.errors import UnitError
 
-__all__ = ["AUTO", "Range", "Unit", "setting_range"]
+__all__ = ["AUTO", "Range", "Unit", "setting_range", "units_from_args"]
 
 AUTO = "Auto"
 
@@ -77,7 +77,7 @@ class Unit:
 
     @property
     def acts(self) -> bool:
-        """Whether it can change anything: on, and its weight is not 0."""
+        """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
         return self.enabled and self.weight != 0
 
     @classmethod
@@ -93,6 +93,27 @@ class Unit:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, in their order."""
         return {name: getattr(self, name) for name in _NAMES}
+
+
+def units_from_args(args: Sequence[Any]) -> list[Unit]:
+    """Return the units in a host's flat script arguments.
+
+    The page sends every field of every unit, one after the other. An API request puts one dict per unit in front, and
+    the rest are the page's defaults, which then do not count. Raises UnitError, naming the unit.
+    """
+    requested = [values for values in args if isinstance(values, Mapping)]
+    if not requested:
+        size = len(_NAMES)
+        requested = [
+            dict(zip(_NAMES, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
+        ]
+    units: list[Unit] = []
+    for number, values in enumerate(requested):
+        try:
+            units.append(Unit.from_dict(values))
+        except UnitError as error:
+            raise UnitError(f"Unit {number}: {error}") from error
+    return units
 
 
 def setting_range(name: str) -> Range:
