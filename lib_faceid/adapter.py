@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +44,8 @@ class Adapter:
     """The weights of one adapter file, on the CPU, in the file's dtype."""
 
     name: str
-    path: Path
+    fingerprint: str
+    """Changes whenever the file does."""
     variant: Variant
     assumed: str
     """Why this variant, where the file itself does not say; empty where it does."""
@@ -104,6 +105,13 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     Portrait unnorm and InstantID. Raises FileError for a damaged file, WrongFamilyError for another kind of model.
     """
     path = Path(path)
+    stat = path.stat() if path.is_file() else None
+    fingerprint = f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else ""
+    return _load(path, fingerprint, variant)
+
+
+@lru_cache(maxsize=16)  # what lies in memory is mapped from the file, so that many cost little
+def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
     tensors = _canonical(read_tensors(path))
     shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
     _refuse_other_families(path, shapes)
@@ -118,7 +126,7 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
         )
     found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
     chosen, assumed = _choose(path, found, variant, tensors)
-    return Adapter(path.stem, path, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
+    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
 
 
 def _choose(
