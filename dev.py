@@ -72,7 +72,7 @@ def check(python: str, pytest_args: list[str]) -> int:
     steps = {
         "ruff format": ["ruff", "format", "--check", "."],
         "ruff check": ["ruff", "check", "."],
-        "pyright": ["pyright"],
+        "pyright": ["pyright", "--pythonpath", python],
         "pytest": ["pytest", *pytest_args],
     }
     failed = []
