@@ -1,0 +1,165 @@
+"""A real WebUI as a subprocess, with this project as an extension, and a small client of its HTTP API."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PROJECT = Path(__file__).resolve().parents[2]
+TITLE = "IP-Adapter FaceID"
+START_TIMEOUT_S = 300
+
+CONFIG = {  # live previews need files that are not there offline; saved pictures would only fill the disk
+    "live_previews_enable": False,
+    "show_progress_every_n_steps": -1,
+    "samples_save": False,
+    "grid_save": False,
+    "return_grid": False,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered to one job."""
+
+    status: int
+    body: dict[str, Any]
+    log: str
+    """What the WebUI printed meanwhile."""
+
+    @property
+    def images(self) -> list[NDArray[np.uint8]]:
+        """The pictures, uint8 [H, W, 3]."""
+        assert self.status == 200, self.body
+        decoded = (Image.open(io.BytesIO(base64.b64decode(one))) for one in self.body["images"])
+        return [np.asarray(one.convert("RGB")) for one in decoded]
+
+    @property
+    def png(self) -> list[bytes]:
+        assert self.status == 200, self.body
+        return [base64.b64decode(one) for one in self.body["images"]]
+
+    @property
+    def info(self) -> dict[str, Any]:
+        return json.loads(self.body["info"])
+
+    @property
+    def sentence(self) -> str:
+        """Everything that an API user can read in the answer."""
+        return json.dumps(self.body if self.status != 200 else self.info)
+
+
+@dataclass
+class Server:
+    """A running WebUI. Its settings, models and extensions lie in a folder of its own, not in the checkout."""
+
+    webui: Path
+    data: Path
+    port: int = field(default_factory=lambda: _free_port())
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_path(self) -> Path:
+        return self.data / "server.log"
+
+    def start(self, *arguments: str) -> None:
+        (self.data / "config.json").write_text(json.dumps(CONFIG))
+        command = [
+            *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
+            *("--use-cpu", "all", "--no-half", "--skip-torch-cuda-test", "--no-download-sd-model"),
+            *("--skip-version-check", "--skip-python-version-check", "--do-not-download-clip"),
+            *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
+        ]
+        environment = os.environ | {
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "OMP_WAIT_POLICY": "PASSIVE",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.webui, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=60)
+            self.process = None
+
+    def python(self) -> Path:
+        named = os.environ.get("FACEID_WEBUI_PYTHON")
+        return Path(named) if named else self.webui / "venv" / "bin" / "python"
+
+    def txt2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
+        return self.post("/sdapi/v1/txt2img", _job(units, settings))
+
+    def img2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
+        return self.post("/sdapi/v1/img2img", _job(units, settings))
+
+    def post(self, route: str, body: dict[str, Any]) -> Answer:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        before = self.log_path.stat().st_size
+        try:
+            with urllib.request.urlopen(request, timeout=600) as response:
+                status, answer = response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            status, answer = error.code, json.loads(error.read())
+        return Answer(status, answer, self.log_path.read_bytes()[before:].decode(errors="replace"))
+
+    def _wait(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/sdapi/v1/options", timeout=5):
+                    return
+            except OSError:
+                time.sleep(0.5)
+        self.stop()
+        raise RuntimeError(f"The WebUI did not start:\n{self.log_path.read_text(errors='replace')[-4000:]}")
+
+
+def _job(units: tuple[dict[str, Any], ...], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a small, quick job; settings named `opts_x` override the WebUI's own setting x for this job."""
+    options = {name[5:]: value for name, value in settings.items() if name.startswith("opts_")}
+    job = {
+        "prompt": "a person",
+        "seed": 7,
+        "steps": 4,
+        "width": 128,
+        "height": 128,
+        "cfg_scale": 5,
+        "sampler_name": "Euler",
+        "override_settings": options,
+        "override_settings_restore_afterwards": True,
+        **{name: value for name, value in settings.items() if not name.startswith("opts_")},
+    }
+    if units:
+        job["alwayson_scripts"] = {TITLE: {"args": list(units)}}
+    return job
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,61 @@
+"""What cannot be drawn ends the job aloud, in the answer, and leaves the next job untouched."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.webui.server import Server
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown field": ({"wieght": 1}, "did you mean 'weight'"),
+    "out of range": ({"weight": 7}, "0 to 2"),
+    "not a number": ({"weight": "strong"}, "a number from 0 to 2"),
+    "start after end": ({"start": 0.8, "end": 0.2}, "start must come before end"),
+    "unknown adapter": ({"adapter": "nothing-like-it"}, "There is no adapter 'nothing-like-it'"),
+    "adapter of another family": ({"adapter": "ip-adapter-faceid_sdxl"}, "is for SDXL"),
+    "unknown variant": ({"variant": "plusv9"}, "There is no variant 'plusv9'"),
+    "wrong variant": ({"variant": "portrait"}, "cannot be read as FaceID Portrait"),
+    "not an image": ({"image": "bm90IGFuIGltYWdl"}, "Unit 0"),
+    "not base64": ({"image": "???"}, "Unit 0"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_with_a_sentence(server: Server, person: dict[str, Any], name: str) -> None:
+    change, sentence = MISTAKES[name]
+    plain = server.txt2img().png
+    answer = server.txt2img({**person, **change})
+    assert answer.status == 422
+    assert "images" not in answer.body
+    assert sentence in answer.sentence
+    assert "Unit 0" in answer.sentence
+    assert "Traceback" not in answer.log
+    assert server.txt2img().png == plain
+
+
+def test_no_face_in_the_photo(server: Server, person: dict[str, Any], shared_data: Path) -> None:
+    empty = base64.b64encode((shared_data / "photos" / "no_face.jpeg").read_bytes()).decode()
+    answer = server.txt2img({**person, "image": empty})
+    assert answer.status == 422
+    assert "No face found" in answer.sentence
+    assert "Use a photo where the whole head is visible" in answer.sentence
+
+
+def test_an_enabled_unit_without_a_photo_is_named(server: Server) -> None:
+    answer = server.txt2img({"enabled": True})
+    assert "has no photo" in answer.sentence
+
+
+def test_an_error_in_the_middle_leaves_the_next_job_untouched(server: Server, person: dict[str, Any]) -> None:
+    """A hires pass on a checkpoint of another family: the chosen adapter fits the first pass only."""
+    plain = server.txt2img().png
+    settings = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.6, "hr_upscaler": "Latent"}
+    answer = server.txt2img(person, **settings, hr_checkpoint_name="mini_sdxl.safetensors")
+    assert answer.status == 422, answer.sentence
+    assert "is for SD 1.5, but the loaded checkpoint is SDXL" in answer.sentence
+    after = server.txt2img(opts_sd_model_checkpoint="mini_sd15.safetensors")
+    assert after.png == plain
