@@ -1,0 +1,68 @@
+"""IP-Adapter FaceID: a photo of a face decides who is in the picture.
+
+The engine in ten lines, for any `ldm`, `sgm` or diffusers UNet:
+
+    adapter = load_adapter("ip-adapter-faceid_sd15.bin")
+    person = identity_from_photos(["me.jpg"])
+    with merge_lora(unet, adapter, 0.6), inject(unet, [Contribution(adapter, [person], weight=0.8)]) as injection:
+        injection.set_rows([0, 1])  # of each batch, row 0 is uncond and row 1 is this person
+        noise = unet(latents, timestep, context)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lib_faceid.adapter import Adapter, load_adapter
+    from lib_faceid.clip_vision import ClipVision, load_clip_vision
+    from lib_faceid.errors import FaceIDError
+    from lib_faceid.faces import Face, FaceAnalyser, load_face_analyser
+    from lib_faceid.identity import Identity
+    from lib_faceid.injection import Contribution, Injection, inject
+    from lib_faceid.lora import merge_lora
+    from lib_faceid.references import identity_from_photos
+    from lib_faceid.unit import Unit
+    from lib_faceid.variants import VARIANTS, Variant
+
+__all__ = [
+    "VARIANTS",
+    "Adapter",
+    "ClipVision",
+    "Contribution",
+    "Face",
+    "FaceAnalyser",
+    "FaceIDError",
+    "Identity",
+    "Injection",
+    "Unit",
+    "Variant",
+    "identity_from_photos",
+    "inject",
+    "load_adapter",
+    "load_clip_vision",
+    "load_face_analyser",
+    "merge_lora",
+]
+
+_MODULES = {
+    "adapter": ("Adapter", "load_adapter"),
+    "clip_vision": ("ClipVision", "load_clip_vision"),
+    "errors": ("FaceIDError",),
+    "faces": ("Face", "FaceAnalyser", "load_face_analyser"),
+    "identity": ("Identity",),
+    "injection": ("Contribution", "Injection", "inject"),
+    "lora": ("merge_lora",),
+    "references": ("identity_from_photos",),
+    "unit": ("Unit",),
+    "variants": ("VARIANTS", "Variant"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import lib_faceid` alone costs nothing and needs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'lib_faceid' has no attribute '{name}'")
+    return getattr(import_module(f"lib_faceid.{_HOME[name]}"), name)

@@ -16,6 +16,7 @@ from lib_faceid.errors import FaceIDError, FileError, HostError, MissingModelErr
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution, Injection, inject
 from lib_faceid.layers import cross_attention_dim
+from lib_faceid.photo import decode_base64
 from lib_faceid.references import identity_from_photos
 from lib_faceid.unit import AUTO, Unit
 from lib_faceid.variants import VARIANTS
@@ -142,8 +143,10 @@ class Job:
         return Prepared(number, unit, contribution, note)
 
     def _identity(self, unit: Unit, adapter: Adapter) -> Identity:
+        # Text is a picture in base64, never a path: what a request says must not open a file.
+        photo = decode_base64(unit.image) if isinstance(unit.image, str) else unit.image
         clip = self._models.clip_vision() if adapter.variant.needs_clip else None
-        return identity_from_photos([unit.image], analyser=self._models.face_analyser(), clip=clip)
+        return identity_from_photos([photo], analyser=self._models.face_analyser(), clip=clip)
 
 
 def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:

@@ -77,8 +77,8 @@ class Unit:
 
     @property
     def acts(self) -> bool:
-        """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
-        return self.enabled and self.weight != 0
+        """Whether it changes anything: not without a photo; at weight 0 it is as if it were off, its LoRA too."""
+        return self.enabled and self.image is not None and self.weight != 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Unit:

@@ -24,7 +24,7 @@ from lib_faceid.generation import Job, Models
 from lib_faceid.hosts import webui_lora
 from lib_faceid.infotext import infotext_key, unit_to_infotext
 from lib_faceid.lora import merge_lora
-from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, usual_roots
+from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, require_face_pack, usual_roots
 from lib_faceid.rows import tag_rows
 from lib_faceid.unit import Unit, units_from_args
 
@@ -64,7 +64,7 @@ class WebUIJob:
                 prepared.unit, adapter.name, adapter.variant.id
             )
             if prepared.note:
-                self._say(f"FaceID {prepared.number}: {prepared.note}")
+                _say(self._p, f"FaceID {prepared.number}: {prepared.note}")
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
@@ -72,7 +72,7 @@ class WebUIJob:
         loras = self._job.loras(unet)
         if webui_lora.is_available():
             for message in webui_lora.activate(loras):
-                self._say(message)
+                _say(self._p, message)
         elif unet is not self._lora_unet:
             self._merged.close()
             for adapter, strength in loras:
@@ -110,7 +110,7 @@ class WebUIJob:
             self._job.detach()
             self._refused = _unet()
             webui_lora.deactivate()
-            self._say(f"FaceID stopped where the refiner took over: {error}")
+            _say(self._p, f"FaceID stopped where the refiner took over: {error}")
         else:
             self._fail_at_next_call(_unet(), error)
 
@@ -119,11 +119,11 @@ class WebUIJob:
         calls = self._job.calls + (self._job.injection.calls if self._job.injection else 0)
         for prepared in self._job.prepare(_unet()):
             if calls:
-                self._say(prepared.summary(self._p.steps))
+                _say(self._p, prepared.summary(self._p.steps))
             else:
                 key = infotext_key(prepared.number)
                 self._p.extra_generation_params[key] = "not applied"
-                self._say(
+                _say(self._p, 
                     f"{key} was NOT applied: no step of this job reached it. Widen start and end, or switch other "
                     f"extensions off one by one to find the one that replaces the UNet."
                 )
@@ -136,11 +136,6 @@ class WebUIJob:
         webui_lora.deactivate()
         _live.discard(self)
 
-    def _say(self, message: str) -> None:
-        if message not in self._p.comments:
-            print(message)  # noqa: T201 - the WebUI's log is its standard output
-        self._p.comment(message)
-
     def _fail_at_next_call(self, unet: nn.Module, error: Exception) -> None:
         """Raise the error from inside the UNet, where no callback wrapper swallows it."""
         handle = unet.register_forward_pre_hook(lambda *_: _stop(error))
@@ -152,6 +147,10 @@ def start(p: Any, args: Sequence[Any]) -> None:
     end(p)
     try:
         units = units_from_args(args)
+        for number, unit in enumerate(units):
+            if unit.enabled and unit.image is None:
+                p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
+                _say(p, f"FaceID {number} is enabled but has no photo: ignored.")
         if any(unit.acts for unit in units):
             job = WebUIJob(p, units)
             setattr(p, _ATTRIBUTE, job)
@@ -226,6 +225,13 @@ def adapter_files() -> list[Path]:
     return list(find_adapters(_roots()))
 
 
+def _say(p: Any, message: str) -> None:
+    """Show a message under the picture, in the API's answer, and once in the log."""
+    if message not in p.comments:
+        print(message)  # noqa: T201 - the WebUI's log is its standard output
+    p.comment(message)
+
+
 def _roots() -> Roots:
     return usual_roots(webui=Path(paths.data_path), webui_models=Path(paths.models_path))
 
@@ -233,7 +239,7 @@ def _roots() -> Roots:
 def _models() -> Models:
     return Models(
         adapter_files=adapter_files,
-        face_analyser=lambda: load_face_analyser(roots=_roots()),
+        face_analyser=lambda: load_face_analyser(require_face_pack(roots=_roots()).detector.parent),
         clip_vision=lambda: load_clip_vision(require_clip_vision(_roots())),
     )
 

@@ -31,7 +31,7 @@ def webui_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
+def data_dir(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     """A WebUI data folder with miniature models of both families, and this project as its only extension."""
     data = tmp_path_factory.mktemp("webui")
     (data / "extensions").mkdir()
@@ -43,7 +43,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Pat
             write_adapter(models / "faceid" / f"{published_name(variant, family)}.safetensors", variant, family)
     write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14.safetensors")
     (models / "insightface" / "models").mkdir(parents=True)
-    pack = shared_data / "face_models" / "models" / "buffalo_sc_f32"
+    pack = data_folder / "face_models" / "models" / "buffalo_sc_f32"
     (models / "insightface" / "models" / "buffalo_sc").symlink_to(pack)
     return data
 
@@ -58,9 +58,9 @@ def server(webui_dir: Path, data_dir: Path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def photo(shared_data: Path) -> str:
+def photo(data_folder: Path) -> str:
     """A photo with one face, as base64."""
-    return base64.b64encode((shared_data / "photos" / "astronaut.png").read_bytes()).decode()
+    return base64.b64encode((data_folder / "photos" / "astronaut.png").read_bytes()).decode()
 
 
 @pytest.fixture(scope="session")

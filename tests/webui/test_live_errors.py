@@ -37,8 +37,8 @@ def test_a_mistake_is_answered_with_a_sentence(server: Server, person: dict[str,
     assert server.txt2img().png == plain
 
 
-def test_no_face_in_the_photo(server: Server, person: dict[str, Any], shared_data: Path) -> None:
-    empty = base64.b64encode((shared_data / "photos" / "no_face.jpeg").read_bytes()).decode()
+def test_no_face_in_the_photo(server: Server, person: dict[str, Any], data_folder: Path) -> None:
+    empty = base64.b64encode((data_folder / "photos" / "no_face.jpeg").read_bytes()).decode()
     answer = server.txt2img({**person, "image": empty})
     assert answer.status == 422
     assert "No face found" in answer.sentence
@@ -47,7 +47,9 @@ def test_no_face_in_the_photo(server: Server, person: dict[str, Any], shared_dat
 
 def test_an_enabled_unit_without_a_photo_is_named(server: Server) -> None:
     answer = server.txt2img({"enabled": True})
-    assert "has no photo" in answer.sentence
+    assert "FaceID 0 is enabled but has no photo" in answer.log
+    assert answer.info["extra_generation_params"] == {"FaceID 0": "ignored, it has no photo"}
+    assert (answer.images[0] == server.txt2img().images[0]).all()
 
 
 def test_an_error_in_the_middle_leaves_the_next_job_untouched(server: Server, person: dict[str, Any]) -> None:

@@ -143,8 +143,8 @@ def test_img2img_and_inpaint(server: Server, person: dict[str, Any]) -> None:
         assert clean(server.img2img({**person, "weight": 0}, **settings)).png == plain.png
 
 
-def test_two_units_add_up_in_either_order(server: Server, person: dict[str, Any], shared_data: Any) -> None:
-    other_photo = base64.b64encode((shared_data / "photos" / "Bryan.png").read_bytes()).decode()
+def test_two_units_add_up_in_either_order(server: Server, person: dict[str, Any], data_folder: Any) -> None:
+    other_photo = base64.b64encode((data_folder / "photos" / "Bryan.png").read_bytes()).decode()
     other = {**person, "image": other_photo, "weight": 0.5}
     one_way, other_way = clean(server.txt2img(person, other)), clean(server.txt2img(other, person))
     assert difference(one_way, other_way) <= 1
