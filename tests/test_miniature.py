@@ -1,0 +1,202 @@
+"""Miniatures have the published layout: names and shapes are compared with the classes they belong to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from lib_faceid.adapter import load_adapter
+from lib_faceid.clip_vision import load_clip_vision
+from lib_faceid.miniature import FULL, published_name, write_adapter
+from lib_faceid.miniature.adapter import adapter_shapes
+from lib_faceid.miniature.checkpoint import checkpoint_shapes
+from lib_faceid.miniature.sizes import MINIATURE, PUBLISHED
+from lib_faceid.miniature.text import clip_text_tree
+from lib_faceid.miniature.tree import flatten
+from lib_faceid.miniature.unet import unet_tree
+from lib_faceid.miniature.vae import vae_tree
+from lib_faceid.tokenizer import vocabulary
+
+SIZES = {"published": PUBLISHED, "miniature": MINIATURE}
+
+
+def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_unet_and_vae_are_named_like_stabilitys_own_classes(size: str) -> None:
+    openai_model = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
+    from ldm.modules.diffusionmodules.model import Decoder, Encoder
+
+    sizes = SIZES[size]["sd15"]
+    with torch.device("meta"):
+        unet = openai_model.UNetModel(
+            image_size=32,
+            in_channels=4,
+            out_channels=4,
+            model_channels=sizes.unet.channels,
+            attention_resolutions=[4, 2, 1],
+            num_res_blocks=2,
+            channel_mult=sizes.unet.mult,
+            num_heads=8,
+            use_spatial_transformer=True,
+            transformer_depth=1,
+            context_dim=768,
+            legacy=False,
+        )
+        network: dict[str, Any] = {
+            "double_z": True,
+            "z_channels": 4,
+            "resolution": 256,
+            "in_channels": 3,
+            "out_ch": 3,
+            "ch": sizes.vae.channels,
+            "ch_mult": sizes.vae.mult,
+            "num_res_blocks": sizes.vae.blocks_per_level,
+            "attn_resolutions": [],
+        }
+        vae = torch.nn.ModuleDict(
+            {
+                "encoder": Encoder(**network),
+                "decoder": Decoder(**network),
+                "quant_conv": torch.nn.Conv2d(8, 8, 1),
+                "post_quant_conv": torch.nn.Conv2d(4, 4, 1),
+            }
+        )
+    assert flatten(unet_tree(sizes.unet)) == shapes_of(unet)
+    assert flatten(vae_tree(sizes.vae)) == shapes_of(vae)
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_text_encoder_is_named_like_transformers_own_class(family: str) -> None:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    text = PUBLISHED[family].text
+    config = CLIPTextConfig(
+        hidden_size=text.width, intermediate_size=text.feed_forward, num_hidden_layers=text.layers
+    )
+    with torch.device("meta"):
+        wanted = shapes_of(CLIPTextModel(config))
+    found = flatten(clip_text_tree(text))
+    assert found.pop("text_model.embeddings.position_ids") == (1, 77)  # published files still carry it
+    assert found == wanted
+
+
+def test_published_sizes_have_the_published_number_of_parameters() -> None:
+    def parameters(prefix: str, family: str) -> int:
+        shapes = checkpoint_shapes(PUBLISHED[family])
+        return sum(
+            math.prod(shape)
+            for key, shape in shapes.items()
+            if key.startswith(prefix) and "position_ids" not in key
+        )
+
+    assert parameters("model.diffusion_model.", "sd15") == 859_520_964
+    assert parameters("model.diffusion_model.", "sdxl") == 2_567_463_684
+    assert parameters("first_stage_model.", "sdxl") == 83_653_863
+    assert parameters("cond_stage_model.", "sd15") == 123_060_480
+    assert parameters("conditioner.embedders.1.", "sdxl") == 694_659_841
+
+
+@pytest.mark.parametrize(
+    ("variant", "family", "parameters", "layer_tensors"),
+    [
+        ("faceid", "sd15", 48_354_816, 288),
+        ("faceid", "sdxl", 535_507_968, 1260),
+        ("plus", "sd15", 78_260_736, 288),
+        ("plusv2", "sdxl", 743_707_648, 1260),
+        ("portrait", "sd15", 32_291_328, 32),
+        ("portrait", "sdxl", 374_903_808, 140),
+        ("portrait_unnorm", "sdxl", 422_765_824, 140),
+    ],
+)
+def test_full_size_adapters_have_the_published_number_of_parameters(
+    variant: str, family: str, parameters: int, layer_tensors: int
+) -> None:
+    shapes = adapter_shapes(variant, PUBLISHED[family].unet, 128, FULL)
+    assert sum(math.prod(shape) for shape in shapes.values()) == parameters
+    assert sum(key.startswith("ip_adapter.") for key in shapes) == layer_tensors
+
+
+@pytest.mark.parametrize("family", MINIATURE)
+def test_every_tensor_of_a_checkpoint_is_there_and_says_something(
+    family: str, miniature_checkpoint: Callable[[str], Path]
+) -> None:
+    path = miniature_checkpoint(family)
+    tensors = load_file(path)
+    assert {key: tuple(tensor.shape) for key, tensor in tensors.items()} == checkpoint_shapes(
+        MINIATURE[family]
+    )
+    for key, tensor in tensors.items():
+        assert tensor.isfinite().all(), key
+        assert tensor.count_nonzero() > 0.98 * tensor.numel(), key
+        assert tensor.dtype == (torch.int64 if key.endswith("position_ids") else torch.float16)
+    with safe_open(path, "pt") as file:
+        assert "Nothing was trained" in file.metadata()["note"]
+
+
+@pytest.mark.parametrize("family", MINIATURE)
+def test_a_webui_is_told_the_sizes(family: str, miniature_checkpoint: Callable[[str], Path]) -> None:
+    path = miniature_checkpoint(family)
+    params = OmegaConf.load(path.with_suffix(".yaml")).model.params
+    sizes = MINIATURE[family]
+    unet = params.get("unet_config", params.get("network_config")).params
+    assert (unet.model_channels, unet.context_dim) == (sizes.unet.channels, sizes.unet.context)
+    embedder = params.get("cond_stage_config") or params.conditioner_config.params.emb_models[0]
+    folder = Path(embedder.params.version)
+    assert json.loads((folder / "config.json").read_text())["hidden_size"] == sizes.text.width
+    assert json.loads((folder / "vocab.json").read_text(encoding="utf-8")) == vocabulary()
+
+
+def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
+    first, again, other = (
+        write_adapter(tmp_path / f"{name}.safetensors", "faceid", "sd15", seed=seed).read_bytes()
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("variant", "family", "suffix"),
+    [
+        *((variant, "sd15", ".bin") for variant in ("faceid", "plus", "plusv2", "portrait")),
+        *(
+            (variant, "sdxl", ".safetensors")
+            for variant in ("faceid", "plusv2", "portrait", "portrait_unnorm")
+        ),
+    ],
+)
+def test_adapters_are_read_as_what_they_are(
+    variant: str, family: str, suffix: str, miniature_adapter: Callable[..., Path]
+) -> None:
+    adapter = load_adapter(miniature_adapter(variant, family, suffix))
+    assert adapter.variant.id == variant
+    assert [weight.shape[0] for weight in adapter.to_k_ip.values()] == list(
+        MINIATURE[family].unet.attention_channels
+    )
+    has_lora = variant in {"faceid", "plus", "plusv2"}
+    assert len(adapter.lora) == (2 * len(adapter.to_k_ip) if has_lora else 0)
+    assert adapter.image_proj is not None
+
+
+def test_names_are_the_published_ones() -> None:
+    assert published_name("plusv2", "sdxl") == "ip-adapter-faceid-plusv2_sdxl"
+    assert published_name("portrait_unnorm", "sdxl") == "ip-adapter-faceid-portrait_sdxl_unnorm"
+
+
+def test_clip_vision_encodes(miniature_clip: Path) -> None:
+    clip = load_clip_vision(miniature_clip)
+    hidden = clip.encode_uncond()
+    assert hidden.shape == (257, 1280)
+    assert 0.1 < hidden.std() < 10
