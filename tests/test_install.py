@@ -153,8 +153,8 @@ def test_a_second_run_is_cheap() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-# What the WebUI v1.10.1 pins, and what its other packages bring. That WebUI does not support Python 3.12: there, the
-# nearest that exist as wheels.
+# What the WebUI v1.10.1 pins, and what its other packages bring. That WebUI does not know Python 3.12: there,
+# the nearest that exist as wheels.
 WEBUI_PACKAGES = (
     "numpy==1.26.2",
     "protobuf==3.20.0",
@@ -177,9 +177,7 @@ print(len(faces), faces[0].embedding.shape)
 
 
 @pytest.mark.install
-@pytest.mark.skipif(
-    os.environ.get("FACEID_INSTALL_TEST") != "1", reason="set FACEID_INSTALL_TEST=1 to run it"
-)
+@pytest.mark.skipif(os.environ.get("FACEID_INSTALL_TEST") != "1", reason="set FACEID_INSTALL_TEST=1 to run it")
 def test_a_webui_environment_keeps_every_package(tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

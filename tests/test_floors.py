@@ -1,0 +1,122 @@
+"""The architecture as a table: an import only goes down, and each third party has its own door."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = {  # a folder stands for the modules in it
+    0: "errors unit",
+    1: "attention checkpoint families image_proj infotext layers photo tokenizer variants",
+    2: "adapter bank clip_vision face face_geometry face_models face_packs face_search faces identity"
+    " injection lora model_folders references rows",
+    3: "generation hosts",
+    4: "api ui xyz",
+    5: "__main__ cli demo miniature scripts",
+}
+DOORS = {  # third-party package (or host module): the only files that may import it
+    "gradio": ["lib_faceid/ui.py"],
+    "fastapi": ["lib_faceid/api.py", "lib_faceid/hosts/*.py"],
+    "diffusers": ["lib_faceid/hosts/diffusers*.py"],
+    "insightface": ["lib_faceid/faces.py"],
+    "onnxruntime": ["lib_faceid/faces.py"],
+    "cv2": ["lib_faceid/faces.py"],
+    "modules.ui_components": ["lib_faceid/hosts/*.py", "lib_faceid/ui.py", "scripts/*.py"],
+    "modules": ["lib_faceid/hosts/*.py", "scripts/*.py"],
+    "modules_forge": ["lib_faceid/hosts/*.py", "scripts/*.py"],
+    "backend": ["lib_faceid/hosts/*.py", "scripts/*.py"],
+}
+FILES = sorted(path for folder in ("lib_faceid", "scripts") for path in (ROOT / folder).rglob("*.py"))
+FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
+FLOOR_OF["__init__"] = 6  # the facade: names from everywhere, imported when first used
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+each_library_file = pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.is_relative_to(ROOT / "lib_faceid")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of everything a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: write `from lib_faceid...`, not a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def our_imports(path: Path) -> set[str]:
+    """The modules of ours that a file imports: `injection` for lib_faceid.injection.inject."""
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("lib_faceid.")}
+    return ours - {module_at(path)}
+
+
+def module_at(path: Path) -> str:
+    """The key of the table that a file belongs to."""
+    folder, *rest = path.relative_to(ROOT).with_suffix("").parts
+    return rest[0] if folder == "lib_faceid" else folder
+
+
+@each_file
+def test_imports_go_down(path: Path) -> None:
+    unknown = {module_at(path), *our_imports(path)} - FLOOR_OF.keys()
+    assert not unknown, f"give {unknown} a floor in the table above"
+    floor = FLOOR_OF[module_at(path)]
+    up = {module for module in our_imports(path) if FLOOR_OF[module] > floor}
+    assert not up, f"floor {floor} imports from above: {up}"
+
+
+def test_no_import_goes_round() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        graph.setdefault(module_at(path), set()).update(our_imports(path))
+    TopologicalSorter(graph).prepare()
+
+
+@each_file
+def test_each_third_party_has_its_door(path: Path) -> None:
+    for name in imports(path):
+        door = next((door for door in DOORS if f"{name}.".startswith(f"{door}.")), None)
+        if door:
+            assert any(path.match(pattern) for pattern in DOORS[door]), f"{name} belongs in {DOORS[door]}"
+
+
+@each_library_file
+def test_public_names_are_declared(path: Path) -> None:
+    """Every function and class without an underscore is in `__all__`, and all that is there exists."""
+    body = ast.parse(path.read_text("utf-8")).body
+    defined = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    known = {*defined, *(name.rsplit(".")[-1] for name in imports(path))}
+    declared: set[str] = set()
+    for node in body:
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value:
+            names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+            declared |= set(ast.literal_eval(node.value)) if "__all__" in names else set()
+            known |= names
+    undeclared = {name for name in defined if not name.startswith("_")} - declared
+    assert not undeclared, f"add to __all__, or begin with an underscore: {undeclared}"
+    assert declared <= known, f"in __all__ and nowhere else: {declared - known}"
+
+
+@pytest.mark.parametrize("module", FLOORS[0].split())
+def test_the_ground_floor_needs_nothing(module: str) -> None:
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import lib_faceid.{module}"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
+def test_importing_does_no_work() -> None:
+    modules = [f"lib_faceid.{module}" for floor in (0, 1, 2) for module in FLOORS[floor].split()]
+    present = [name for name in modules if (ROOT / f"{name.replace('.', '/')}.py").is_file()]
+    heavy = "{'cv2', 'diffusers', 'gradio', 'insightface', 'onnxruntime', 'transformers'}"
+    code = f"import sys, {', '.join(present)}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
