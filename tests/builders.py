@@ -1,0 +1,232 @@
+"""Random adapters in the published layouts. The tests own them: nothing here asks the engine.
+
+Sizes that leave a trace in the file layout are the published ones (512, 1024, 1280, 768, 2048); widths of
+UNets and ranks of LoRAs are small.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+__all__ = [
+    "CONTAINERS",
+    "PUBLISHED",
+    "SD15",
+    "SDXL",
+    "Parts",
+    "Source",
+    "ip_adapter_layers",
+    "mlp",
+    "parts_of",
+    "plus",
+    "resampler",
+    "safetensors_header",
+    "sd15_widths",
+    "sdxl_widths",
+    "write",
+]
+
+State = dict[str, Tensor]
+SD15, SDXL = 768, 2048
+LDM_CHANNELS, SDXL_CHANNELS = 64, (32, 64, 128)  # of the UNets in unets.py
+
+
+class Source:
+    """Random tensors, the same ones for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def weight(self, *shape: int, gain: float = 1.0) -> Tensor:
+        return torch.randn(shape, generator=self._generator) * (gain / shape[-1] ** 0.5)
+
+    def bias(self, size: int) -> Tensor:
+        return torch.randn(size, generator=self._generator) * 0.1
+
+    def linear(self, name: str, out_dim: int, in_dim: int, *, bias: bool = True) -> State:
+        state = {f"{name}.weight": self.weight(out_dim, in_dim)}
+        return state | {f"{name}.bias": self.bias(out_dim)} if bias else state
+
+    def norm(self, name: str, size: int) -> State:
+        return {f"{name}.weight": 1 + self.bias(size), f"{name}.bias": self.bias(size)}
+
+
+def mlp(source: Source, cross_dim: int, num_tokens: int) -> State:
+    """Return the `image_proj` of FaceID (4 tokens) or Portrait (16)."""
+    return (
+        source.linear("proj.0", 1024, 512)
+        | source.linear("proj.2", cross_dim * num_tokens, 1024)
+        | source.norm("norm", cross_dim)
+    )
+
+
+def _perceiver(source: Source, dim: int, inner_dim: int, context_dim: int, out_dim: int) -> State:
+    state = source.linear("proj_in", dim, context_dim) | source.linear("proj_out", out_dim, dim)
+    state |= source.norm("norm_out", out_dim)
+    for i in range(4):
+        attention, feed_forward = f"layers.{i}.0", f"layers.{i}.1"
+        state |= source.norm(f"{attention}.norm1", dim) | source.norm(f"{attention}.norm2", dim)
+        state |= source.linear(f"{attention}.to_q", inner_dim, dim, bias=False)
+        state |= source.linear(f"{attention}.to_kv", 2 * inner_dim, dim, bias=False)
+        state |= source.linear(f"{attention}.to_out", dim, inner_dim, bias=False)
+        state |= source.norm(f"{feed_forward}.0", dim)
+        state |= source.linear(f"{feed_forward}.1", 4 * dim, dim, bias=False)
+        state |= source.linear(f"{feed_forward}.3", dim, 4 * dim, bias=False)
+    return state
+
+
+def plus(source: Source, cross_dim: int, inner_dim: int | None = None) -> State:
+    """Return the `image_proj` of FaceID Plus and Plus v2; a small `inner_dim` means fewer heads."""
+    resampled = _perceiver(source, cross_dim, inner_dim or cross_dim, 1280, cross_dim)
+    return mlp(source, cross_dim, 4) | {f"perceiver_resampler.{key}": t for key, t in resampled.items()}
+
+
+def resampler(source: Source, dim: int, context_dim: int, out_dim: int, num_tokens: int = 16) -> State:
+    """Return the `image_proj` of Portrait unnorm or InstantID (context 512), or IP-Adapter Plus (1280)."""
+    return {"latents": source.weight(1, num_tokens, dim, gain=4)} | _perceiver(source, dim, dim, context_dim, out_dim)
+
+
+def sd15_widths(channels: int = LDM_CHANNELS) -> list[int]:
+    """Return the width of each transformer block of SD 1.5 in the files' order: down, up, middle."""
+    one, two, four = channels, 2 * channels, 4 * channels
+    return [one] * 2 + [two] * 2 + [four] * 2 + [four] * 3 + [two] * 3 + [one] * 3 + [four]
+
+
+def sdxl_widths(channels: Sequence[int] = SDXL_CHANNELS) -> list[int]:
+    """Return the width of each transformer block of SDXL in the files' order: down, up, middle."""
+    _, two, four = channels
+    return [two] * 4 + [four] * 20 + [four] * 30 + [two] * 6 + [four] * 10
+
+
+def ip_adapter_layers(source: Source, widths: Sequence[int], cross_dim: int, rank: int = 0) -> State:
+    """Return the `ip_adapter` tensors for transformer blocks of those widths, with a LoRA of that rank."""
+    state: State = {}
+    for block, width in enumerate(widths):
+        even, odd = 2 * block, 2 * block + 1
+        state[f"{odd}.to_k_ip.weight"] = source.weight(width, cross_dim)
+        state[f"{odd}.to_v_ip.weight"] = source.weight(width, cross_dim)
+        for index in (even, odd) if rank else ():
+            for kind in ("q", "k", "v", "out"):
+                in_dim = cross_dim if index == odd and kind in "kv" else width
+                state[f"{index}.to_{kind}_lora.down.weight"] = source.weight(rank, in_dim)
+                state[f"{index}.to_{kind}_lora.up.weight"] = source.weight(width, rank, gain=0.5)
+    return state
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The two halves of an adapter file."""
+
+    image_proj: State
+    ip_adapter: State
+
+    def nested(self) -> dict[str, State]:
+        return {"image_proj": dict(self.image_proj), "ip_adapter": dict(self.ip_adapter)}
+
+    def flat(self) -> State:
+        return {f"{half}.{key}": t for half, state in self.nested().items() for key, t in state.items()}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a published file of a variant looks like."""
+
+    image_proj: Callable[[Source, int], State]
+    has_lora: bool
+    file_name: str
+    families: tuple[int, ...] = (SD15, SDXL)
+
+
+def _small_plus(source: Source, cross_dim: int) -> State:
+    return plus(source, cross_dim, inner_dim=256)
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "plusv2": Published(_small_plus, has_lora=True, file_name="ip-adapter-faceid-plusv2"),
+    "plus": Published(_small_plus, has_lora=True, file_name="ip-adapter-faceid-plus", families=(SD15,)),
+    "portrait": Published(
+        lambda source, dim: mlp(source, dim, 16), has_lora=False, file_name="ip-adapter-faceid-portrait"
+    ),
+    "faceid": Published(lambda source, dim: mlp(source, dim, 4), has_lora=True, file_name="ip-adapter-faceid"),
+    "portrait_unnorm": Published(
+        lambda source, dim: resampler(source, 128, 512, dim),
+        has_lora=False,
+        file_name="ip-adapter-faceid-portrait_unnorm",
+        families=(SDXL,),
+    ),
+}
+
+
+def parts_of(variant: str, cross_dim: int, *, seed: int = 0, rank: int = 4, widths: Sequence[int] = ()) -> Parts:
+    """Return a random adapter of that variant for the UNets below, or for blocks of other widths."""
+    published, source = PUBLISHED[variant], Source(seed)
+    widths = widths or (sd15_widths() if cross_dim == SD15 else sdxl_widths())
+    layers = ip_adapter_layers(source, widths, cross_dim, rank if published.has_lora else 0)
+    return Parts(published.image_proj(source, cross_dim), layers)
+
+
+def _training_layout(parts: Parts) -> State:
+    """Return what the training scripts save: the frozen UNet, the projection and the attention processors."""
+    return (
+        {
+            "unet.conv_in.weight": torch.zeros(4, 4, 3, 3),
+            "unet.down_blocks.0.resnets.0.conv1.weight": torch.zeros(1),
+        }
+        | {f"image_proj_model.{key}": t for key, t in parts.image_proj.items()}
+        | {f"adapter_modules.{key}": t for key, t in parts.ip_adapter.items()}
+    )
+
+
+def _save_legacy(content: object, path: Path) -> None:
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def _save_safetensors(state: State, path: Path, metadata: dict[str, str] | None = None) -> None:
+    save_file({key: tensor.contiguous() for key, tensor in state.items()}, path, metadata)
+
+
+CONTAINERS: Mapping[str, tuple[str, Callable[[Parts, Path], None]]] = {
+    "safetensors": (".safetensors", lambda parts, path: _save_safetensors(parts.flat(), path)),
+    "bin": (".bin", lambda parts, path: torch.save(parts.nested(), path)),
+    "legacy bin": (".bin", lambda parts, path: _save_legacy(parts.nested(), path)),
+    "legacy pth": (".pth", lambda parts, path: _save_legacy(parts.nested(), path)),
+    "training": (".bin", lambda parts, path: torch.save(_training_layout(parts), path)),
+    "training legacy": (".bin", lambda parts, path: _save_legacy(_training_layout(parts), path)),
+    "training safetensors": (
+        ".safetensors",
+        lambda parts, path: _save_safetensors(_training_layout(parts), path),
+    ),
+    "alias safetensors": (
+        ".safetensors",
+        lambda parts, path: _save_safetensors(
+            {k.replace("ip_adapter.", "adapter_modules."): t for k, t in parts.flat().items()}, path
+        ),
+    ),
+    "alias bin": (
+        ".bin",
+        lambda parts, path: torch.save({"image_proj": parts.image_proj, "adapter_modules": parts.ip_adapter}, path),
+    ),
+    "no levels": (".bin", lambda parts, path: torch.save(parts.image_proj | parts.ip_adapter, path)),
+}
+
+
+def write(content: Parts | State, path: Path, metadata: dict[str, str] | None = None) -> Path:
+    """Write an adapter, or any tensors, as `.safetensors`, and return the path."""
+    _save_safetensors(content.flat() if isinstance(content, Parts) else content, path, metadata)
+    return path
+
+
+def safetensors_header(path: Path) -> tuple[int, dict[str, Any]]:
+    """Return where the data of a `.safetensors` file begins, and its header."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return 8 + length, json.loads(file.read(length))

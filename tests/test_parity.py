@@ -1,0 +1,216 @@
+"""The main proof: diffusers' own IP-Adapter is the oracle, and the engine gives the same picture.
+
+Everything about an adapter is checked at once here: file layout, layer order, projection networks, norms,
+uncond, LoRA and attention. The oracle shares no code with the engine: `load_ip_adapter` gets the plain tensors,
+and PEFT applies the LoRA. Each figure is shown by `pytest -rA`, with the size of the adapter's effect beside it.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from builders import SD15, SDXL, Parts
+from parity import SCALE, Case, Measure, World, apart, measuring, ours
+from torch import Tensor, nn
+from unets import call, inputs
+
+from lib_faceid.adapter import Adapter, Tokens
+from lib_faceid.identity import Identity
+
+diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle")
+pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")
+
+TOLERANCE = 1e-4  # max abs, float32; two independent implementations are some 1e-6 apart
+TOLD_APART = 1e-2  # what a gross control must at least differ by
+FACEID = Case("faceid")
+CASES = [
+    FACEID,
+    Case("plus"),
+    Case("plusv2"),
+    Case("plusv2", structure=0.5),
+    Case("plusv2", faces=3),
+    Case("portrait"),
+    Case("portrait", faces=5),
+    Case("faceid", SDXL),
+    Case("plusv2", SDXL),
+    Case("plusv2", SDXL, structure=0.5),
+    Case("portrait", SDXL, faces=5),
+    Case("portrait_unnorm", SDXL),
+    Case("portrait_unnorm", SDXL, faces=3),
+]
+
+
+class Oracle:
+    """diffusers, with an adapter that it loaded by itself."""
+
+    def __init__(self, unet: nn.Module, parts: Parts) -> None:
+        self._pipeline = diffusers.StableDiffusionPipeline(
+            vae=None,
+            text_encoder=None,
+            tokenizer=None,
+            unet=copy.deepcopy(unet),
+            scheduler=diffusers.DDIMScheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        self._has_lora = any("lora" in key for key in parts.ip_adapter)
+        self._pipeline.load_ip_adapter(parts.nested(), subfolder=None, weight_name="x", image_encoder_folder=None)
+
+    def __call__(self, case: Case, lora: float = 0.0) -> Tensor:
+        """Return what the UNet predicts for an uncond and a cond row."""
+        unet = self._pipeline.unet
+        self._pipeline.set_ip_adapter_scale(SCALE)
+        if self._has_lora:
+            self._pipeline.set_adapters(["faceid_0"], adapter_weights=[lora])
+        embeddings = case.person.id_embeddings
+        if case.variant != "portrait_unnorm":
+            embeddings = embeddings / embeddings.norm(dim=-1, keepdim=True)
+        embeds = torch.stack([torch.zeros_like(embeddings), embeddings])
+        if case.variant == "portrait_unnorm":
+            # diffusers does not know this variant: its network is IP-Adapter Plus's, which reads a sequence.
+            embeds = embeds[:, :, None]
+        network = unet.encoder_hid_proj.image_projection_layers[0]
+        _give_clip(network, case.person)
+        network.shortcut, network.shortcut_scale = case.variant == "plusv2", case.structure
+        return call(unet, inputs(case.cross_dim), added_cond_kwargs={"image_embeds": [embeds]})
+
+
+def _give_clip(network: nn.Module, person: Identity) -> None:
+    if person.clip_hidden is not None and person.clip_hidden_uncond is not None:
+        blank = person.clip_hidden_uncond.expand_as(person.clip_hidden)
+        network.clip_embeds = torch.stack([blank, person.clip_hidden])
+
+
+class WorldWithOracle(World):
+    """Keeps one oracle at a time: it is a whole UNet."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._oracle: tuple[tuple[str, int], Oracle] | None = None
+
+    def expected(self, case: Case, lora: float = 0.0) -> Tensor:
+        if self._oracle is None or self._oracle[0] != case.key:
+            unet = self.unet("sdxl" if case.cross_dim == SDXL else "diffusers")
+            self._oracle = (case.key, Oracle(unet, self.parts(case.key)))
+        return self._oracle[1](case, lora)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[WorldWithOracle]:
+    with tempfile.TemporaryDirectory(prefix="faceid-parity-") as folder, torch.random.fork_rng():
+        yield WorldWithOracle(Path(folder))
+
+
+@pytest.fixture
+def measure(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Measure:
+    return measuring(request.node.name, record_property)
+
+
+def test_the_bare_unets_agree(world: WorldWithOracle, measure: Measure) -> None:
+    difference = apart(call(world.unet("ldm"), inputs()), call(world.unet("diffusers"), inputs()))
+    measure(difference=difference)
+    assert difference < TOLERANCE / 10
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_same_picture_as_diffusers(world: WorldWithOracle, case: Case, measure: Measure) -> None:
+    adapter = world.adapter(case)
+    assert adapter.variant.id == case.variant
+    hosts = ["sdxl"] if case.cross_dim == SDXL else ["ldm", "diffusers"]
+    for lora in (0.0, 0.6, 1.0) if adapter.lora else (0.0,):
+        expected = world.expected(case, lora)
+        for host in hosts:
+            unet = world.unet(host)
+            got = ours(unet, world.contribution(case), lora)
+            effect = (got - call(unet, inputs(case.cross_dim))).abs().amax(dim=(1, 2, 3))
+            difference = apart(got, expected)
+            measure(lora=lora, difference=difference, uncond_effect=effect[0].item(), effect=effect[1].item())
+            assert difference < TOLERANCE, host
+            assert effect.min() > TOLD_APART, "an adapter without an effect proves nothing"
+
+
+# Each control is wrong in one way, and the same comparison must tell it apart.
+
+
+@pytest.mark.parametrize("host", ["ldm", "diffusers"])
+def test_wrong_weight_is_told_apart(world: WorldWithOracle, host: str, measure: Measure) -> None:
+    got = ours(world.unet(host), world.contribution(FACEID, weight=0.72))
+    difference = apart(got, world.expected(FACEID))
+    measure(difference=difference)
+    assert difference > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize("lora", [0.62, 0.0])
+def test_wrong_lora_strength_is_told_apart(world: WorldWithOracle, lora: float, measure: Measure) -> None:
+    got = ours(world.unet("ldm"), world.contribution(FACEID), lora)
+    difference = apart(got, world.expected(FACEID, lora=0.6))
+    measure(difference=difference)
+    assert difference > 10 * TOLERANCE
+
+
+def test_wrong_layer_order_is_told_apart(world: WorldWithOracle, measure: Measure) -> None:
+    """Down, middle, up instead of down, up, middle: among the layers of equal width, where nothing else fails."""
+    right = world.contribution(FACEID)
+    order = {13: 31, 15: 13, 17: 15, 31: 17}
+    k, v = (
+        {index: weights[order.get(index, index)] for index in weights}
+        for weights in (right.adapter.to_k_ip, right.adapter.to_v_ip)
+    )
+    got = ours(world.unet("ldm"), replace(right, adapter=replace(right.adapter, to_k_ip=k, to_v_ip=v)))
+    difference = apart(got, world.expected(FACEID))
+    measure(difference=difference)
+    assert difference > TOLD_APART
+
+
+def test_zero_tokens_as_uncond_are_told_apart(
+    world: WorldWithOracle, measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = Adapter.encode
+
+    def with_zeros(adapter: Adapter, identity: Identity, structure: float = 1.0) -> Tokens:
+        cond = encode(adapter, identity, structure).cond
+        return Tokens(cond, torch.zeros_like(cond))
+
+    monkeypatch.setattr(Adapter, "encode", with_zeros)
+    got, expected = ours(world.unet("ldm"), world.contribution(FACEID)), world.expected(FACEID)
+    uncond, cond = apart(got[0], expected[0]), apart(got[1], expected[1])
+    measure(uncond=uncond, cond=cond)
+    assert uncond > TOLD_APART
+    assert cond < TOLERANCE
+
+
+def test_swapped_halves_are_told_apart(world: WorldWithOracle, measure: Measure) -> None:
+    got = ours(world.unet("ldm"), world.contribution(FACEID), rows=(1, 0))
+    difference = apart(got, world.expected(FACEID))
+    measure(difference=difference)
+    assert difference > TOLD_APART
+
+
+@pytest.mark.parametrize("variant", ["faceid", "plus", "plusv2", "portrait", "portrait_unnorm"])
+def test_wrong_embedding_length_is_told_apart(world: WorldWithOracle, variant: str, measure: Measure) -> None:
+    """Raw where unit length is due, and the other way round."""
+    case = Case(variant, SDXL if variant == "portrait_unnorm" else SD15)
+    right = world.contribution(case)
+    wrong = replace(right.adapter.variant, raw_embedding=not right.adapter.variant.raw_embedding)
+    unet = world.unet("sdxl" if case.cross_dim == SDXL else "ldm")
+    got = ours(unet, replace(right, adapter=replace(right.adapter, variant=wrong)))
+    difference = apart(got, world.expected(case))
+    measure(difference=difference)
+    assert difference > TOLD_APART
+
+
+def test_missing_shortcut_and_wrong_structure_are_told_apart(world: WorldWithOracle, measure: Measure) -> None:
+    case = Case("plusv2", structure=0.5)
+    expected, unet = world.expected(case), world.unet("ldm")
+    no_shortcut = apart(ours(unet, world.contribution(replace(case, variant="plus"))), expected)
+    other_structure = apart(ours(unet, world.contribution(case, structure=0.55)), expected)
+    measure(no_shortcut=no_shortcut, other_structure=other_structure)
+    assert no_shortcut > TOLD_APART
+    assert other_structure > 10 * TOLERANCE
