@@ -1,4 +1,4 @@
-"""An adapter: a variant and the weights of one file. It turns identities into tokens, and tokens into keys and values."""
+"""An adapter: a variant and the weights of one file. It turns identities into tokens."""
 
 from __future__ import annotations
 
@@ -58,10 +58,12 @@ class Adapter:
 
     @property
     def cross_attention_dim(self) -> int:
+        """768 for SD 1.5, 2048 for SDXL."""
         return next(iter(self.to_k_ip.values())).shape[1]
 
     @property
     def family(self) -> str:
+        """The checkpoints it is for, in words."""
         return {768: "SD 1.5", 2048: "SDXL"}[self.cross_attention_dim]
 
     @cached_property
@@ -136,9 +138,7 @@ def _choose(
     if wanted:
         return _wanted(path, found, wanted), ""
     if not found:
-        raise FileError(
-            f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}."
-        )
+        raise FileError(f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}.")
     unnorm = found[0].raw_embedding
     if len(found) == 1 and not unnorm:
         return found[0], ""
@@ -184,9 +184,7 @@ def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if flat:
             name = f"ip_adapter.{key}" if key[0].isdigit() else f"image_proj.{key}"
         else:
-            name = re.sub(
-                r"^adapter_modules\.", "ip_adapter.", re.sub(r"^image_proj_model\.", "image_proj.", key)
-            )
+            name = re.sub(r"^adapter_modules\.", "ip_adapter.", re.sub(r"^image_proj_model\.", "image_proj.", key))
         renamed[name] = tensor
     return renamed
 

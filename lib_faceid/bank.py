@@ -46,9 +46,7 @@ class Bank:
         """
         if self.num_slots == 2:
             slots = slots.clamp(max=1)
-        return Selection(
-            self._on(like.device, like.dtype).index_select(0, slots.to(like.device)), self._spans
-        )
+        return Selection(self._on(like.device, like.dtype).index_select(0, slots.to(like.device)), self._spans)
 
     def _on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         key = (device, dtype)
@@ -71,10 +69,7 @@ def make_bank(adapter: Adapter, tokens: Sequence[Tokens], layers: Sequence[Atten
     with torch.autocast("cpu", enabled=False):
         parts = [
             torch.cat(
-                [
-                    (slots @ weights[layer.index].float().T).flatten(1)
-                    for weights in (adapter.to_k_ip, adapter.to_v_ip)
-                ],
+                [(slots @ weights[layer.index].float().T).flatten(1) for weights in (adapter.to_k_ip, adapter.to_v_ip)],
                 1,
             )
             for layer in cross
@@ -91,18 +86,12 @@ def _check_fit(adapter: Adapter, cross: Sequence[AttentionLayer]) -> None:
     """Raise MismatchError unless the adapter has exactly one fitting pair of weights for each layer."""
     wanted = {layer.index: (layer.hidden_dim, layer.context_dim) for layer in cross}
     found = {index: tuple(weight.shape) for index, weight in adapter.to_k_ip.items()}
-    if wanted == found and wanted == {
-        index: tuple(weight.shape) for index, weight in adapter.to_v_ip.items()
-    }:
+    if wanted == found and wanted == {index: tuple(weight.shape) for index, weight in adapter.to_v_ip.items()}:
         return
-    dim = cross[0].context_dim
-    loaded = {768: "SD 1.5", 1024: "SD 2", 2048: "SDXL"}.get(dim, "of an unknown family")
-    if dim != adapter.cross_attention_dim:
+    if cross[0].context_dim != adapter.cross_attention_dim:
         raise MismatchError(
-            f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {loaded} (cross attention {dim}). "
-            f"Choose an adapter for {loaded}, or 'Auto'."
-            if dim in (768, 2048)
-            else f"FaceID exists for SD 1.5 and SDXL only, and the loaded checkpoint is {loaded}."
+            f"{adapter.name} is for {adapter.family} (cross attention {adapter.cross_attention_dim}), and this UNet "
+            f"has {cross[0].context_dim}. FaceID exists for SD 1.5 (768) and SDXL (2048)."
         )
     raise MismatchError(
         f"{adapter.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "

@@ -1,4 +1,4 @@
-"""Read model files: `.safetensors`, or torch files with nothing but weights in them. Nothing is ever unpickled freely."""
+"""Read model files: `.safetensors`, or torch files with nothing but weights in them. Nothing is unpickled freely."""
 
 from __future__ import annotations
 
@@ -71,9 +71,7 @@ def _kind_of(path: Path) -> str:
         (length,) = struct.unpack("<Q", start[:8])
         if length <= size:
             return "safetensors"
-        raise FileError(
-            f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}"
-        )
+        raise FileError(f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}")
     if start[:2] in (b"PK", b"\x80\x02"):
         return "torch"
     found = "a text or web page" if start.isascii() else "an unknown kind of file"

@@ -54,9 +54,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family("a textual inversion embedding", _has(r"^(emb_params|string_to_param\..*|clip_[lg])$")),
     Family("Kolors IP-Adapter", _has_shape("image_proj.layers.0.0.to_out.weight", 0, 2048)),
-    Family(
-        "Kolors FaceID Plus", _has_shape("image_proj.perceiver_resampler.layers.0.0.to_out.weight", 0, 4096)
-    ),
+    Family("Kolors FaceID Plus", _has_shape("image_proj.perceiver_resampler.layers.0.0.to_out.weight", 0, 4096)),
     Family("IP-Adapter full face (no FaceID)", _has(r"^image_proj\.proj\.3\.weight$"), _CONTROLNET),
     Family("IP-Adapter Plus (no FaceID)", _has_shape("image_proj.proj_in.weight", 1, 1280), _CONTROLNET),
     Family("the base IP-Adapter (no FaceID)", _has(r"^image_proj\.proj\.weight$"), _CONTROLNET),

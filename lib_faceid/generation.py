@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from lib_faceid.adapter import Adapter, load_adapter
-from lib_faceid.errors import FaceIDError, FileError, HostError, MissingModelError
+from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution, Injection, inject
 from lib_faceid.layers import cross_attention_dim
@@ -51,6 +51,7 @@ class Prepared:
 
     @property
     def adapter(self) -> Adapter:
+        """The adapter that was given or chosen."""
         return self.contribution.adapter
 
     @property
@@ -161,6 +162,11 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
     files = models.adapter_files()
     if unit.adapter != AUTO:
         adapter = load_adapter(file_of(unit.adapter, files), None if unit.variant == AUTO else unit.variant)
+        if adapter.cross_attention_dim != dim:
+            raise MismatchError(
+                f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {_FAMILIES[dim]}. Choose an "
+                f"adapter for {_FAMILIES[dim]}, or '{AUTO}'."
+            )
         return adapter, adapter.assumed
     found, unreadable = _readable(files)
     fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
@@ -198,7 +204,7 @@ def _readable(files: Sequence[Path]) -> tuple[list[Adapter], list[str]]:
     for path in files:
         try:
             found.append(load_adapter(path))
-        except FileError as error:
+        except FileError as error:  # noqa: PERF203 - a handful of files
             if "faceid" in path.name.lower():
                 unreadable.append(str(error))
     return found, unreadable

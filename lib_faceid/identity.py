@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +45,7 @@ class Identity:
 
     @property
     def num_faces(self) -> int:
+        """How many faces it holds; several make a Portrait more alike."""
         return self.id_embeddings.shape[0]
 
     @property
@@ -60,7 +60,7 @@ class Identity:
         clip_hidden: Tensor | None = None,
         clip_hidden_uncond: Tensor | None = None,
     ) -> Identity:
-        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face if there are any."""
+        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any."""
         vector = torch.as_tensor(embedding, dtype=torch.float32).reshape(1, -1)
         hidden = None if clip_hidden is None else clip_hidden.float().reshape(1, *clip_hidden.shape[-2:])
         return cls(vector, hidden, None if clip_hidden_uncond is None else clip_hidden_uncond.float())
@@ -71,9 +71,7 @@ class Identity:
         first = identities[0]
         if len({identity.recogniser for identity in identities}) > 1:
             names = " and ".join(sorted({identity.recogniser or "unknown" for identity in identities}))
-            raise MismatchError(
-                f"These faces come from different recognisers ({names}). Analyse all photos with one."
-            )
+            raise MismatchError(f"These faces come from different recognisers ({names}). Analyse all photos with one.")
         hidden = [identity.clip_hidden for identity in identities if identity.clip_hidden is not None]
         return cls(
             torch.cat([identity.id_embeddings for identity in identities]),
@@ -103,7 +101,7 @@ class Identity:
             }
         part = path.with_name(path.name + ".part")
         part.write_bytes(save(tensors, {"format": FORMAT, "recogniser": self.recogniser}))
-        os.replace(part, path)
+        part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Identity:
@@ -111,15 +109,10 @@ class Identity:
         tensors = read_tensors(path)
         metadata = read_metadata(path)
         if metadata.get("format") != FORMAT or "id_embeddings" not in tensors:
-            raise FileError(
-                f"{path.name} is not a saved identity ({json.dumps(sorted(tensors)[:3])} was found in it)."
-            )
+            raise FileError(f"{path.name} is not a saved identity ({json.dumps(sorted(tensors)[:3])} was found in it).")
         return cls(
             tensors["id_embeddings"].float(),
-            *(
-                tensors[key].float() if key in tensors else None
-                for key in ("clip_hidden", "clip_hidden_uncond")
-            ),
+            *(tensors[key].float() if key in tensors else None for key in ("clip_hidden", "clip_hidden_uncond")),
             recogniser=metadata.get("recogniser", ""),
         )
 
@@ -128,6 +121,4 @@ def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(tensor.shape) != shape:
         raise MismatchError(f"{name} has shape {list(tensor.shape)}, {list(shape)} was expected.")
     if not tensor.isfinite().all():
-        raise MismatchError(
-            f"{name} holds values that are not numbers. Make the identity again from its photos."
-        )
+        raise MismatchError(f"{name} holds values that are not numbers. Make the identity again from its photos.")

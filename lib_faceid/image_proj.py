@@ -50,9 +50,8 @@ class MLPProjection(nn.Module):
         )
         self.norm = nn.LayerNorm(cross_attention_dim)
 
-    def forward(
-        self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0
-    ) -> Tensor:
+    def forward(self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0) -> Tensor:
+        """Return tokens [faces, num_tokens, cross_attention_dim]; only the identity is read."""
         return self.norm(self.proj(id_embeddings).unflatten(-1, self.token_shape))
 
 
@@ -69,11 +68,10 @@ class PerceiverAttention(nn.Module):
         self.to_out = nn.Linear(inner_dim, dim, bias=False)
 
     def forward(self, context: Tensor, latents: Tensor) -> Tensor:
+        """Return what latents [n, tokens, dim] take from context [n, length, dim] and from each other."""
         context, latents = self.norm1(context), self.norm2(latents)
         k, v = self.to_kv(torch.cat((context, latents), dim=1)).chunk(2, dim=-1)
-        q, k, v = (
-            x.unflatten(-1, (self.heads, HEAD_DIM)).transpose(1, 2) for x in (self.to_q(latents), k, v)
-        )
+        q, k, v = (x.unflatten(-1, (self.heads, HEAD_DIM)).transpose(1, 2) for x in (self.to_q(latents), k, v))
         out = functional.scaled_dot_product_attention(q, k, v)
         return self.to_out(out.transpose(1, 2).flatten(2))
 
@@ -92,8 +90,7 @@ class Perceiver(nn.Module):
         wide_dim = state["layers.0.1.1.weight"].shape[0]
         depth = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("layers."))
         self.layers = nn.ModuleList(
-            nn.ModuleList((PerceiverAttention(dim, inner_dim), _feed_forward(dim, wide_dim)))
-            for _ in range(depth)
+            nn.ModuleList((PerceiverAttention(dim, inner_dim), _feed_forward(dim, wide_dim))) for _ in range(depth)
         )
 
     def resample(self, latents: Tensor, context: Tensor) -> Tensor:
@@ -116,6 +113,7 @@ class PlusProjection(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, id_embeddings: Tensor, clip_hidden: Tensor, structure: float = 1.0) -> Tensor:
+        """Return tokens [faces, num_tokens, cross_attention_dim]; structure counts with a shortcut only."""
         tokens = self.norm(self.proj(id_embeddings).unflatten(-1, self.token_shape))
         shaped = self.perceiver_resampler.resample(tokens, clip_hidden)
         return tokens + structure * shaped if self.shortcut else shaped
@@ -128,9 +126,8 @@ class Resampler(Perceiver):
         super().__init__(state)
         self.latents = nn.Parameter(torch.empty(state["latents"].shape))
 
-    def forward(
-        self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0
-    ) -> Tensor:
+    def forward(self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0) -> Tensor:
+        """Return tokens [faces, num_tokens, cross_attention_dim]; only the identity is read."""
         latents = self.latents.expand(len(id_embeddings), -1, -1)
         return self.resample(latents, id_embeddings[:, None])
 

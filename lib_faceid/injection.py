@@ -11,7 +11,7 @@ hypernetworks). Which row belongs to whom is told (`set_rows`) or rides with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -94,9 +94,7 @@ class Injection:
 
     # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_identity per layer, end_call.
 
-    def begin_call(
-        self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, Any] | None:
+    def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Read the slots of this call, and give the UNet its conditioning without tags."""
         self.end_call()
         if not self._tagged_lengths:
@@ -142,16 +140,14 @@ class Injection:
 
 
 @contextmanager
-def inject(unet: nn.Module, contributions: Sequence[Contribution]) -> Iterator[Injection]:
+def inject(unet: nn.Module, contributions: Sequence[Contribution]) -> Generator[Injection]:
     """Inject identities into a UNet of `ldm`, `sgm` or diffusers, and give the Injection that steers them.
 
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
     layers = attention_layers(unet)
     banks = [
-        make_bank(
-            one.adapter, [one.adapter.encode(identity, one.structure) for identity in one.identities], layers
-        )
+        make_bank(one.adapter, [one.adapter.encode(identity, one.structure) for identity in one.identities], layers)
         for one in contributions
     ]
     injection = Injection(contributions, banks)

@@ -34,22 +34,26 @@ class AttentionLayer:
 
     @property
     def is_cross(self) -> bool:
+        """Whether it looks at the prompt (attn2), not at the picture itself (attn1)."""
         return self.index % 2 == 1
 
     @property
     def heads(self) -> int:
+        """How many parts its channels are cut into."""
         return int(cast("int", self.module.heads))
 
     @property
     def hidden_dim(self) -> int:
+        """The width of its queries, all heads together."""
         return self.linear("q").out_features
 
     @property
     def context_dim(self) -> int:
+        """The width of what it looks at."""
         return self.linear("k").in_features
 
     def projection(self, kind: str) -> nn.Module:
-        """Return the module that the host calls for `q`, `k`, `v` or `out`; for `out` the Linear, not its Sequential."""
+        """Return the module that the host calls for `q`, `k`, `v` or `out`: for `out` the Linear in the Sequential."""
         if kind == "out":
             return cast("nn.Sequential", self.module.to_out)[0]
         return cast("nn.Module", getattr(self.module, f"to_{kind}"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -36,17 +37,17 @@ def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
 
 
 @contextmanager
-def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Iterator[None]:
+def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[None]:
     """Add `strength * up @ down` to the UNet's attention weights, and put the very same weights back on leaving.
 
-    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be entered; leave them in reverse order.
+    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested.
     """
     saved: list[tuple[nn.Linear, Tensor]] = []
     try:
         if strength != 0:
             for name, pair in named_lora(adapter, unet).items():
-                linear = unet.get_submodule(name)
-                linear = getattr(linear, "base_layer", linear)
+                module = unet.get_submodule(name)
+                linear = cast("nn.Linear", getattr(module, "base_layer", module))
                 saved.append((linear, linear.weight.data))
                 linear.weight.data = _merged(linear.weight.data, pair, strength)
         yield

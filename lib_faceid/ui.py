@@ -1,4 +1,4 @@
-"""The units in the WebUI's page. A unit's components stand in the order of its fields, which is the order of the arguments."""
+"""The units in the WebUI's page. A unit's components stand in the order of its fields: the order of the arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lib_faceid.variants import VARIANTS
 __all__ = ["unit_components"]
 
 UNIT_COUNT = 3
-_FIELDS = {one.name: one for one in dataclasses.fields(Unit)}
+_FIELDS: dict[str, Any] = {one.name: one for one in dataclasses.fields(Unit)}
 
 
 def unit_components(tab: str, adapter_files: Callable[[], Sequence[Path]]) -> list[Any]:
@@ -41,14 +41,14 @@ def _unit(prefix: str, adapter_files: Callable[[], Sequence[Path]]) -> list[Any]
                 names = _names(adapter_files)
                 adapter = gr.Dropdown(choices=names, value=AUTO, **_labels("adapter", prefix))
                 refresh = gr.Button("Refresh", elem_id=f"{prefix}_refresh", scale=0, min_width=90)
-                variants = [(AUTO, AUTO), *((one.label, one.id) for one in VARIANTS)]
+                variants = [AUTO, *(one.id for one in VARIANTS)]
                 variant = gr.Dropdown(choices=variants, value=AUTO, **_labels("variant", prefix))
             sliders = [_slider(name, prefix) for name in ("weight", "structure", "lora")]
             with gr.Row():
                 sliders += [_slider(name, prefix) for name in ("start", "end")]
     image.upload(fn=lambda: True, outputs=[enabled], queue=False, show_progress="hidden")
     refresh.click(fn=lambda: gr.update(choices=_names(adapter_files)), outputs=[adapter], queue=False)
-    components = [enabled, image, adapter, variant, *sliders]
+    components: list[Any] = [enabled, image, adapter, variant, *sliders]
     for component in components:
         component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units
     return components

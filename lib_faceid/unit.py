@@ -37,16 +37,10 @@ def _setting(default: object, label: str, help_text: str) -> Any:
 class Unit:
     """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be."""
 
-    enabled: bool = _setting(
-        False, "Enable", "Draw this person. A unit given by API with an image is on by itself."
-    )
-    image: Any = _setting(
-        None, "Photo", "A photo of one person, the whole head visible. API: base64 or a data URL."
-    )
+    enabled: bool = _setting(False, "Enable", "Draw this person. A unit given by API with an image is on by itself.")
+    image: Any = _setting(None, "Photo", "A photo of one person, the whole head visible. API: base64 or a data URL.")
     adapter: str = _setting(AUTO, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
-    variant: str = _setting(
-        AUTO, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2."
-    )
+    variant: str = _setting(AUTO, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
     weight: float = _number(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
     structure: float = _number(
         1.0,
@@ -67,9 +61,7 @@ class Unit:
             _require(isinstance(getattr(self, name), str), name, getattr(self, name), "a name")
         for name, allowed in _RANGES.items():
             value = getattr(self, name)
-            is_number = (
-                isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            )
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             fits = is_number and allowed.lowest <= value <= allowed.highest
             _require(fits, name, value, f"a number from {allowed.lowest:g} to {allowed.highest:g}")
         if self.enabled and self.start >= self.end:
@@ -88,7 +80,8 @@ class Unit:
             near = difflib.get_close_matches(str(unknown[0]), _NAMES, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(_NAMES)}."
             raise UnitError(f"unknown field '{unknown[0]}' ({hint})")
-        return cls(**{"enabled": values.get("image") is not None, **values})
+        settings: dict[str, Any] = {"enabled": values.get("image") is not None, **values}
+        return cls(**settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, in their order."""
@@ -101,7 +94,7 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     The page sends every field of every unit, one after the other. An API request puts one dict per unit in front, and
     the rest are the page's defaults, which then do not count. Raises UnitError, naming the unit.
     """
-    requested = [values for values in args if isinstance(values, Mapping)]
+    requested: list[Mapping[str, Any]] = [values for values in args if isinstance(values, Mapping)]
     if not requested:
         size = len(_NAMES)
         requested = [
@@ -111,7 +104,7 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     for number, values in enumerate(requested):
         try:
             units.append(Unit.from_dict(values))
-        except UnitError as error:
+        except UnitError as error:  # noqa: PERF203 - a handful of units
             raise UnitError(f"Unit {number}: {error}") from error
     return units
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-
 from lib_faceid import image_proj
 
 __all__ = ["KNOWN_FILES", "VARIANTS", "Shapes", "Variant", "by_id", "candidates", "families_of"]
@@ -117,9 +116,7 @@ def by_id(variant_id: str) -> Variant:
 
 def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
     """Return every variant that these tensors can be read as. More than one is a tie that shapes cannot break."""
-    return tuple(
-        variant for variant in VARIANTS if variant.matches(shapes) and cross_attention_dim in variant.families
-    )
+    return tuple(variant for variant in VARIANTS if variant.matches(shapes) and cross_attention_dim in variant.families)
 
 
 def families_of(variant: Variant) -> str:

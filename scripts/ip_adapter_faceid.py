@@ -1,5 +1,7 @@
 """IP-Adapter FaceID for the AUTOMATIC1111 WebUI: every callback is handed on in a line or two."""
 
+from typing import Any
+
 from modules import script_callbacks, scripts
 
 from lib_faceid import ui
@@ -8,35 +10,36 @@ from lib_faceid.hosts import webui
 TITLE = "IP-Adapter FaceID"
 
 
-class FaceIDScript(scripts.Script):
+class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
     """The part of the page below the prompts, and one job's life."""
 
-    def title(self):
+    def title(self) -> str:
         return TITLE
 
-    def show(self, is_img2img):
+    def show(self, is_img2img: bool) -> Any:
         return scripts.AlwaysVisible
 
-    def ui(self, is_img2img):
+    def ui(self, is_img2img: bool) -> list[Any]:
         return ui.unit_components("img2img" if is_img2img else "txt2img", webui.adapter_files)
 
-    def process(self, p, *args):
+    def process(self, p: Any, *args: Any) -> None:
         webui.start(p, args)
 
-    def after_extra_networks_activate(self, p, *args, **kwargs):
+    def after_extra_networks_activate(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.apply_loras(p)
 
-    def process_batch(self, p, *args, **kwargs):
+    def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.apply_loras(p)  # again: a job may have its extra networks switched off
 
-    def postprocess_batch(self, p, *args, **kwargs):
+    def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.report(p)
 
-    def postprocess(self, p, processed, *args):
+    def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         webui.end(p)
 
 
-def register():
+def register() -> None:
+    """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)
     script_callbacks.on_cfg_denoised(webui.on_denoised)
     script_callbacks.on_model_loaded(webui.on_model_loaded)

@@ -7,7 +7,7 @@ callback: a job that cannot draw the person is made to fail where the WebUI does
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,16 +19,27 @@ from torch import Tensor, nn
 
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.errors import HostError
+from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import load_face_analyser
 from lib_faceid.generation import Job, Models
 from lib_faceid.hosts import webui_lora
 from lib_faceid.infotext import infotext_key, unit_to_infotext
 from lib_faceid.lora import merge_lora
-from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, require_face_pack, usual_roots
+from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, usual_roots
 from lib_faceid.rows import tag_rows
 from lib_faceid.unit import Unit, units_from_args
 
-__all__ = ["adapter_files", "apply_loras", "end", "on_denoised", "on_denoiser", "on_model_loaded", "on_scripts_unloaded", "report", "start"]
+__all__ = [
+    "adapter_files",
+    "apply_loras",
+    "end",
+    "on_denoised",
+    "on_denoiser",
+    "on_model_loaded",
+    "on_scripts_unloaded",
+    "report",
+    "start",
+]
 
 _ATTRIBUTE = "faceid_job"
 _live: WeakSet[WebUIJob] = WeakSet()
@@ -123,9 +134,10 @@ class WebUIJob:
             else:
                 key = infotext_key(prepared.number)
                 self._p.extra_generation_params[key] = "not applied"
-                _say(self._p, 
+                _say(
+                    self._p,
                     f"{key} was NOT applied: no step of this job reached it. Widen start and end, or switch other "
-                    f"extensions off one by one to find the one that replaces the UNet."
+                    f"extensions off one by one to find the one that replaces the UNet.",
                 )
 
     def close(self) -> None:
@@ -138,7 +150,7 @@ class WebUIJob:
 
     def _fail_at_next_call(self, unet: nn.Module, error: Exception) -> None:
         """Raise the error from inside the UNet, where no callback wrapper swallows it."""
-        handle = unet.register_forward_pre_hook(lambda *_: _stop(error))
+        handle = unet.register_forward_pre_hook(_failing(error))
         self._undo.callback(handle.remove)
 
 
@@ -157,7 +169,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
             _close_with(p, job)
             job.prepare()
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
-        p.init = lambda *_args, **_kwargs: _stop(error)
+        p.init = _failing(error)
 
 
 def apply_loras(p: Any) -> None:
@@ -248,8 +260,13 @@ def _unet() -> nn.Module:
     return shared.sd_model.model.diffusion_model
 
 
-def _stop(error: Exception) -> NoReturn:
-    raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
+def _failing(error: Exception) -> Callable[..., NoReturn]:
+    """Return a function that takes anything and ends the job with the error's sentence."""
+
+    def fail(*_args: Any, **_kwargs: Any) -> NoReturn:
+        raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
+
+    return fail
 
 
 def _progress(params: Any) -> float:
@@ -265,7 +282,7 @@ def _context(cond: Any) -> Tensor:
 
 
 def _tagged(cond: Any, slot: int) -> Any:
-    """Return the conditioning with a tag in front of every row; SDXL's is a dict, of which the host keeps the original."""
+    """Return the conditioning with a tag in front of every row. SDXL's is a dict; the host's own is left alone."""
     context = tag_rows(_context(cond), [slot] * len(_context(cond)))
     if not isinstance(cond, dict):
         return context

@@ -32,6 +32,12 @@ CONFIG = {  # live previews need files that are not there offline; saved picture
 }
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the API answered to one job."""
@@ -69,7 +75,7 @@ class Server:
 
     webui: Path
     data: Path
-    port: int = field(default_factory=lambda: _free_port())
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -116,11 +122,13 @@ class Server:
 
     def post(self, route: str, body: dict[str, Any]) -> Answer:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+            f"http://127.0.0.1:{self.port}{route}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
         )
         before = self.log_path.stat().st_size
         try:
-            with urllib.request.urlopen(request, timeout=600) as response:
+            with urllib.request.urlopen(request, timeout=600) as response:  # noqa: S310 - our own loopback address
                 status, answer = response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             status, answer = error.code, json.loads(error.read())
@@ -133,7 +141,7 @@ class Server:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/sdapi/v1/options", timeout=5):
                     return
-            except OSError:
+            except OSError:  # noqa: PERF203 - not yet
                 time.sleep(0.5)
         self.stop()
         raise RuntimeError(f"The WebUI did not start:\n{self.log_path.read_text(errors='replace')[-4000:]}")
@@ -157,9 +165,3 @@ def _job(units: tuple[dict[str, Any], ...], settings: dict[str, Any]) -> dict[st
     if units:
         job["alwayson_scripts"] = {TITLE: {"args": list(units)}}
     return job
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

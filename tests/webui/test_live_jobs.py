@@ -1,4 +1,4 @@
-"""A job through the real HTTP API of a real WebUI. Pictures are compared and the log is read; a status proves nothing."""
+"""Jobs through the HTTP API of a real WebUI. Pictures are compared and the log is read; a status proves nothing."""
 
 from __future__ import annotations
 
@@ -71,11 +71,10 @@ def test_the_person_changes_the_picture_and_weight_0_does_not(
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "long negative", "AND", "NGMS", "batch 3 x 2", "hires fix", "SDXL", "SDXL, long negative"]
+    "name",
+    ["plain", "long negative", "AND", "NGMS", "batch 3 x 2", "hires fix", "SDXL", "SDXL, long negative"],
 )
-def test_rows_sent_apart_give_what_rows_sent_together_give(
-    server: Server, person: dict[str, Any], name: str
-) -> None:
+def test_rows_sent_apart_give_what_rows_sent_together_give(server: Server, person: dict[str, Any], name: str) -> None:
     settings = JOBS[name]
     apart = {**settings, "opts_batch_cond_uncond": False}
     unit = unit_for(person, settings)
