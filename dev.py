@@ -29,9 +29,7 @@ from pathlib import Path
 
 if not (3, 10) <= sys.version_info[:2] <= (3, 12):
     found = ".".join(map(str, sys.version_info[:3]))
-    sys.exit(
-        f"sd-webui-faceid needs Python 3.10, 3.11 or 3.12, and this is {found}. Run dev.py with one of those."
-    )
+    sys.exit(f"sd-webui-faceid needs Python 3.10, 3.11 or 3.12, and this is {found}. Run dev.py with one of those.")
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -47,9 +45,7 @@ TEST_ENVIRONMENT = {
 
 def main(argv: list[str]) -> int:
     """Returns the exit status of the command named in `argv`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
     parser.add_argument("command", choices=["demo", "test", "check", "format", "venv"])
     parser.add_argument("args", nargs=argparse.REMAINDER)
@@ -82,9 +78,7 @@ def check(python: str, pytest_args: list[str]) -> int:
         status = run([python, "-m", *step], is_test=True)
         failed += [name] if status else []
         if name != "pytest":
-            print(
-                f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True
-            )
+            print(f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
     if failed:
         print(f"Failed: {', '.join(failed)}", flush=True)
     return 1 if failed else 0
@@ -100,16 +94,16 @@ def ready_python(torch: str) -> str:
     version = stamp.split()[0]
     if not Path(python).exists() or (known and known.split()[0] != version):
         timed(f"Making {VENV} with Python {version}", [sys.executable, "-m", "venv", "--clear", str(VENV)])
-    index = TORCH_INDEX.get(torch, torch)
-    if not index and sys.platform == "linux":
-        print(
-            "torch comes as this machine's pip is configured; PyPI's Linux build carries CUDA (about 3 GB)."
-        )
-        print("For PyTorch's CPU build (0.2 GB), stop this and run `python dev.py --torch cpu venv` once.")
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    index = TORCH_INDEX.get(torch, torch)
+    if index:  # first and alone, from there only: the pin in the requirement file is then satisfied
+        pin = next(line for line in (ROOT / "requirements-dev.txt").read_text().split() if line.startswith("torch=="))
+        timed(f"Installing {pin} from {index}", [*pip, "--index-url", index, pin])
+    elif sys.platform == "linux":
+        print("torch comes as this machine's pip is configured; PyPI's Linux build carries CUDA (about 3 GB).")
+        print("For PyTorch's CPU build (0.2 GB), stop this and run `python dev.py --torch cpu venv` once.")
     for name, *flags in REQUIREMENTS:
-        source = ["--extra-index-url", index] if index else []
-        timed(f"Installing {name}", [*pip, *source, *flags, "-r", str(ROOT / name)])
+        timed(f"Installing {name}", [*pip, *flags, "-r", str(ROOT / name)])
     STAMP.write_text(stamp)
     return python
 
@@ -125,9 +119,7 @@ def timed(what: str, command: list[str]) -> None:
     started = time.monotonic()
     print(f"{what} ...", flush=True)
     if run(command):
-        sys.exit(
-            f"{what} failed (see above; is the network there?). To try again by hand: {shlex.join(command)}"
-        )
+        sys.exit(f"{what} failed (see above; is the network there?). To try again by hand: {shlex.join(command)}")
     print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -137,9 +129,7 @@ def run(command: list[str], is_test: bool = False) -> int:
     try:
         return subprocess.call(command, cwd=ROOT, env=environment)
     except FileNotFoundError:
-        sys.exit(
-            f"{command[0]} is not there. FACEID_PYTHON, where it is set, must name a Python interpreter."
-        )
+        sys.exit(f"{command[0]} is not there. FACEID_PYTHON, where it is set, must name a Python interpreter.")
     except KeyboardInterrupt:
         return 130
 
