@@ -20,6 +20,7 @@ from lib_faceid.errors import FileError
 __all__ = ["read_metadata", "read_tensors", "sha256_of"]
 
 DOWNLOAD_AGAIN = "Delete it and download it again."
+MAX_HEADER = 100_000_000  # bytes; the safetensors format allows no longer one
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -62,19 +63,24 @@ def _kind_of(path: Path) -> str:
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
         raise FileError(f"{path} {found}, a model file was expected. Check the name, or refresh the list.")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(16)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
     if size == 0:
         raise FileError(f"{path.name} is empty (0 bytes). {DOWNLOAD_AGAIN}")
     if len(start) >= 9 and start[8:9] == b"{":
         (length,) = struct.unpack("<Q", start[:8])
         if length <= size:
             return "safetensors"
-        raise FileError(f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}")
+        if length <= MAX_HEADER:
+            raise FileError(f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}")
     if start[:2] in (b"PK", b"\x80\x02"):
         return "torch"
-    found = "a text or web page" if start.isascii() else "an unknown kind of file"
+    is_text = start.isascii() and b"\0" not in start
+    found = "a text or web page" if is_text else "an unknown kind of file"
     raise FileError(f"{path.name} is {found}, not .safetensors or .bin weights. {DOWNLOAD_AGAIN}")
 
 
@@ -88,16 +94,27 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_torch(path: Path) -> dict[str, torch.Tensor]:
     try:
-        # Not torch.load: hosts replace that name by a loader of theirs that prints an error and returns None.
-        content = torch_load(path, map_location="cpu", weights_only=True, mmap=_is_torch_zip(path))
+        content = _load_weights(path)
+    except FileError:
+        raise
     except pickle.UnpicklingError as error:
         raise FileError(
             f"{path.name} was not loaded: it is damaged, or holds Python objects besides weights, which could run "
             f"code. Use the .safetensors file, or download it again from its official page."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, IndexError) as error:
+    except Exception as error:  # a damaged pickle trips torch's reader up anywhere, down to struct.error
         raise FileError(f"{path.name} is damaged ({_first_line(error)}). {DOWNLOAD_AGAIN}") from error
     return dict(_flatten(content, ""))
+
+
+def _load_weights(path: Path) -> object:
+    # Not torch.load: hosts replace that name by a loader of theirs that prints an error and returns None.
+    can_be_mapped = _is_torch_zip(path)
+    if path.name.endswith(".safetensors"):  # torch goes by the extension, except with an open file
+        with path.open("rb") as file:
+            return torch_load(file, map_location="cpu", weights_only=True)
+    # A str, not a Path: torch 2.1 refuses to map anything else.
+    return torch_load(str(path), map_location="cpu", weights_only=True, mmap=can_be_mapped)
 
 
 def _is_torch_zip(path: Path) -> bool:
@@ -122,4 +139,4 @@ def _flatten(content: object, prefix: str) -> list[tuple[str, torch.Tensor]]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
