@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
-from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source
+from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source, parts_of, sd15_widths, write
 from torch import Tensor, nn
 
+from lib_faceid.adapter import Adapter, load_adapter
 from lib_faceid.identity import Identity
 
-__all__ = ["call", "diffusers_copy", "identity_of", "inputs", "ldm_unet", "randomise", "sdxl_unet"]
+__all__ = [
+    "SMALL",
+    "adapter_for",
+    "call",
+    "diffusers_copy",
+    "identity_of",
+    "inputs",
+    "ldm_unet",
+    "randomise",
+    "sdxl_unet",
+]
+
+SMALL = 32  # channels, where numbers matter less than time
 
 
 def randomise(module: nn.Module, seed: int) -> None:
@@ -109,3 +123,11 @@ def identity_of(seed: int, *, faces: int = 1, clip: bool = False) -> Identity:
     hidden = torch.randn(faces, 257, 1280, generator=generator)
     blank = torch.randn(257, 1280, generator=torch.Generator().manual_seed(999))
     return Identity(vectors, hidden, blank)
+
+
+def adapter_for(folder: Path, variant: str = "faceid", *, seed: int = 0, channels: int = SMALL) -> Adapter:
+    """Return a random SD 1.5 adapter, loaded from a file, that fits `ldm_unet` of as many channels."""
+    path = folder / f"{variant}-{seed}-{channels}.safetensors"
+    if not path.exists():
+        write(parts_of(variant, SD15, seed=seed, widths=sd15_widths(channels)), path)
+    return load_adapter(path, variant)
