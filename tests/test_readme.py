@@ -1,0 +1,82 @@
+"""What README says is run here, and what it lists is compared with the code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copy
+
+import pytest
+import torch
+from PIL import Image
+
+from lib_faceid.hosts.diffusers_checkpoint import load_parts
+from lib_faceid.unit import Unit
+from lib_faceid.variants import VARIANTS, Variant, families_of
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+MARKS = ("<!-- variants: generated from lib_faceid/variants.py -->\n", "<!-- /variants -->")
+
+
+def variant_table() -> str:
+    """The table between the marks; with FACEID_WRITE_README=1 the test puts it there."""
+    head = "| variant | id | for | the identity vector | also reads | face structure |\n|---|---|---|---|---|---|\n"
+    return head + "".join(_row(variant) for variant in VARIANTS)
+
+
+def _row(variant: Variant) -> str:
+    cells = (
+        variant.label,
+        f"`{variant.id}`",
+        families_of(variant),
+        "raw" if variant.raw_embedding else "unit length",
+        "CLIP ViT-H of the aligned face" if variant.needs_clip else "",
+        "yes" if variant.shortcut else "",
+    )
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def test_the_table_of_variants_is_that_of_the_code() -> None:
+    text = README.read_text(encoding="utf-8")
+    before, rest = text.split(MARKS[0])
+    table, after = rest.split(MARKS[1])
+    if os.environ.get("FACEID_WRITE_README"):
+        README.write_text(before + MARKS[0] + variant_table() + MARKS[1] + after, encoding="utf-8")
+    else:
+        assert table == variant_table()
+
+
+def test_the_api_section_names_every_field() -> None:
+    (line,) = re.findall(r"^Every field is optional: (.*)", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(r"`(\w+)`", line.split(". ")[0]) == list(Unit().to_dict())
+
+
+def test_the_ten_lines_of_python_run(
+    data_folder: Path,
+    face_models: Path,
+    miniature_checkpoint: Callable[[str], Path],
+    miniature_adapter: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FACEID_FACE_MODELS", str(face_models))
+    Image.open(data_folder / "photos" / "astronaut.png").convert("RGB").save("me.jpg")
+    copy(miniature_adapter("faceid", "sd15"), "ip-adapter-faceid_sd15.safetensors")
+    unet = load_parts(miniature_checkpoint("sd15")).modules["unet"]
+    torch.manual_seed(0)
+    names = {
+        "unet": unet,
+        "latents": torch.randn(2, 4, 16, 16),
+        "timestep": torch.tensor(500),
+        "context": torch.randn(2, 77, 768),
+    }
+    with torch.no_grad():
+        plain = unet(names["latents"], names["timestep"], names["context"]).sample
+        exec(code, names)  # noqa: S102 - our own README
+        after = unet(names["latents"], names["timestep"], names["context"]).sample
+    assert (names["noise"].sample - plain).abs().amax(dim=(1, 2, 3)).min() > 0.01
+    assert torch.equal(after, plain)
