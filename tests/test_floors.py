@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
     1: "attention checkpoint families image_proj infotext layers photo tokenizer variants",
-    2: "adapter bank clip_vision face face_geometry face_packs face_search faces identity"
+    2: "adapter bank clip_vision download face face_geometry face_packs face_search faces identity"
     " injection lora model_folders references rows",
     3: "generation hosts",
     4: "api ui xyz",
