@@ -19,7 +19,7 @@ FLOORS = {  # a folder stands for the modules in it
     " injection lora model_folders references rows",
     3: "generation hosts",
     4: "api ui xyz",
-    5: "__main__ cli demo miniature scripts",
+    5: "__main__ cli demo miniature scripts standalone",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui.py"],
