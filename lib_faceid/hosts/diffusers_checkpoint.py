@@ -53,9 +53,7 @@ def load_parts(path: Path, dtype: torch.dtype = torch.float32) -> Parts:
     try:
         networks = _networks(state, layout)
     except (RuntimeError, LookupError, ValueError, AttributeError) as error:
-        raise FileError(
-            f"{path.name} is no whole {layout.family} checkpoint: {_second_line(error)}."
-        ) from error
+        raise FileError(f"{path.name} is no whole {layout.family} checkpoint: {_second_line(error)}.") from error
     prepared = {name: network.to(dtype).eval().requires_grad_(False) for name, network in networks.items()}
     scheduler = _scheduler(predicts_v="v_pred" in state)  # how SDXL checkpoints of that kind mark themselves
     return Parts(layout.family, {**prepared, **_tokenizers(layout), "scheduler": scheduler})
@@ -67,9 +65,7 @@ def _networks(state: State, layout: Layout) -> dict[str, nn.Module]:
             lambda: UNet2DConditionModel(**layout.unet),
             lambda _: convert_ldm_unet_checkpoint(state, layout.unet),
         ),
-        "vae": _filled(
-            lambda: AutoencoderKL(**layout.vae), lambda _: convert_ldm_vae_checkpoint(state, layout.vae)
-        ),
+        "vae": _filled(lambda: AutoencoderKL(**layout.vae), lambda _: convert_ldm_vae_checkpoint(state, layout.vae)),
         "text_encoder": _filled(
             lambda: CLIPTextModel(CLIPTextConfig(**layout.text)),
             lambda _: _clip_state(state, TEXT[layout.family]),
@@ -96,18 +92,14 @@ def _filled(build: Callable[[], Network], convert: Callable[[Network], State]) -
     state = {name: tensor for name, tensor in convert(network).items() if name in wanted}
     network.load_state_dict(state, strict=True, assign=True)
     for module in network.modules():
-        if isinstance(
-            module, CLIPTextEmbeddings
-        ):  # it counts its positions in a buffer that is in no state dict
+        if isinstance(module, CLIPTextEmbeddings):  # it counts its positions in a buffer that is in no state dict
             positions = module.position_embedding.num_embeddings
             module.register_buffer("position_ids", torch.arange(positions)[None], persistent=False)
     return network
 
 
 def _clip_state(state: State, prefix: str) -> State:
-    names = {
-        key: key.removeprefix(prefix).removeprefix("text_model.") for key in state if key.startswith(prefix)
-    }
+    names = {key: key.removeprefix(prefix).removeprefix("text_model.") for key in state if key.startswith(prefix)}
     return {f"text_model.{name}": state[key] for key, name in names.items()}
 
 

@@ -163,9 +163,7 @@ def _clip_config(text: Shapes) -> Config:
     # Some old checkpoints lack the level "text_model.".
     text = {key.removeprefix("text_model."): shape for key, shape in text.items()}
     return {
-        **_text_config(
-            text["embeddings.token_embedding.weight"], text["embeddings.position_embedding.weight"]
-        ),
+        **_text_config(text["embeddings.token_embedding.weight"], text["embeddings.position_embedding.weight"]),
         "intermediate_size": text["encoder.layers.0.mlp.fc1.weight"][0],
         "num_hidden_layers": _children(text, "encoder.layers"),
         "hidden_act": "quick_gelu",
@@ -196,9 +194,7 @@ def _text_config(tokens: tuple[int, ...], positions: tuple[int, ...]) -> Config:
 
 def _children(shapes: Shapes, parent: str) -> int:
     """Return how many modules a list called `parent` has."""
-    numbers = {
-        key.removeprefix(f"{parent}.").split(".", 1)[0] for key in shapes if key.startswith(f"{parent}.")
-    }
+    numbers = {key.removeprefix(f"{parent}.").split(".", 1)[0] for key in shapes if key.startswith(f"{parent}.")}
     return sum(1 for _ in takewhile(lambda index: str(index) in numbers, count()))
 
 

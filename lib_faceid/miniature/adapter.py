@@ -28,7 +28,7 @@ _PUBLISHED_NAMES = {
 }
 
 # The recogniser's vectors have length 1, so the first layer multiplies them up; the LoRA is to nudge only.
-_GAINS = {r"proj\.0\.weight": ID_DIM**0.5, r"_lora\.up": 0.4}
+_GAINS = {r"proj\.0\.weight": ID_DIM**0.5, r"_lora\.up": 0.1, r"to_v_ip": 0.35}
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def write_adapter(
     """
     shapes = adapter_shapes(variant, MINIATURE[family].unet, rank, projection)
     tensors = random_weights(shapes, seed, _GAINS)
-    if (
-        variant == "portrait_unnorm"
-    ):  # the published file mixes dtypes, which is all that tells it from InstantID
+    if variant == "portrait_unnorm":  # the published file mixes dtypes, which is all that tells it from InstantID
         tensors = {key: t.float() if key.startswith("image_proj.") else t for key, t in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".safetensors":
@@ -108,9 +106,7 @@ def _image_proj(variant: str, width: int, sizes: ProjectionSizes) -> Tree:
         dim = CLIP_DIM if sizes == FULL else 128
         return {"latents": (1, _TOKENS[variant], dim), **_perceiver(dim, ID_DIM, width, sizes)}
     mlp = {"0": linear(ID_DIM, sizes.hidden), "2": linear(sizes.hidden, width * _TOKENS[variant])}
-    resampler = (
-        {"perceiver_resampler": _perceiver(width, CLIP_DIM, width, sizes)} if "plus" in variant else {}
-    )
+    resampler = {"perceiver_resampler": _perceiver(width, CLIP_DIM, width, sizes)} if "plus" in variant else {}
     return {"proj": mlp, "norm": norm(width), **resampler}
 
 

@@ -80,9 +80,7 @@ def _sd15(sizes: Sizes, text_folder: Path) -> Config:
                 },
             },
             "first_stage_config": _vae("ldm.models.autoencoder.AutoencoderKL", sizes.vae),
-            "cond_stage_config": _part(
-                "ldm.modules.encoders.modules.FrozenCLIPEmbedder", version=_posix(text_folder)
-            ),
+            "cond_stage_config": _part("ldm.modules.encoders.modules.FrozenCLIPEmbedder", version=_posix(text_folder)),
         },
     }
 
@@ -144,8 +142,7 @@ def _sdxl_embedders(text: TextSizes, text_folder: Path) -> list[Config]:
         legacy=False,
     )
     sizes = [
-        {"input_key": key, **_part(f"{modules}.ConcatTimestepEmbedderND", outdim=SIZE_EMBEDDING)}
-        for key in numbers
+        {"input_key": key, **_part(f"{modules}.ConcatTimestepEmbedderND", outdim=SIZE_EMBEDDING)} for key in numbers
     ]
     texts = [{"input_key": "txt", **embedder} for embedder in (clip, open_clip)]
     return [{"is_trainable": False, **embedder} for embedder in (*texts, *sizes)]

@@ -42,9 +42,7 @@ class UNetSizes:
     @property
     def attention_channels(self) -> tuple[int, ...]:
         """Return the channels of each cross attention as adapters number them: down, up, mid."""
-        levels = [
-            (self.channels * mult, depth) for mult, depth in zip(self.mult, self.depth, strict=True) if depth
-        ]
+        levels = [(self.channels * mult, depth) for mult, depth in zip(self.mult, self.depth, strict=True) if depth]
         down = [c for c, depth in levels for _ in range(depth * self.blocks_per_level)]
         up = [c for c, depth in reversed(levels) for _ in range(depth * (self.blocks_per_level + 1))]
         return (*down, *up, *[self.channels * self.mult[-1]] * self.middle_depth)
@@ -85,9 +83,7 @@ PUBLISHED = {
         TextSizes(768, 3072, 12),
     ),
     SDXL: Sizes(
-        UNetSizes(
-            320, (1, 2, 4), (0, 2, 10), middle_depth=10, context=2048, linear_projection=True, adm=2816
-        ),
+        UNetSizes(320, (1, 2, 4), (0, 2, 10), middle_depth=10, context=2048, linear_projection=True, adm=2816),
         VAESizes(128, (1, 2, 4, 4), 2),
         TextSizes(768, 3072, 12),
         TextSizes(1280, 5120, 32),

@@ -36,9 +36,7 @@ def _random(name: str, shape: Shape, seed: int) -> torch.Tensor:
     if shape[2:] == (3, 3):
         return _smooth(noise)
     if len(shape) > 1:
-        return noise / math.sqrt(
-            math.prod(shape[1:])
-        )  # divided by the square root of the inputs that are summed up
+        return noise / math.sqrt(math.prod(shape[1:]))  # divided by the square root of the inputs that are summed up
     is_scale = name.endswith("weight")  # of a normalisation
     return 1 + noise / 10 if is_scale else noise / 20
 
