@@ -1,0 +1,200 @@
+"""Any picture a user can hand over -> one kind of array: upright uint8 RGB [H, W, 3].
+
+Everything after this module sees only that kind: nobody else asks about EXIF, alpha, palettes or bit depth.
+Photos are private: an error names the file, and never says anything about what is in the picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import io
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from lib_faceid.errors import PhotoError
+
+__all__ = ["MAX_BASE64_BYTES", "MAX_PIXELS", "PhotoSource", "decode_base64", "photo_name", "read_photo"]
+
+PhotoSource = str | Path | bytes | Image.Image | NDArray[Any]
+"""What `read_photo` takes. A `str` is always a path; base64 goes through `decode_base64` first."""
+
+MAX_PIXELS = 32 * 1024 * 1024
+"""The largest picture that is decoded: 33.5 megapixels, 100 MB as an array. The header decides."""
+MAX_SIDE_PX = 32_000
+"""The longest side; OpenCV warps nothing longer than 32,766 px."""
+MAX_BASE64_BYTES = 20 * 1024 * 1024
+"""The largest picture file that is accepted as base64 text."""
+
+# A list of our own: Pillow also opens what starts another program (EPS) and what is no picture (PDF, HDF5).
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
+MID_GREY = (128, 128, 128, 255)
+ALPHA_MODES = ("LA", "PA", "RGBA", "RGBa")
+DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+EXIF_ORIENTATION = 0x0112
+T = Image.Transpose
+# What undoes the orientations 2 to 8, in their order.
+UNDO = (T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
+SAVE_AGAIN = "Save it again as JPEG, PNG or WebP."
+
+
+def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
+    """Return the picture as a new upright uint8 array [H, W, 3] in RGB order.
+
+    The EXIF orientation is applied, transparency is laid on mid grey, 16 bits become 8, and of an animation
+    the first frame counts. An array is RGB, RGBA, grey + alpha or grey, in uint8 or uint16.
+    Raises PhotoError when there is no picture in it, or one larger than `MAX_PIXELS` or `MAX_SIDE_PX`.
+    """
+    label = photo_name(source) or "The picture"
+    with _decoding(label):
+        if isinstance(source, np.ndarray):
+            return _from_array(source, label)
+        if isinstance(source, Image.Image):
+            return _from_image(source, label)
+        with _open(source, label) as image:
+            return _from_image(image, label)
+
+
+def photo_name(source: PhotoSource) -> str:
+    """Return the file name for messages, at most 40 characters and no folders; "" for pixels and bytes."""
+    path = getattr(source, "filename", "") if isinstance(source, Image.Image) else source
+    # Longer than any path: this is a picture as text, and nothing of a picture belongs in a message.
+    if not isinstance(path, (str, Path)) or len(str(path)) > 4096:
+        return ""
+    # Both separators, because a Windows path may arrive on a Linux server.
+    name = str(path).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return name if len(name) <= 40 else f"{name[:25]}…{name[-14:]}"
+
+
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of a picture that came as base64 or as a data URL (`data:image/png;base64,...`).
+
+    Raises PhotoError when the text is not base64 or holds more than `MAX_BASE64_BYTES`.
+    """
+    if text.lstrip()[:5].lower() == "data:":
+        header, _, text = text.partition(",")
+        if not header.rstrip().lower().endswith(";base64"):
+            raise PhotoError("The data URL is not base64. Send 'data:image/png;base64,' and the picture.")
+    if len(text) * 3 // 4 > MAX_BASE64_BYTES:
+        limit_mib = MAX_BASE64_BYTES >> 20
+        raise PhotoError(f"The base64 picture is larger than {limit_mib} MiB. Make it smaller and send it again.")
+    text = "".join(text.split())
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PhotoError(
+            "The text is not base64, a picture was expected. Send base64 or a data URL; no link, no path."
+        ) from error
+
+
+@contextmanager
+def _decoding(label: str) -> Generator[None, None, None]:
+    """Turn whatever a damaged file makes Pillow raise into one sentence."""
+    try:
+        yield
+    except PhotoError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PhotoError(_too_large(label, "far too large")) from error
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{label} is not a picture that can be read here. {SAVE_AGAIN}") from error
+    except MemoryError as error:
+        raise PhotoError(f"{label} needs more memory than there is. Make it smaller.") from error
+    except Exception as error:  # Pillow's decoders raise nearly every type there is
+        raise PhotoError(f"{label} is damaged or cut off and cannot be read. {SAVE_AGAIN}") from error
+
+
+def _open(source: str | Path | bytes, label: str) -> Image.Image:
+    """Read the header; the pixels are decoded later."""
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    if isinstance(source, bytes):
+        if not source:
+            raise PhotoError("The picture is empty (0 bytes). Choose it again.")
+        return Image.open(io.BytesIO(source), formats=formats)
+    try:
+        _check_file(Path(source), label)
+        return Image.open(source, formats=formats)
+    except OSError as error:
+        if error.errno is None:  # of Pillow's making, about the content
+            raise
+        is_text = error.errno == errno.ENAMETOOLONG
+        remedy = "Base64 text is not a path: decode it first." if is_text else "Check its name and permissions."
+        raise PhotoError(f"{label} cannot be opened. {remedy}") from error
+
+
+def _check_file(path: Path, label: str) -> None:
+    if path.is_dir():
+        raise PhotoError(f"{label} is a folder, a picture was expected. Choose a file inside it.")
+    if not path.exists():
+        raise PhotoError(f"{label} does not exist, a picture was expected. Choose it again.")
+    if not path.is_file():  # opening a pipe or a device may never return
+        raise PhotoError(f"{label} is a device or a pipe, a picture was expected. Choose a file.")
+    if path.stat().st_size == 0:
+        raise PhotoError(f"{label} is empty (0 bytes). Copy the picture again.")
+
+
+def _check_size(width_px: int, height_px: int, label: str) -> None:
+    if width_px < 1 or height_px < 1:
+        raise PhotoError(f"{label} has no pixels ({width_px}x{height_px} px). Choose another picture.")
+    if width_px * height_px > MAX_PIXELS or max(width_px, height_px) > MAX_SIDE_PX:
+        raise PhotoError(_too_large(label, f"{width_px}x{height_px} px"))
+
+
+def _too_large(label: str, size: str) -> str:
+    limit = f"{MAX_PIXELS / 1e6:.1f} megapixels and {MAX_SIDE_PX} px a side"
+    return f"{label} is {size}; at most {limit} are read. Make it smaller: a face of 500 px is plenty."
+
+
+def _from_image(image: Image.Image, label: str) -> NDArray[np.uint8]:
+    _check_size(*image.size, label)
+    image.load()
+    orientation = _orientation(image)
+    return _flatten(image.transpose(UNDO[orientation - 2]) if 2 <= orientation <= 8 else image, label)
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how the camera was held, 1 to 8; 1, upright, where damaged EXIF does not tell."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns these itself, and older ones leave the tag
+    try:
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except (SyntaxError, struct.error, ValueError, TypeError, KeyError, OSError):
+        return 1
+
+
+def _flatten(image: Image.Image, label: str) -> NDArray[np.uint8]:
+    """Decode any mode to RGB."""
+    if image.mode in DEEP_MODES:
+        return _from_array(np.asarray(image).clip(0, 65535).astype(np.uint16), label)
+    if image.mode == "F":
+        raise PhotoError(f"{label} holds floating-point pixels, whose white is unknown. {SAVE_AGAIN}")
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, MID_GREY), image)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _from_array(array: NDArray[Any], label: str) -> NDArray[np.uint8]:
+    """Return RGB from an array of 1, 2, 3 or 4 channels."""
+    channels = 1 if array.ndim == 2 else array.shape[-1]
+    is_photo = array.ndim in (2, 3) and channels in (1, 2, 3, 4)
+    if not is_photo or array.dtype.kind != "u" or array.dtype.itemsize > 2:
+        raise PhotoError(
+            f"{label} is an array of shape {list(array.shape)} and type {array.dtype}; "
+            "[height, width, 3] of uint8 in RGB order was expected."
+        )
+    _check_size(array.shape[1], array.shape[0], label)
+    if array.dtype.itemsize == 2:
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 = 255 * 257
+    pixels = array.reshape(array.shape[:2]) if channels == 1 else array
+    return _flatten(Image.fromarray(np.ascontiguousarray(pixels)), label)
