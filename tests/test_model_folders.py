@@ -1,0 +1,217 @@
+"""Models are found where other tools keep them, in a documented order, and a missing one comes with directions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lib_faceid.errors import MissingModelError
+from lib_faceid.face_packs import find_face_pack, require_face_pack
+from lib_faceid.model_folders import (
+    Roots,
+    adapter_folders,
+    clip_vision_files,
+    face_pack_folders,
+    find_adapters,
+    find_clip_vision,
+    require_clip_vision,
+    usual_roots,
+)
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def pack(folder: Path, detector: str = "det_10g.onnx", recogniser: str = "w600k_r50.onnx") -> Path:
+    """Write the names of a pack, with those that must be passed over."""
+    for name in ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx", detector, recogniser):
+        touch(folder / name)
+    return folder
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    return Roots(
+        models=(tmp_path / "webui/models",),
+        controlnet=tmp_path / "webui/extensions/sd-webui-controlnet",
+        comfyui_models=tmp_path / "comfyui/models",
+        home=tmp_path / "home",
+    )
+
+
+# ----------------------------------------------------------------------------------------------------- face models
+def test_the_order_of_places(roots: Roots, tmp_path: Path) -> None:
+    places = [
+        "webui/models/insightface/models",
+        "webui/extensions/sd-webui-controlnet/annotator/downloads/insightface/models",
+        "comfyui/models/insightface/models",
+        "home/.insightface/models",
+    ]
+    assert face_pack_folders(roots) == tuple(tmp_path / place for place in places)
+    for place in reversed(places):
+        folder = pack(tmp_path / place / "buffalo_l")
+        found = find_face_pack(roots)
+        assert found is not None
+        assert (found.detector, found.recogniser) == (folder / "det_10g.onnx", folder / "w600k_r50.onnx")
+
+
+def test_buffalo_l_anywhere_before_another_pack(roots: Roots, tmp_path: Path) -> None:
+    pack(tmp_path / "webui/models/insightface/models/antelopev2", "scrfd_10g_bnkps.onnx", "glintr100.onnx")
+    assert require_face_pack(roots=roots).recogniser.name == "glintr100.onnx"
+    pack(tmp_path / "home/.insightface/models/buffalo_l")
+    assert require_face_pack(roots=roots).recogniser.name == "w600k_r50.onnx"
+
+
+@pytest.mark.parametrize(
+    ("detector", "recogniser"),
+    [
+        ("det_10g.onnx", "w600k_r50.onnx"),
+        ("det_500m.onnx", "w600k_mbf.onnx"),
+        ("det_500m.onnx", "w600k_mbf_dequant_f32.onnx"),
+        ("det_2.5g.onnx", "w600k_r50.onnx"),
+        ("scrfd_10g_bnkps.onnx", "glintr100.onnx"),
+        ("DET_10G.onnx", "W600K_R50.onnx"),
+    ],
+)
+def test_names_in_packs(detector: str, recogniser: str, roots: Roots, tmp_path: Path) -> None:
+    pack(tmp_path / "home/.insightface/models/any_name", detector, recogniser)
+    found = require_face_pack(roots=roots)
+    assert (found.detector.name, found.recogniser.name) == (detector, recogniser)
+
+
+def test_one_extra_folder_is_accepted(roots: Roots, tmp_path: Path) -> None:
+    """As when antelopev2.zip is unpacked into a folder of its name."""
+    pack(tmp_path / "home/.insightface/models/buffalo_l/buffalo_l")
+    assert require_face_pack(roots=roots).detector.parent.name == "buffalo_l"
+
+
+def test_half_a_pack_is_none(roots: Roots, tmp_path: Path) -> None:
+    touch(tmp_path / "home/.insightface/models/buffalo_l/det_10g.onnx")
+    assert find_face_pack(roots) is None
+
+
+@pytest.mark.parametrize("inside", ["", "models/buffalo_l", "buffalo_l", "models/mine", "models/mine/mine"])
+def test_a_named_folder_wins(inside: str, roots: Roots, tmp_path: Path) -> None:
+    pack(tmp_path / "webui/models/insightface/models/buffalo_l")
+    folder = pack(tmp_path / "named" / inside, "det_500m.onnx", "w600k_mbf.onnx")
+    named = usual_roots(environ={"FACEID_FACE_MODELS": str(tmp_path / "named")})
+    assert require_face_pack(roots=named).detector.parent == folder
+    assert require_face_pack(tmp_path / "named", roots).detector.parent == folder
+
+
+def test_a_named_folder_without_models_is_an_error(roots: Roots, tmp_path: Path) -> None:
+    pack(tmp_path / "webui/models/insightface/models/buffalo_l")
+    with pytest.raises(MissingModelError, match=r"nowhere holds no face models: .* were expected in it"):
+        require_face_pack(tmp_path / "nowhere", roots)
+
+
+def test_missing_face_models_come_with_directions(roots: Roots) -> None:
+    with pytest.raises(MissingModelError) as caught:
+        require_face_pack(roots=roots)
+    place = face_pack_folders(roots)[0] / "buffalo_l"
+    assert str(caught.value) == (
+        "There are no face models. Put det_10g.onnx (16.1 MiB) and w600k_r50.onnx (166 MiB) of the pack buffalo_l "
+        f"in {place}. No network was used."
+    )
+    with pytest.raises(MissingModelError):
+        require_face_pack(roots=Roots())
+
+
+# ----------------------------------------------------------------------------------------------------- image encoder
+@pytest.mark.parametrize(
+    "place",
+    [
+        "webui/models/faceid/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+        "webui/models/faceid/image_encoder/model.safetensors",
+        "webui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors",
+        "webui/models/ControlNetPreprocessor/CLIP-ViT-H-14.safetensors",
+        "webui/extensions/sd-webui-controlnet/annotator/downloads/clip_vision/clip_h.pth",
+        "comfyui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
+        "comfyui/models/clip_vision/SD1.5/pytorch_model.bin",
+    ],
+)
+def test_where_clip_is_found(place: str, roots: Roots, tmp_path: Path) -> None:
+    assert find_clip_vision(roots) is None
+    path = touch(tmp_path / place)
+    assert find_clip_vision(roots) == require_clip_vision(roots) == path
+
+
+def test_safetensors_come_before_pickles() -> None:
+    suffixes = [path.suffix for path in clip_vision_files(Roots(models=(Path("models"),)))[:9]]
+    assert suffixes == [".safetensors"] * 6 + [".pth", ".bin", ".bin"]
+
+
+@pytest.mark.parametrize("name", ["mine.safetensors", "model.safetensors", "clip_h.pth"])
+def test_a_named_encoder_wins(name: str, tmp_path: Path) -> None:
+    path = touch(tmp_path / name)
+    named = path if name == "mine.safetensors" else tmp_path
+    assert require_clip_vision(usual_roots(environ={"FACEID_CLIP_VISION": str(named)})) == path
+
+
+def test_a_missing_encoder_comes_with_directions(roots: Roots, tmp_path: Path) -> None:
+    with pytest.raises(MissingModelError, match=r"Put models/image_encoder/model\.safetensors .* at .*faceid"):
+        require_clip_vision(roots)
+    with pytest.raises(MissingModelError, match=r"at .*nowhere"):
+        require_clip_vision(Roots(clip_vision=tmp_path / "nowhere"))
+
+
+# ---------------------------------------------------------------------------------------------------------- adapters
+def test_adapters(roots: Roots, tmp_path: Path) -> None:
+    wanted = [
+        touch(tmp_path / place)
+        for place in (
+            "webui/models/faceid/a.bin",
+            "webui/models/ipadapter/B.safetensors",
+            "webui/models/ipadapter/c.SafeTensors",
+            "webui/models/ControlNet/sub/ip-adapter.pth",
+            "comfyui/models/ipadapter/d.bin",
+            "webui/extensions/sd-webui-controlnet/models/e.pth",
+        )
+    ]
+    touch(tmp_path / "webui/models/faceid/readme.txt")
+    touch(tmp_path / "webui/models/Stable-diffusion/sd15.safetensors")
+    (tmp_path / "webui/models/faceid/folder.bin").mkdir()
+    assert find_adapters(roots) == tuple(wanted)
+
+
+def test_a_file_is_listed_once(roots: Roots, tmp_path: Path) -> None:
+    path = touch(tmp_path / "webui/models/faceid/a.bin")
+    link = tmp_path / "webui/models/ipadapter/a.bin"
+    link.parent.mkdir()
+    os.link(path, link)
+    assert find_adapters(roots) == (path,)
+
+
+# ------------------------------------------------------------------------------------------------------------- roots
+def test_roots_of_a_webui(tmp_path: Path) -> None:
+    roots = usual_roots(tmp_path, comfyui=tmp_path / "comfy", environ={})
+    assert roots.models == (tmp_path / "models",)
+    assert adapter_folders(roots)[-1] == tmp_path / "extensions/sd-webui-controlnet/models"
+    assert roots.all_models[-1] == tmp_path / "comfy/models"
+    assert roots.home == Path.home()
+    moved = usual_roots(tmp_path, tmp_path / "elsewhere", environ={"FACEID_MODELS": "/first"})
+    assert moved.models == (Path("/first"), tmp_path / "elsewhere")
+
+
+def test_roots_without_a_webui() -> None:
+    roots = usual_roots(environ={})
+    project = Path(__file__).resolve().parent.parent
+    assert roots.models == (Path("models"), project / "models")
+    assert roots.controlnet is None
+    assert roots.face_models is None
+
+
+def test_listing_candidates_does_not_touch_the_disk(monkeypatch: pytest.MonkeyPatch, roots: Roots) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("the disk was touched")
+
+    for name in ("stat", "iterdir", "glob", "rglob", "open"):
+        monkeypatch.setattr(Path, name, refuse)
+    assert face_pack_folders(roots)
+    assert clip_vision_files(roots)
+    assert adapter_folders(roots)
