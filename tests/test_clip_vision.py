@@ -1,0 +1,200 @@
+"""The image encoder gives what transformers' own classes give, from every layout, and refuses other encoders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from lib_faceid import clip_vision
+from lib_faceid.clip_vision import load_clip_vision, preprocess
+from lib_faceid.errors import FileError, MissingModelError, MissingPackageError, WrongFamilyError
+
+
+@pytest.fixture
+def crop_rgb() -> np.ndarray:
+    rows, columns = np.mgrid[:224, :224]
+    return np.stack([rows, columns, (rows * columns) % 256], axis=2).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def tensors(miniature_clip: Path) -> dict[str, Tensor]:
+    return load_file(miniature_clip)
+
+
+@pytest.fixture(scope="module")
+def theirs(tensors: dict[str, Tensor]) -> CLIPVisionModelWithProjection:
+    """transformers' own class, filled with the miniature's weights."""
+    config = CLIPVisionConfig(
+        hidden_size=1280,
+        intermediate_size=tensors["vision_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
+        num_hidden_layers=2,
+        num_attention_heads=16,
+        projection_dim=1024,
+        image_size=224,
+        patch_size=14,
+        hidden_act="gelu",
+    )
+    model = CLIPVisionModelWithProjection(config).eval()
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    assert not missing
+    assert set(unexpected) <= {"vision_model.embeddings.position_ids"}
+    return model
+
+
+# --------------------------------------------------------------------------------------------------------- equality
+@pytest.mark.parametrize("size", [(224, 224), (300, 224), (112, 112), (500, 333), (37, 91)])
+def test_preprocessing_is_that_of_transformers(size: tuple[int, int]) -> None:
+    image_rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    expected = CLIPImageProcessor()(image_rgb, return_tensors="pt")["pixel_values"][0]
+    assert torch.allclose(preprocess(image_rgb), expected, rtol=0, atol=1e-6)
+
+
+def test_hidden_states_are_those_of_transformers(
+    miniature_clip: Path, crop_rgb: np.ndarray, theirs: CLIPVisionModelWithProjection
+) -> None:
+    crops = [crop_rgb, np.ascontiguousarray(crop_rgb[::-1])]
+    ours = load_clip_vision(miniature_clip).encode(crops)
+    pixel_values = CLIPImageProcessor()(crops, return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        output = theirs(pixel_values, output_hidden_states=True)
+    assert (ours.shape, ours.dtype, ours.requires_grad) == ((2, 257, 1280), torch.float32, False)
+    assert torch.allclose(ours, output.hidden_states[-2], rtol=0, atol=2e-5)
+    for other in (output.hidden_states[-1], output.hidden_states[-3], output.last_hidden_state):
+        assert not torch.allclose(ours, other, rtol=0, atol=1e-2)
+
+
+def test_uncond_is_of_zeros_after_normalisation(miniature_clip: Path, theirs: CLIPVisionModelWithProjection) -> None:
+    clip = load_clip_vision(miniature_clip)
+    with torch.no_grad():
+        expected = theirs(torch.zeros(1, 3, 224, 224), output_hidden_states=True).hidden_states[-2][0]
+    assert torch.allclose(clip.encode_uncond(), expected, rtol=0, atol=2e-5)
+    assert clip.encode_uncond() is clip.encode_uncond()
+    black = clip.encode([np.zeros((224, 224, 3), np.uint8)])[0]
+    assert not torch.allclose(clip.encode_uncond(), black, rtol=0, atol=1e-2)
+
+
+def test_red_is_not_blue(miniature_clip: Path, crop_rgb: np.ndarray) -> None:
+    assert preprocess(np.full((224, 224, 3), (255, 0, 0), np.uint8))[0].min() > 1.9
+    clip = load_clip_vision(miniature_clip)
+    swapped = clip.encode([np.ascontiguousarray(crop_rgb[:, :, ::-1])])
+    assert not torch.allclose(clip.encode([crop_rgb]), swapped, rtol=0, atol=1e-2)
+
+
+def test_the_batch_and_a_hosts_autocast_make_no_difference(miniature_clip: Path, crop_rgb: np.ndarray) -> None:
+    clip = load_clip_vision(miniature_clip)
+    alone = clip.encode([crop_rgb])
+    with torch.autocast("cpu", torch.bfloat16):
+        together = clip.encode([crop_rgb, crop_rgb])
+    assert torch.equal(together, alone.expand(2, -1, -1))
+    assert clip.encode([]).shape == (0, 257, 1280)
+
+
+# ---------------------------------------------------------------------------------------------------------- layouts
+def renamed(tensors: dict[str, Tensor], layout: str) -> dict[str, Tensor]:
+    vision = {name.removeprefix("vision_model."): t for name, t in tensors.items() if name.startswith("vision")}
+    if layout == "bare":
+        return vision
+    if layout == "prefixed":
+        return {f"image_encoder.{name}": tensor for name, tensor in tensors.items()}
+    if layout == "half":
+        return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    if layout == "without position_ids":
+        return {name: tensor for name, tensor in tensors.items() if not name.endswith("position_ids")}
+    text = {"text_model.encoder.layers.0.mlp.fc1.weight": torch.zeros(8, 8), "logit_scale": torch.zeros(())}
+    return tensors | text | {"text_model.embeddings.token_embedding.weight": torch.zeros(9, 8)}
+
+
+@pytest.mark.parametrize("layout", ["bare", "prefixed", "half", "without position_ids", "with a text model"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_layouts(
+    layout: str, suffix: str, miniature_clip: Path, tensors: dict[str, Tensor], crop_rgb: np.ndarray, tmp_path: Path
+) -> None:
+    expected = load_clip_vision(miniature_clip).encode([crop_rgb])
+    path = tmp_path / f"clip{suffix}"
+    if suffix == ".pth":
+        torch.save(renamed(tensors, layout), path)
+    else:
+        save_file(renamed(tensors, layout), path)
+    found = load_clip_vision(path)
+    assert {parameter.dtype for parameter in found._model.parameters()} == {torch.float32}
+    atol = 0.05 if layout == "half" else 0
+    assert torch.allclose(found.encode([crop_rgb]), expected, rtol=0, atol=atol)
+    clip_vision.unload()
+
+
+def test_loading_draws_nothing_at_random(miniature_clip: Path) -> None:
+    clip_vision.unload()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    load_clip_vision(miniature_clip)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_kept_until_unload(miniature_clip: Path) -> None:
+    clip = load_clip_vision(miniature_clip)
+    assert load_clip_vision(miniature_clip) is clip
+    assert clip.device == torch.device("cpu")
+    assert clip.source == str(miniature_clip)
+    clip_vision.unload()
+    assert load_clip_vision(miniature_clip) is not clip
+
+
+# ----------------------------------------------------------------------------------------------------------- errors
+def refused(tensors: dict[str, Tensor], path: Path, error: type[Exception]) -> str:
+    save_file(tensors, path)
+    with pytest.raises(error) as caught:
+        load_clip_vision(path)
+    assert str(caught.value).startswith(f"{path.name} is ")
+    assert str(caught.value).endswith("Use models/image_encoder/model.safetensors of h94/IP-Adapter.")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("width", "name"), [(1024, "CLIP ViT-L/14"), (1664, "CLIP ViT-bigG/14"), (768, "CLIP ViT-B"), (999, "another")]
+)
+def test_other_encoders_are_refused_by_name(width: int, name: str, tmp_path: Path) -> None:
+    tensors = {"vision_model.embeddings.class_embedding": torch.zeros(width)}
+    text = refused(tensors, tmp_path / "model.safetensors", WrongFamilyError)
+    assert f"is {name}" in text
+    assert f"of width {width}; the Plus variants read CLIP ViT-H/14 of width 1280" in text
+
+
+def test_another_picture_size_is_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    larger = tensors | {"vision_model.embeddings.position_embedding.weight": torch.zeros(577, 1280)}
+    assert "position_embedding" in refused(larger, tmp_path / "a.safetensors", WrongFamilyError)
+
+
+def test_open_clip_and_other_files_are_refused(tmp_path: Path) -> None:
+    open_clip = {"visual.conv1.weight": torch.zeros(8, 3, 2, 2)}
+    assert "open_clip" in refused(open_clip, tmp_path / "a.safetensors", WrongFamilyError)
+    lora = {"lora_unet_mid.lora_down.weight": torch.zeros(8, 8)}
+    assert "not a CLIP image encoder" in refused(lora, tmp_path / "b.safetensors", WrongFamilyError)
+
+
+def test_incomplete_files_are_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
+    name = "vision_model.encoder.layers.1.mlp.fc2.weight"
+    lacking = {key: tensor for key, tensor in tensors.items() if key != name}
+    assert f"1 missing, 0 unknown, first {name}" in refused(lacking, tmp_path / "a.safetensors", FileError)
+    misshapen = tensors | {name: torch.zeros(3, 3)}
+    assert "size mismatch" in refused(misshapen, tmp_path / "b.safetensors", FileError)
+    shallow = {key: tensor for key, tensor in tensors.items() if ".layers.1." not in key}
+    assert "layers.1." in refused(shallow, tmp_path / "c.safetensors", WrongFamilyError)
+
+
+def test_missing_file_and_package(miniature_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FileError, match="does not exist"):
+        load_clip_vision(tmp_path / "gone.safetensors")
+    monkeypatch.setenv("FACEID_CLIP_VISION", str(tmp_path / "gone.safetensors"))
+    with pytest.raises(MissingModelError, match=r"gone\.safetensors"):
+        load_clip_vision()
+    clip_vision.unload()
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingPackageError, match=r'Run: ".*" -m pip install transformers'):
+        load_clip_vision(miniature_clip)
