@@ -103,6 +103,11 @@ class Job:
             self.seconds += time.perf_counter() - began
         return self._prepared[dim]
 
+    @property
+    def prepared(self) -> list[Prepared]:
+        """The units as they were prepared so far, for one checkpoint after the other."""
+        return [prepared for group in self._prepared.values() for prepared in group]
+
     def attach(self, unet: nn.Module) -> Injection:
         """Return the injection into this UNet, moving the hooks there if they are on another one."""
         if self.injection is None or self._unet is not unet:

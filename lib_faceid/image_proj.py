@@ -24,6 +24,8 @@ from torch.nn import functional
 __all__ = [
     "Builder",
     "MLPProjection",
+    "Perceiver",
+    "PerceiverAttention",
     "PlusProjection",
     "Resampler",
     "mlp_projection",
@@ -32,9 +34,9 @@ __all__ = [
     "resampler",
 ]
 
-State: TypeAlias = Mapping[str, Tensor]
-Builder: TypeAlias = Callable[[State], nn.Module]
-Network = TypeVar("Network", bound=nn.Module)
+_State: TypeAlias = Mapping[str, Tensor]
+Builder: TypeAlias = Callable[[_State], nn.Module]
+_Network = TypeVar("_Network", bound=nn.Module)
 
 HEAD_DIM = 64  # of every attention in these networks; it leaves no trace in the weights
 
@@ -79,7 +81,7 @@ class PerceiverAttention(nn.Module):
 class Perceiver(nn.Module):
     """A stack of perceiver attention and feed-forward layers between two linear maps."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: _State) -> None:
         super().__init__()
         dim, context_dim = state["proj_in.weight"].shape
         out_dim = state["proj_out.weight"].shape[0]
@@ -105,7 +107,7 @@ class Perceiver(nn.Module):
 class PlusProjection(nn.Module):
     """FaceID Plus: the identity's tokens read the CLIP features; with a shortcut (v2) they also pass unread."""
 
-    def __init__(self, state: State, *, shortcut: bool) -> None:
+    def __init__(self, state: _State, *, shortcut: bool) -> None:
         super().__init__()
         mlp = MLPProjection(*_mlp_sizes(state))
         self.token_shape, self.proj, self.norm = mlp.token_shape, mlp.proj, mlp.norm
@@ -122,7 +124,7 @@ class PlusProjection(nn.Module):
 class Resampler(Perceiver):
     """Portrait unnorm: learned latents that read the raw identity vector."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: _State) -> None:
         super().__init__(state)
         self.latents = nn.Parameter(torch.empty(state["latents"].shape))
 
@@ -132,27 +134,27 @@ class Resampler(Perceiver):
         return self.resample(latents, id_embeddings[:, None])
 
 
-def mlp_projection(state: State) -> MLPProjection:
+def mlp_projection(state: _State) -> MLPProjection:
     """Return the FaceID / Portrait network of these weights, in float32."""
     return _loaded(state, lambda: MLPProjection(*_mlp_sizes(state)))
 
 
-def plus_projection(state: State) -> PlusProjection:
+def plus_projection(state: _State) -> PlusProjection:
     """Return the FaceID Plus network of these weights, in float32."""
     return _loaded(state, lambda: PlusProjection(state, shortcut=False))
 
 
-def plus_shortcut_projection(state: State) -> PlusProjection:
+def plus_shortcut_projection(state: _State) -> PlusProjection:
     """Return the FaceID Plus v2 network of these weights, in float32: the same tensors, read with a shortcut."""
     return _loaded(state, lambda: PlusProjection(state, shortcut=True))
 
 
-def resampler(state: State) -> Resampler:
+def resampler(state: _State) -> Resampler:
     """Return the Portrait unnorm network of these weights, in float32."""
     return _loaded(state, lambda: Resampler(state))
 
 
-def _loaded(state: State, build: Callable[[], Network]) -> Network:
+def _loaded(state: _State, build: Callable[[], _Network]) -> _Network:
     """Build on the meta device, so that nothing is initialised only to be overwritten, then take the weights."""
     with torch.device("meta"):
         network = build()
@@ -160,7 +162,7 @@ def _loaded(state: State, build: Callable[[], Network]) -> Network:
     return network.requires_grad_(False).eval()
 
 
-def _mlp_sizes(state: State) -> tuple[int, int, int, int]:
+def _mlp_sizes(state: _State) -> tuple[int, int, int, int]:
     hidden_dim, id_dim = state["proj.0.weight"].shape
     cross_attention_dim = state["norm.weight"].shape[0]
     return id_dim, hidden_dim, cross_attention_dim, state["proj.2.weight"].shape[0] // cross_attention_dim
@@ -175,5 +177,5 @@ def _feed_forward(dim: int, wide_dim: int) -> nn.Sequential:
     )
 
 
-def _below(state: State, prefix: str) -> State:
+def _below(state: _State, prefix: str) -> _State:
     return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}

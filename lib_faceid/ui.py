@@ -40,7 +40,7 @@ def _unit(prefix: str, adapter_files: Callable[[], Sequence[Path]]) -> list[Any]
             with gr.Row():
                 names = _names(adapter_files)
                 adapter = gr.Dropdown(choices=names, value=AUTO, **_labels("adapter", prefix))
-                refresh = gr.Button("Refresh", elem_id=f"{prefix}_refresh", scale=0, min_width=90)
+                refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh", elem_classes=["tool"])
                 variants = [AUTO, *(one.id for one in VARIANTS)]
                 variant = gr.Dropdown(choices=variants, value=AUTO, **_labels("variant", prefix))
             sliders = [_slider(name, prefix) for name in ("weight", "structure", "lora")]

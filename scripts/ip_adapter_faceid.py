@@ -41,7 +41,6 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)
-    script_callbacks.on_cfg_denoised(webui.on_denoised)
     script_callbacks.on_model_loaded(webui.on_model_loaded)
     script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)
 

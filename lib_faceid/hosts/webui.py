@@ -1,39 +1,31 @@
-"""The AUTOMATIC1111 WebUI (1.10), as the engine sees it.
+"""The callbacks of the AUTOMATIC1111 WebUI (1.10).
 
-The WebUI swallows whatever its script callbacks raise and goes on with the plain picture. So nothing here raises into a
-callback: a job that cannot draw the person is made to fail where the WebUI does listen (`_fail`, `_fail_at_next_call`).
+The WebUI swallows whatever its script callbacks raise and goes on with the plain picture. So nothing is raised here: a
+job that cannot draw the person is made to fail where the WebUI does listen, in `p.init` or inside the UNet call.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from weakref import WeakSet
 
-from fastapi import HTTPException
-from modules import paths, sd_unet, shared
-from torch import Tensor, nn
+from modules import paths
 
 from lib_faceid.clip_vision import load_clip_vision
-from lib_faceid.errors import HostError
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import load_face_analyser
-from lib_faceid.generation import Job, Models
-from lib_faceid.hosts import webui_lora
-from lib_faceid.infotext import infotext_key, unit_to_infotext
-from lib_faceid.lora import merge_lora
+from lib_faceid.generation import Models
+from lib_faceid.hosts.webui_job import WebUIJob, failing, say
+from lib_faceid.infotext import infotext_key
 from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, usual_roots
-from lib_faceid.rows import tag_rows
-from lib_faceid.unit import Unit, units_from_args
+from lib_faceid.unit import units_from_args
 
 __all__ = [
     "adapter_files",
     "apply_loras",
     "end",
-    "on_denoised",
     "on_denoiser",
     "on_model_loaded",
     "on_scripts_unloaded",
@@ -43,115 +35,6 @@ __all__ = [
 
 _ATTRIBUTE = "faceid_job"
 _live: WeakSet[WebUIJob] = WeakSet()
-_UNCOND, _COND = 0, 1
-
-
-class FaceIDStopped(HTTPException):
-    """Ends a job with a sentence: red under the picture in the page, HTTP 422 in the API."""
-
-    def __str__(self) -> str:
-        return str(self.detail)
-
-
-class WebUIJob:
-    """One job of the WebUI: the engine's job, and what is undone when it ends."""
-
-    def __init__(self, p: Any, units: Sequence[Unit]) -> None:
-        self._p = p
-        self._job = Job(units, _models())
-        self._undo = ExitStack()
-        self._merged = ExitStack()
-        self._lora_unet: nn.Module | None = None
-        self._refused: nn.Module | None = None
-        _live.add(self)
-
-    def prepare(self) -> None:
-        """Get every unit ready, and write down what will be drawn. Raises FaceIDError."""
-        if sd_unet.get_unet_option() is not None:
-            raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
-        for prepared in self._job.prepare(_unet()):
-            adapter = prepared.adapter
-            self._p.extra_generation_params[infotext_key(prepared.number)] = unit_to_infotext(
-                prepared.unit, adapter.name, adapter.variant.id
-            )
-            if prepared.note:
-                _say(self._p, f"FaceID {prepared.number}: {prepared.note}")
-
-    def apply_loras(self) -> None:
-        """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
-        unet = _unet()
-        loras = self._job.loras(unet)
-        if webui_lora.is_available():
-            for message in webui_lora.activate(loras):
-                _say(self._p, message)
-        elif unet is not self._lora_unet:
-            self._merged.close()
-            for adapter, strength in loras:
-                self._merged.enter_context(merge_lora(unet, adapter, strength))
-        self._lora_unet = unet
-
-    def arm(self, params: Any) -> None:
-        """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
-        unet = _unet()
-        if unet is self._refused:
-            return
-        injection = self._job.attach(unet)
-        if unet is not self._lora_unet:  # a refiner of the same family: the WebUI activates no networks for it
-            self.apply_loras()
-        injection.set_progress(_progress(params))
-        if not injection.acts:
-            injection.expect_tags(())
-            return
-        params.text_cond = _tagged(params.text_cond, _COND)
-        params.text_uncond = _tagged(params.text_uncond, _UNCOND)
-        injection.expect_tags([_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)])
-
-    def detach(self) -> None:
-        """Take the hooks out of the UNet; the next step puts them into whichever UNet is loaded by then."""
-        self._job.detach()
-
-    def disarm(self) -> None:
-        """Leave UNet calls alone from here on: they are somebody else's."""
-        if self._job.injection is not None:
-            self._job.injection.expect_tags(())
-
-    def refuse(self, error: Exception) -> None:
-        """Deal with a UNet that cannot be injected: a refiner is left alone, said aloud; anything else ends the job."""
-        if shared.sd_model.sd_checkpoint_info is getattr(self._p, "refiner_checkpoint_info", None):
-            self._job.detach()
-            self._refused = _unet()
-            webui_lora.deactivate()
-            _say(self._p, f"FaceID stopped where the refiner took over: {error}")
-        else:
-            self._fail_at_next_call(_unet(), error)
-
-    def report(self) -> None:
-        """Say in one line per unit what was applied, once at least a batch is drawn."""
-        calls = self._job.calls + (self._job.injection.calls if self._job.injection else 0)
-        for prepared in self._job.prepare(_unet()):
-            if calls:
-                _say(self._p, prepared.summary(self._p.steps))
-            else:
-                key = infotext_key(prepared.number)
-                self._p.extra_generation_params[key] = "not applied"
-                _say(
-                    self._p,
-                    f"{key} was NOT applied: no step of this job reached it. Widen start and end, or switch other "
-                    f"extensions off one by one to find the one that replaces the UNet.",
-                )
-
-    def close(self) -> None:
-        """Leave nothing behind. May be called any number of times."""
-        self._job.close()
-        self._undo.close()
-        self._merged.close()
-        webui_lora.deactivate()
-        _live.discard(self)
-
-    def _fail_at_next_call(self, unet: nn.Module, error: Exception) -> None:
-        """Raise the error from inside the UNet, where no callback wrapper swallows it."""
-        handle = unet.register_forward_pre_hook(_failing(error))
-        self._undo.callback(handle.remove)
 
 
 def start(p: Any, args: Sequence[Any]) -> None:
@@ -162,19 +45,20 @@ def start(p: Any, args: Sequence[Any]) -> None:
         for number, unit in enumerate(units):
             if unit.enabled and unit.image is None:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
-                _say(p, f"FaceID {number} is enabled but has no photo: ignored.")
+                say(p, f"FaceID {number} is enabled but has no photo: ignored.")
         if any(unit.acts for unit in units):
-            job = WebUIJob(p, units)
+            job = WebUIJob(p, units, _models())
+            _live.add(job)
             setattr(p, _ATTRIBUTE, job)
             _close_with(p, job)
             job.prepare()
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
-        p.init = _failing(error)
+        p.init = failing(error)
 
 
 def apply_loras(p: Any) -> None:
     """After the WebUI has activated the prompt's networks, which it does once for each pass."""
-    if (job := job_of(p)) is None:
+    if (job := _job_of(p)) is None:
         return
     try:
         job.apply_loras()
@@ -184,25 +68,29 @@ def apply_loras(p: Any) -> None:
 
 def report(p: Any) -> None:
     """After a batch: say what was applied."""
-    if (job := job_of(p)) is not None:
+    if (job := _job_of(p)) is not None:
         job.report()
 
 
 def end(p: Any) -> None:
     """Close the job that a processing object carries, if there is one."""
-    if (job := job_of(p)) is not None:
+    if (job := _job_of(p)) is not None:
         job.close()
+        _live.discard(job)
         setattr(p, _ATTRIBUTE, None)
 
 
-def job_of(p: Any) -> WebUIJob | None:
+def _job_of(p: Any) -> WebUIJob | None:
     """Return the job that a processing object carries."""
     return getattr(p, _ATTRIBUTE, None)
 
 
 def on_denoiser(params: Any) -> None:
-    """Before the UNet calls of one step: arm the job they belong to, and no other."""
-    job = job_of(getattr(params.denoiser, "p", None))
+    """Before the UNet calls of one step: arm the job they belong to, and no other.
+
+    A job stays armed after its step: rows with tags are its own, whoever sends them; rows without are left alone.
+    """
+    job = _job_of(getattr(params.denoiser, "p", None))
     for other in _live:
         if other is not job:
             other.disarm()
@@ -212,12 +100,6 @@ def on_denoiser(params: Any) -> None:
         job.arm(params)
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
         job.refuse(error)
-
-
-def on_denoised(_params: Any) -> None:
-    """After the UNet calls of one step."""
-    for job in _live:
-        job.disarm()
 
 
 def on_model_loaded(*_: Any) -> None:
@@ -237,13 +119,6 @@ def adapter_files() -> list[Path]:
     return list(find_adapters(_roots()))
 
 
-def _say(p: Any, message: str) -> None:
-    """Show a message under the picture, in the API's answer, and once in the log."""
-    if message not in p.comments:
-        print(message)  # noqa: T201 - the WebUI's log is its standard output
-    p.comment(message)
-
-
 def _roots() -> Roots:
     return usual_roots(webui=Path(paths.data_path), webui_models=Path(paths.models_path))
 
@@ -254,41 +129,6 @@ def _models() -> Models:
         face_analyser=lambda: load_face_analyser(require_face_pack(roots=_roots()).detector.parent),
         clip_vision=lambda: load_clip_vision(require_clip_vision(_roots())),
     )
-
-
-def _unet() -> nn.Module:
-    return shared.sd_model.model.diffusion_model
-
-
-def _failing(error: Exception) -> Callable[..., NoReturn]:
-    """Return a function that takes anything and ends the job with the error's sentence."""
-
-    def fail(*_args: Any, **_kwargs: Any) -> NoReturn:
-        raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
-
-    return fail
-
-
-def _progress(params: Any) -> float:
-    """Return how far the pass is, by calls of the denoiser: the WebUI's own measure for prompt editing.
-
-    Its step counter is of no use here: it still names the step before when a new one begins.
-    """
-    return params.denoiser.step / (params.denoiser.total_steps or params.total_sampling_steps)
-
-
-def _context(cond: Any) -> Tensor:
-    return cond["crossattn"] if isinstance(cond, dict) else cond
-
-
-def _tagged(cond: Any, slot: int) -> Any:
-    """Return the conditioning with a tag in front of every row. SDXL's is a dict; the host's own is left alone."""
-    context = tag_rows(_context(cond), [slot] * len(_context(cond)))
-    if not isinstance(cond, dict):
-        return context
-    tagged = copy.copy(cond)
-    tagged["crossattn"] = context
-    return tagged
 
 
 def _close_with(p: Any, job: WebUIJob) -> None:

@@ -32,13 +32,16 @@ def webui_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
-    """A WebUI data folder with miniature models of both families, and this project as its only extension."""
+    """A WebUI data folder: miniature models of both families, this project and a probe as extensions."""
     data = tmp_path_factory.mktemp("webui")
     (data / "extensions").mkdir()
     (data / "extensions" / "sd-webui-faceid").symlink_to(PROJECT)
+    (data / "extensions" / "faceid-probe").symlink_to(PROJECT / "tests" / "webui" / "probe")
     models = data / "models"
-    for family, variants in VARIANTS.items():
+    for family in VARIANTS:
         write_checkpoint(models / "Stable-diffusion" / f"mini_{family}.safetensors", family)
+    write_checkpoint(models / "Stable-diffusion" / "mini_sd15_other.safetensors", "sd15", seed=1)
+    for family, variants in VARIANTS.items():
         for variant in variants:
             write_adapter(models / "faceid" / f"{published_name(variant, family)}.safetensors", variant, family)
     write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14.safetensors")

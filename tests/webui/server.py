@@ -120,6 +120,11 @@ class Server:
     def img2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
         return self.post("/sdapi/v1/img2img", _job(units, settings))
 
+    def left_in_the_unet(self) -> dict[str, Any]:
+        """What the probe extension finds there between two jobs."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/faceid-probe", timeout=60) as response:
+            return json.loads(response.read())
+
     def post(self, route: str, body: dict[str, Any]) -> Answer:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{route}",
@@ -149,6 +154,7 @@ class Server:
 
 def _job(units: tuple[dict[str, Any], ...], settings: dict[str, Any]) -> dict[str, Any]:
     """Return a small, quick job; settings named `opts_x` override the WebUI's own setting x for this job."""
+    probe = settings.pop("probe", None)
     options = {name[5:]: value for name, value in settings.items() if name.startswith("opts_")}
     job = {
         "prompt": "a person",
@@ -162,6 +168,7 @@ def _job(units: tuple[dict[str, Any], ...], settings: dict[str, Any]) -> dict[st
         "override_settings_restore_afterwards": True,
         **{name: value for name, value in settings.items() if not name.startswith("opts_")},
     }
-    if units:
-        job["alwayson_scripts"] = {TITLE: {"args": list(units)}}
-    return job
+    scripts = {TITLE: {"args": list(units)}} if units else {}
+    if probe:
+        scripts["FaceID probe"] = {"args": [probe]}
+    return {**job, "alwayson_scripts": scripts}

@@ -1,0 +1,72 @@
+"""An extension for tests only: it does what neighbours do at the worst moment, and tells what is left in the UNet."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from fastapi import FastAPI
+from modules import processing, script_callbacks, scripts, shared
+
+
+class Probe(scripts.Script):
+    """Takes one dict: {"nested": true} runs a job inside the job, {"fail_at_call": n} fails in the n-th UNet call."""
+
+    def title(self) -> str:
+        return "FaceID probe"
+
+    def show(self, is_img2img: bool) -> Any:
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        import gradio as gr
+
+        return [gr.JSON(visible=False)]
+
+    def process(self, p: Any, wish: Any = None) -> None:
+        if not wish or "fail_at_call" not in wish:
+            return
+        calls = 0
+
+        def fail(*_: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == wish["fail_at_call"]:
+                handle.remove()
+                raise RuntimeError("the probe was asked to fail")
+
+        handle = shared.sd_model.model.diffusion_model.middle_block.register_forward_pre_hook(fail)
+
+    def postprocess_image(self, p: Any, pp: Any, wish: Any = None) -> None:
+        if not wish or not wish.get("nested"):
+            return
+        inner = processing.StableDiffusionProcessingTxt2Img(
+            sd_model=shared.sd_model,
+            prompt=p.prompt,
+            seed=p.seed,
+            steps=p.steps,
+            width=p.width,
+            height=p.height,
+            cfg_scale=p.cfg_scale,
+            sampler_name=p.sampler_name,
+            do_not_save_samples=True,
+            do_not_save_grid=True,
+        )
+        pp.image = processing.process_images(inner).images[0]
+
+
+def hooks_left() -> dict[str, Any]:
+    """Count the hooks on the UNet and on everything in it, and the networks that are merged into it."""
+    modules = list(shared.sd_model.model.diffusion_model.modules())
+    networks = sys.modules.get("networks")
+    return {
+        "hooks": sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules),
+        "networks": [network.name for network in networks.loaded_networks] if networks else [],
+    }
+
+
+def add_route(_demo: Any, app: FastAPI) -> None:
+    app.add_api_route("/faceid-probe", hooks_left, methods=["GET"])
+
+
+script_callbacks.on_app_started(add_route)
