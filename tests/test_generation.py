@@ -1,0 +1,157 @@
+"""One job, without a host: adapters chosen, faces found, hooks in and out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lib_faceid.clip_vision import ClipVision, load_clip_vision
+from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
+from lib_faceid.faces import load_face_analyser
+from lib_faceid.generation import Job, Models, choose_adapter
+from lib_faceid.hosts.diffusers_checkpoint import load_parts
+from lib_faceid.miniature import published_name, write_adapter
+from lib_faceid.unit import Unit, units_from_args
+
+ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
+
+
+def no_clip() -> ClipVision:
+    raise MissingModelError("CLIP ViT-H is not here.")
+
+
+@pytest.fixture(scope="module")
+def adapter_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return [
+        write_adapter(folder / f"{published_name(variant, family)}.safetensors", variant, family)
+        for variant, family in ADAPTERS
+    ]
+
+
+@pytest.fixture(scope="module")
+def models(adapter_files: list[Path], face_models: Path, miniature_clip: Path) -> Models:
+    return Models(
+        lambda: adapter_files, lambda: load_face_analyser(face_models), lambda: load_clip_vision(miniature_clip)
+    )
+
+
+@pytest.fixture(scope="module")
+def unet(miniature_checkpoint: Callable[[str], Path]) -> nn.Module:
+    return load_parts(miniature_checkpoint("sd15")).modules["unet"]
+
+
+@pytest.fixture(scope="module")
+def unit(data_folder: Path) -> Unit:
+    photo = base64.b64encode((data_folder / "photos" / "astronaut.png").read_bytes()).decode()
+    return Unit(enabled=True, image=photo)
+
+
+def hooks(unet: nn.Module) -> int:
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in unet.modules())
+
+
+def call(unet: nn.Module) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    latents, context = torch.randn(2, 4, 8, 8, generator=generator), torch.randn(2, 77, 768, generator=generator)
+    with torch.no_grad():
+        return unet(latents, torch.tensor(500), encoder_hidden_states=context).sample
+
+
+@pytest.mark.parametrize(("dim", "chosen"), [(768, "plusv2_sd15"), (2048, "plusv2_sdxl")])
+def test_auto_takes_the_best_adapter_for_the_checkpoint(models: Models, unit: Unit, dim: int, chosen: str) -> None:
+    adapter, _ = choose_adapter(unit, models, dim)
+    assert adapter.name == f"ip-adapter-faceid-{chosen}"
+
+
+def test_auto_without_clip_takes_the_next_best_and_says_so(models: Models, unit: Unit) -> None:
+    adapter, note = choose_adapter(unit, replace(models, clip_vision=no_clip), 768)
+    assert adapter.variant.id == "portrait"
+    assert "ip-adapter-faceid-plusv2_sd15 cannot be used: CLIP ViT-H is not here." in note
+
+
+def test_auto_with_nothing_that_fits_names_what_there_is(models: Models, unit: Unit, adapter_files: list[Path]) -> None:
+    only_sdxl = replace(models, adapter_files=lambda: [path for path in adapter_files if "sdxl" in path.name])
+    with pytest.raises(MissingModelError, match=r"No FaceID adapter for SD 1\.5 .*ip-adapter-faceid_sdxl \(SDXL\)"):
+        choose_adapter(unit, only_sdxl, 768)
+
+
+@pytest.mark.parametrize(
+    ("changes", "dim", "error", "sentence"),
+    [
+        ({"adapter": "gone.bin"}, 768, MissingModelError, "There is no adapter 'gone.bin'"),
+        ({"adapter": "ip-adapter-faceid_sdxl"}, 768, MismatchError, "is for SDXL, but the loaded checkpoint is SD 1.5"),
+        ({"adapter": "ip-adapter-faceid_sd15", "variant": "plus"}, 768, MismatchError, "cannot be read as FaceID Plus"),
+        ({}, 1024, HostError, "the loaded checkpoint is SD 2"),
+    ],
+)
+def test_a_wrong_choice_is_named(
+    models: Models, unit: Unit, changes: dict[str, str], dim: int, error: type[FaceIDError], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        choose_adapter(replace(unit, **changes), models, dim)
+
+
+def test_a_job_comes_and_goes_without_a_trace(models: Models, unit: Unit, unet: nn.Module) -> None:
+    plain = call(unet)
+    job = Job([unit], models)
+    job.attach(unet).set_rows([0, 1])
+    assert (call(unet) - plain).abs().amax(dim=(1, 2, 3)).min() > 0.01
+    assert job.attach(unet) is job.injection
+    job.close()
+    job.close()
+    assert hooks(unet) == 0
+    assert torch.equal(call(unet), plain)
+    assert job.calls == 1
+
+
+def test_what_does_not_act_is_not_even_prepared(models: Models, unit: Unit, unet: nn.Module) -> None:
+    units = [replace(unit, enabled=False), replace(unit, weight=0.0), replace(unit, image=None)]
+    assert Job(units, models).prepare(unet) == ()
+
+
+def test_an_error_names_its_unit(models: Models, unit: Unit, unet: nn.Module, data_folder: Path) -> None:
+    empty = base64.b64encode((data_folder / "photos" / "no_face.jpeg").read_bytes()).decode()
+    with pytest.raises(NoFaceError, match=r"^Unit 1: No face found"):
+        Job([unit, replace(unit, image=empty)], models).prepare(unet)
+
+
+def test_units_that_share_an_adapter_share_its_lora(models: Models, unit: Unit, unet: nn.Module) -> None:
+    job = Job([replace(unit, lora=0.3), replace(unit, lora=0.7), replace(unit, adapter=PORTRAIT)], models)
+    assert [(adapter.variant.id, strength) for adapter, strength in job.loras(unet)] == [("plusv2", 0.7)]
+
+
+def test_text_is_a_picture_and_never_a_path(models: Models, unit: Unit, unet: nn.Module, data_folder: Path) -> None:
+    path = str(data_folder / "photos" / "astronaut.png")
+    with pytest.raises(FaceIDError, match="Unit 0"):
+        Job([replace(unit, image=path)], models).prepare(unet)
+
+
+def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.Module) -> None:
+    (prepared,) = Job([replace(unit, start=0.2, end=0.8)], models).prepare(unet)
+    assert prepared.summary(10) == (
+        "FaceID 0: ip-adapter-faceid-plusv2_sd15 (FaceID Plus v2) · 1 face · weight 0.80 · structure 1.00 · LoRA 0.60 "
+        "· steps 3-8 of 10 · 16 layers"
+    )
+
+
+def test_the_pages_flat_arguments_are_units() -> None:
+    fields = Unit().to_dict()
+    flat = [*{**fields, "weight": 0.5}.values(), *{**fields, "enabled": True}.values()]
+    assert units_from_args(flat) == [Unit(weight=0.5), Unit(enabled=True)]
+
+
+def test_an_api_requests_dicts_are_units_and_the_pages_defaults_are_not() -> None:
+    units = units_from_args([{"image": "abc"}, {"image": "abc", "enabled": False}, *Unit().to_dict().values()])
+    assert [unit.enabled for unit in units] == [True, False]
+    with pytest.raises(UnitError, match=r"^Unit 1: unknown field 'wieght' \(did you mean 'weight'\?\)"):
+        units_from_args([{}, {"wieght": 1}])
+
+
+PORTRAIT = "ip-adapter-faceid-portrait_sd15"
