@@ -27,24 +27,28 @@ def _has(*patterns: str) -> Callable[[Shapes], bool]:
 
 
 def _has_shape(key: str, axis: int, size: int) -> Callable[[Shapes], bool]:
-    return lambda shapes: key in shapes and shapes[key][axis] == size
+    return lambda shapes: shapes.get(key, ())[axis : axis + 1] == (size,)
 
 
 _CHECKPOINT = "Choose it as the Stable Diffusion checkpoint, and an ip-adapter-faceid file here."
 _CONTROLNET = "Use it in the ControlNet extension."
+_SD_ONLY = "FaceID exists for SD 1.5 and SDXL only."
+_LORA = (
+    r"(^|\.)(lora_(up|down|A|B)|lora\.(up|down)|hada_w\d_[ab]|lokr_w\d(_[ab])?)(\.|$)|^(lora_(unet|te)|unet\..*_lora\.)"
+)
 
 # Most specific first: the first match names the file.
 FAMILIES: tuple[Family, ...] = (
-    Family("a Stable Diffusion checkpoint", _has(r"^model\.diffusion_model\."), _CHECKPOINT),
-    Family("a Flux or SD 3 checkpoint", _has(r"(^|\.)(double_blocks|joint_blocks)\."), _CHECKPOINT),
-    Family("a bare UNet", _has(r"^(unet\.)?down_blocks\.\d+\.resnets\."), _CHECKPOINT),
     Family("PhotoMaker", _has(r"^id_encoder\.", r"^lora_weights\.")),
     Family("PuLID", _has(r"(mapping_patch_\d|mapping_\d|pulid_ca)\.")),
+    Family("a LoRA", _has(_LORA), "Use it in the prompt: <lora:name:0.6>."),
+    Family("a Flux or SD 3 checkpoint", _has(r"(^|\.)(double_blocks|joint_blocks)\."), _SD_ONLY),
+    Family("a Stable Diffusion checkpoint", _has(r"^model\.diffusion_model\."), _CHECKPOINT),
     Family("a ControlNet", _has(r"^(control_model\.|controlnet_|input_hint_block\.)"), _CONTROLNET),
     Family(
-        "a LoRA",
-        _has(r"^(lora_|unet\.|text_encoder\.|transformer\.|base_model\.).*(lora|hada|lokr|oft)"),
-        "Use it in the prompt: <lora:name:0.6>.",
+        "a bare UNet",
+        _has(r"^((unet\.)?down_blocks\.\d+\.resnets|(diffusion_model\.)?input_blocks\.\d+)\."),
+        _CHECKPOINT,
     ),
     Family("a VAE", _has(r"^(first_stage_model\.|decoder\.(conv_in|up|mid)\b)"), "Choose it as the SD VAE."),
     Family(

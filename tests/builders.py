@@ -23,6 +23,7 @@ __all__ = [
     "SD15",
     "SDXL",
     "Parts",
+    "Perceiver",
     "Source",
     "ip_adapter_layers",
     "mlp",
@@ -32,6 +33,7 @@ __all__ = [
     "safetensors_header",
     "sd15_widths",
     "sdxl_widths",
+    "tiny_parts_of",
     "write",
 ]
 
@@ -60,39 +62,53 @@ class Source:
         return {f"{name}.weight": 1 + self.bias(size), f"{name}.bias": self.bias(size)}
 
 
-def mlp(source: Source, cross_dim: int, num_tokens: int) -> State:
+def mlp(source: Source, cross_dim: int, num_tokens: int, hidden: int = 1024) -> State:
     """Return the `image_proj` of FaceID (4 tokens) or Portrait (16)."""
     return (
-        source.linear("proj.0", 1024, 512)
-        | source.linear("proj.2", cross_dim * num_tokens, 1024)
+        source.linear("proj.0", hidden, 512)
+        | source.linear("proj.2", cross_dim * num_tokens, hidden)
         | source.norm("norm", cross_dim)
     )
 
 
-def _perceiver(source: Source, dim: int, inner_dim: int, context_dim: int, out_dim: int) -> State:
-    state = source.linear("proj_in", dim, context_dim) | source.linear("proj_out", out_dim, dim)
-    state |= source.norm("norm_out", out_dim)
-    for i in range(4):
-        attention, feed_forward = f"layers.{i}.0", f"layers.{i}.1"
-        state |= source.norm(f"{attention}.norm1", dim) | source.norm(f"{attention}.norm2", dim)
-        state |= source.linear(f"{attention}.to_q", inner_dim, dim, bias=False)
-        state |= source.linear(f"{attention}.to_kv", 2 * inner_dim, dim, bias=False)
-        state |= source.linear(f"{attention}.to_out", dim, inner_dim, bias=False)
-        state |= source.norm(f"{feed_forward}.0", dim)
-        state |= source.linear(f"{feed_forward}.1", 4 * dim, dim, bias=False)
-        state |= source.linear(f"{feed_forward}.3", dim, 4 * dim, bias=False)
-    return state
+@dataclass(frozen=True)
+class Perceiver:
+    """The sizes of a stack of perceiver layers. Published ones have heads for all of `dim`, and four layers."""
+
+    dim: int
+    context_dim: int
+    out_dim: int
+    inner_dim: int = 0
+    wide_dim: int = 0
+    depth: int = 4
+
+    def state(self, source: Source) -> State:
+        dim, inner_dim, wide_dim = self.dim, self.inner_dim or self.dim, self.wide_dim or 4 * self.dim
+        state = source.linear("proj_in", dim, self.context_dim) | source.linear("proj_out", self.out_dim, dim)
+        state |= source.norm("norm_out", self.out_dim)
+        for i in range(self.depth):
+            attention, feed_forward = f"layers.{i}.0", f"layers.{i}.1"
+            state |= source.norm(f"{attention}.norm1", dim) | source.norm(f"{attention}.norm2", dim)
+            state |= source.linear(f"{attention}.to_q", inner_dim, dim, bias=False)
+            state |= source.linear(f"{attention}.to_kv", 2 * inner_dim, dim, bias=False)
+            state |= source.linear(f"{attention}.to_out", dim, inner_dim, bias=False)
+            state |= source.norm(f"{feed_forward}.0", dim)
+            state |= source.linear(f"{feed_forward}.1", wide_dim, dim, bias=False)
+            state |= source.linear(f"{feed_forward}.3", dim, wide_dim, bias=False)
+        return state
 
 
-def plus(source: Source, cross_dim: int, inner_dim: int | None = None) -> State:
-    """Return the `image_proj` of FaceID Plus and Plus v2; a small `inner_dim` means fewer heads."""
-    resampled = _perceiver(source, cross_dim, inner_dim or cross_dim, 1280, cross_dim)
-    return mlp(source, cross_dim, 4) | {f"perceiver_resampler.{key}": t for key, t in resampled.items()}
+def plus(source: Source, cross_dim: int, hidden: int = 1024) -> State:
+    """Return the `image_proj` of FaceID Plus and Plus v2, with fewer heads than the published ones."""
+    wide_dim = 4 * cross_dim * hidden // 1024
+    resampled = Perceiver(cross_dim, 1280, cross_dim, inner_dim=256, wide_dim=wide_dim).state(source)
+    return mlp(source, cross_dim, 4, hidden) | {f"perceiver_resampler.{key}": t for key, t in resampled.items()}
 
 
 def resampler(source: Source, dim: int, context_dim: int, out_dim: int, num_tokens: int = 16) -> State:
     """Return the `image_proj` of Portrait unnorm or InstantID (context 512), or IP-Adapter Plus (1280)."""
-    return {"latents": source.weight(1, num_tokens, dim, gain=4)} | _perceiver(source, dim, dim, context_dim, out_dim)
+    latents = source.weight(1, num_tokens, dim, gain=4)
+    return {"latents": latents} | Perceiver(dim, context_dim, out_dim).state(source)
 
 
 def sd15_widths(channels: int = LDM_CHANNELS) -> list[int]:
@@ -138,27 +154,30 @@ class Parts:
 
 @dataclass(frozen=True)
 class Published:
-    """What a published file of a variant looks like."""
+    """What the published files of a variant look like."""
 
-    image_proj: Callable[[Source, int], State]
+    image_proj: Callable[[Source, int, int], State]
+    """(source, cross_dim, hidden): 1024 hidden units as published, or fewer for a small file."""
     has_lora: bool
     file_name: str
     families: tuple[int, ...] = (SD15, SDXL)
 
 
-def _small_plus(source: Source, cross_dim: int) -> State:
-    return plus(source, cross_dim, inner_dim=256)
-
-
 PUBLISHED: Mapping[str, Published] = {
-    "plusv2": Published(_small_plus, has_lora=True, file_name="ip-adapter-faceid-plusv2"),
-    "plus": Published(_small_plus, has_lora=True, file_name="ip-adapter-faceid-plus", families=(SD15,)),
+    "plusv2": Published(plus, has_lora=True, file_name="ip-adapter-faceid-plusv2"),
+    "plus": Published(plus, has_lora=True, file_name="ip-adapter-faceid-plus", families=(SD15,)),
     "portrait": Published(
-        lambda source, dim: mlp(source, dim, 16), has_lora=False, file_name="ip-adapter-faceid-portrait"
+        lambda source, dim, hidden: mlp(source, dim, 16, hidden),
+        has_lora=False,
+        file_name="ip-adapter-faceid-portrait",
     ),
-    "faceid": Published(lambda source, dim: mlp(source, dim, 4), has_lora=True, file_name="ip-adapter-faceid"),
+    "faceid": Published(
+        lambda source, dim, hidden: mlp(source, dim, 4, hidden),
+        has_lora=True,
+        file_name="ip-adapter-faceid",
+    ),
     "portrait_unnorm": Published(
-        lambda source, dim: resampler(source, 128, 512, dim),
+        lambda source, dim, hidden: resampler(source, max(hidden // 8, 64), 512, dim),
         has_lora=False,
         file_name="ip-adapter-faceid-portrait_unnorm",
         families=(SDXL,),
@@ -167,11 +186,21 @@ PUBLISHED: Mapping[str, Published] = {
 
 
 def parts_of(variant: str, cross_dim: int, *, seed: int = 0, rank: int = 4, widths: Sequence[int] = ()) -> Parts:
-    """Return a random adapter of that variant for the UNets below, or for blocks of other widths."""
+    """Return a random adapter of that variant for the UNets of unets.py, or for blocks of other widths."""
     published, source = PUBLISHED[variant], Source(seed)
     widths = widths or (sd15_widths() if cross_dim == SD15 else sdxl_widths())
     layers = ip_adapter_layers(source, widths, cross_dim, rank if published.has_lora else 0)
-    return Parts(published.image_proj(source, cross_dim), layers)
+    return Parts(published.image_proj(source, cross_dim, 1024), layers)
+
+
+def tiny_parts_of(variant: str, cross_dim: int, *, seed: int = 0) -> Parts:
+    """Return an adapter that is right in everything but its inner widths, for tests of files. Float16, mostly."""
+    published, source = PUBLISHED[variant], Source(seed)
+    layers = ip_adapter_layers(source, [8, 16], cross_dim, rank=2 if published.has_lora else 0)
+    image_proj = published.image_proj(source, cross_dim, 8)
+    if variant != "portrait_unnorm":  # the published one mixes dtypes
+        image_proj = {key: tensor.half() for key, tensor in image_proj.items()}
+    return Parts(image_proj, {key: tensor.half() for key, tensor in layers.items()})
 
 
 def _training_layout(parts: Parts) -> State:
