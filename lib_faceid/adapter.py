@@ -71,9 +71,9 @@ class Adapter:
         """The projection network, float32 on the CPU. Raises FileError when the tensors do not make one."""
         try:
             return self.variant.image_proj(self.image_proj_state)
-        except (RuntimeError, KeyError, ValueError) as error:
-            first_line = str(error).splitlines()[0]
-            raise FileError(f"{self.name} is no whole {self.variant.label} file ({first_line}).") from error
+        except (RuntimeError, ValueError, LookupError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())[-160:]  # torch says first which class it was loading
+            raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
 
     @torch.no_grad()
     def encode(self, identity: Identity, structure: float = 1.0) -> Tokens:
@@ -127,25 +127,24 @@ def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
             f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter-faceid file."
         )
     found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
-    chosen, assumed = _choose(path, found, variant, tensors)
+    chosen, assumed = _wanted(path, found, variant) if variant else _told(path, fingerprint, found, tensors)
     return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
 
 
-def _choose(
-    path: Path, found: tuple[Variant, ...], wanted: str | None, tensors: Mapping[str, Tensor]
+def _told(
+    path: Path, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
 ) -> tuple[Variant, str]:
-    """Return the variant and, where it had to be assumed, a sentence that says so."""
-    if wanted:
-        return _wanted(path, found, wanted), ""
+    """Return the variant that the file tells and, where it had to be assumed, a sentence that says so."""
     if not found:
         raise FileError(f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}.")
     unnorm = found[0].raw_embedding
     if len(found) == 1 and not unnorm:
         return found[0], ""
-    known = KNOWN_FILES.get(sha256_of(path)) or read_metadata(path).get(METADATA_KEY)
+    known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
     if known in {variant.id for variant in found}:
         return by_id(known), ""
-    hinted = [variant for variant in found if variant.filename_hint in path.name.lower()]
+    letters = re.sub(r"[^a-z0-9]", "", path.stem.lower())
+    hinted = [variant for variant in found if variant.filename_hint in letters]
     if hinted:
         return hinted[0], f"Taken for {hinted[0].label} by its file name."
     if unnorm and len({tensor.dtype for tensor in tensors.values()}) == 1:
@@ -160,7 +159,14 @@ def _choose(
     )
 
 
-def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> Variant:
+@lru_cache(maxsize=64)  # a file that is refused is asked about again for every job, and may have gigabytes
+def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - the cache goes by it
+    """Return the variant id of a published file, by its hash."""
+    return KNOWN_FILES.get(sha256_of(path))
+
+
+def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
+    """Return the variant that the user says it is, where its tensors can be read as that one."""
     try:
         variant = by_id(wanted)
     except KeyError:
@@ -168,9 +174,10 @@ def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> Variant:
         raise MismatchError(f"There is no variant '{wanted}'. Known variants: {known}.") from None
     if variant not in found:
         raise MismatchError(
-            f"{path.name} cannot be read as {variant.label} ({families_of(variant)}); its tensors fit {_labels(found)}."
+            f"{path.name} cannot be read as {variant.label} ({families_of(variant)}); its tensors fit "
+            f"{_labels(found) or 'no variant of that checkpoint family'}."
         )
-    return variant
+    return variant, ""
 
 
 def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -196,8 +203,9 @@ def _refuse_other_families(path: Path, shapes: Mapping[str, tuple[int, ...]]) ->
 
 
 def _numbered(layers: Mapping[str, Tensor], pattern: str) -> dict[int, Tensor]:
-    """Return the tensors whose whole name fits the pattern, by the layer number in it, in numeric order."""
-    found = {int(match[1]): tensor for key, tensor in layers.items() if (match := re.fullmatch(pattern, key))}
+    """Return the matrices whose whole name fits the pattern, by the layer number in it, in numeric order."""
+    matrices = {key: tensor for key, tensor in layers.items() if tensor.ndim == 2}
+    found = {int(match[1]): tensor for key, tensor in matrices.items() if (match := re.fullmatch(pattern, key))}
     return dict(sorted(found.items()))
 
 

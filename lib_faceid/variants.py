@@ -25,7 +25,7 @@ class Variant:
     """Whether these `image_proj` tensors can be read as this variant; two variants may both say yes (a tie)."""
     image_proj: image_proj.Builder
     filename_hint: str
-    """What published file names of this variant contain; the last resort in a tie."""
+    """What a file's name contains, its punctuation aside; the last resort in a tie, asked in the order below."""
     families: tuple[int, ...] = (SD15, SDXL)
     """The cross attention dimensions it was ever published for."""
     needs_clip: bool = False
@@ -41,9 +41,10 @@ class Variant:
 
 def _is_mlp(shapes: Shapes, fits: Callable[[int], bool]) -> bool:
     """Whether it is a bare two-layer network giving a fitting number of tokens."""
-    if not {"proj.2.weight", "norm.weight"} <= shapes.keys() or _is_plus(shapes):
+    out_dim, cross_attention_dim = (shapes.get(key, ())[:1] for key in ("proj.2.weight", "norm.weight"))
+    if not out_dim or not cross_attention_dim or 0 in cross_attention_dim or _is_plus(shapes):
         return False
-    return fits(shapes["proj.2.weight"][0] // shapes["norm.weight"][0])
+    return fits(out_dim[0] // cross_attention_dim[0])
 
 
 def _is_plus(shapes: Shapes) -> bool:
@@ -52,7 +53,7 @@ def _is_plus(shapes: Shapes) -> bool:
 
 def _reads_faces(shapes: Shapes) -> bool:
     """Whether it is a resampler of 512-d identity vectors; one of 1280-d CLIP features is another family."""
-    return "latents" in shapes and shapes.get("proj_in.weight", (0, 0))[1] == 512
+    return "latents" in shapes and shapes.get("proj_in.weight", ())[1:] == (512,)
 
 
 # In the order in which "Auto" prefers them (best likeness first).
@@ -71,7 +72,7 @@ VARIANTS: tuple[Variant, ...] = (
         label="FaceID Plus",
         matches=_is_plus,
         image_proj=image_proj.plus_projection,
-        filename_hint="plus_",
+        filename_hint="plus",
         families=(SD15,),
         needs_clip=True,
     ),
@@ -87,7 +88,7 @@ VARIANTS: tuple[Variant, ...] = (
         label="FaceID",
         matches=lambda shapes: _is_mlp(shapes, lambda num_tokens: num_tokens <= 4),
         image_proj=image_proj.mlp_projection,
-        filename_hint="faceid_",
+        filename_hint="faceid",
     ),
     Variant(
         id="portrait_unnorm",
