@@ -36,7 +36,7 @@ class FaceIDError(Exception):
     status_code = 422  # what a web API answers with: the request was understood and cannot be carried out
 
 
-class UnitError(FaceIDError):
+class UnitError(FaceIDError, ValueError):
     """A setting is unknown, of the wrong type or out of range."""
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.errors import UnitError
 
-__all__ = ["AUTO", "Range", "Unit", "setting_range", "units_from_args"]
+__all__ = ["AUTO", "FIELDS", "Field", "Photo", "Range", "Unit", "units_from_args"]
 
 AUTO = "Auto"
+MAX_PHOTOS = 20
 
 
 @dataclass(frozen=True)
@@ -24,68 +25,117 @@ class Range:
     highest: float
     step: float
 
+    def __str__(self) -> str:
+        return f"a number from {self.lowest:g} to {self.highest:g}"
 
-def _number(default: float, allowed: Range, label: str, help_text: str) -> Any:
-    return field(default=default, metadata={"range": allowed, "label": label, "help": help_text})
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the person, and how much it counts beside the others."""
+
+    image: Any
+    """Base64 or a data URL in text, or pixels (a PIL image, a numpy array). Text is never a path."""
+    weight: float = 1.0
 
 
-def _setting(default: object, label: str, help_text: str) -> Any:
-    return field(default=default, metadata={"label": label, "help": help_text})
+@dataclass(frozen=True)
+class Field:
+    """What everybody has to know about one field of a unit: the page, the API, the metadata, the plots."""
+
+    name: str
+    default: Any
+    label: str
+    help: str
+    kind: Range | tuple[str, ...] | type
+    """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos)."""
+
+    def check(self, value: Any) -> None:
+        """Raise UnitError unless the value may stand in this field."""
+        fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
+        if not fits(value, self.kind):
+            shown = repr(value) if len(repr(value)) < 40 else f"a {type(value).__name__}"
+            raise UnitError(f"{self.name} is {shown}; {expected(self.kind)} was expected.")
+
+
+def _setting(default: Any, kind: Any, label: str, help_text: str) -> Any:
+    return field(default=default, metadata={"kind": kind, "label": label, "help": help_text})
 
 
 @dataclass(frozen=True)
 class Unit:
     """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be."""
 
-    enabled: bool = _setting(False, "Enable", "Draw this person. A unit given by API with an image is on by itself.")
-    image: Any = _setting(None, "Photo", "A photo of one person, the whole head visible. API: base64 or a data URL.")
-    adapter: str = _setting(AUTO, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
-    variant: str = _setting(AUTO, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
-    weight: float = _number(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
-    structure: float = _number(
+    enabled: bool = _setting(False, bool, "Enable", "Draw this person.")
+    images: tuple[Photo, ...] = _setting(
+        (), list, "Photos", "One to 20 photos of one person, the whole head visible. Several are more alike than one."
+    )
+    person: str = _setting("", str, "Saved person", "Somebody from the library, instead of photos.")
+    face: str = _setting("largest", str, "Face", "Which face of a group: largest, or its number in the preview.")
+    combine: str = _setting(
+        "average",
+        ("average", "median", "tokens", "concatenate"),
+        "Combine",
+        "How several photos become one person. Median forgives a bad photo; concatenate is Portrait's own way.",
+    )
+    adapter: str = _setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
+    variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
+    weight: float = _setting(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
+    structure: float = _setting(
         1.0,
         Range(0, 3, 0.05),
         "Face structure",
         "Plus v2 only. Higher copies shape, hair and angle of the photo; lower gives freedom.",
     )
-    lora: float = _number(
-        0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA inside the adapter file, where it has one."
+    lora: float = _setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
+    start: float = _setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
+    end: float = _setting(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
+    clip_crop: str = _setting(
+        "face",
+        ("face", "head", "whole"),
+        "CLIP sees",
+        "Plus variants only. The face as trained, head and hair, or the whole photo (as in ControlNet).",
     )
-    start: float = _number(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
-    end: float = _number(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
+    hires: str = _setting(
+        "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
+    )
 
     def __post_init__(self) -> None:
-        for name in ("enabled",):
-            _require(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
-        for name in ("adapter", "variant"):
-            _require(isinstance(getattr(self, name), str), name, getattr(self, name), "a name")
-        for name, allowed in _RANGES.items():
-            value = getattr(self, name)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            fits = is_number and allowed.lowest <= value <= allowed.highest
-            _require(fits, name, value, f"a number from {allowed.lowest:g} to {allowed.highest:g}")
+        for one in FIELDS.values():
+            one.check(getattr(self, one.name))
         if self.enabled and self.start >= self.end:
             raise UnitError(f"start is {self.start:g} and end is {self.end:g}: start must come before end.")
 
     @property
+    def has_reference(self) -> bool:
+        """Whether it says who is to be drawn."""
+        return bool(self.images or self.person)
+
+    @property
     def acts(self) -> bool:
-        """Whether it changes anything: not without a photo; at weight 0 it is as if it were off, its LoRA too."""
-        return self.enabled and self.image is not None and self.weight != 0
+        """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
+        return self.enabled and self.has_reference and self.weight != 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Unit:
-        """Return the unit of an API request: every field is optional, and a unit with an image is on by itself."""
-        unknown = [name for name in values if name not in _NAMES]
-        if unknown:
-            near = difflib.get_close_matches(str(unknown[0]), _NAMES, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(_NAMES)}."
-            raise UnitError(f"unknown field '{unknown[0]}' ({hint})")
-        settings: dict[str, Any] = {"enabled": values.get("image") is not None, **values}
-        return cls(**settings)
+        """Return the unit of an API request. Every field is optional; a unit with a reference is on by itself.
+
+        `image` is short for `images` with one photo; a photo is text or {"image": text, "weight": number}.
+        """
+        settings = dict(values)
+        if "image" in settings:
+            if settings.get("images"):
+                raise UnitError("image and images were both given. Use images for all photos.")
+            settings["images"] = settings.pop("image")
+        for name in settings:
+            if name not in FIELDS:
+                raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
+        settings["images"] = _photos(settings.get("images"))
+        on = bool(settings["images"] or settings.get("person"))
+        return cls(**{"enabled": on} | settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, in their order."""
-        return {name: getattr(self, name) for name in _NAMES}
+        return {name: getattr(self, name) for name in FIELDS}
 
 
 def units_from_args(args: Sequence[Any]) -> list[Unit]:
@@ -96,9 +146,9 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     """
     requested: list[Mapping[str, Any]] = [values for values in args if isinstance(values, Mapping)]
     if not requested:
-        size = len(_NAMES)
+        size = len(FIELDS)
         requested = [
-            dict(zip(_NAMES, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
+            dict(zip(FIELDS, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
         ]
     units: list[Unit] = []
     for number, values in enumerate(requested):
@@ -109,18 +159,48 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     return units
 
 
-def setting_range(name: str) -> Range:
-    """Return the range of a number among the unit's fields."""
-    return _RANGES[name]
+def _photos(value: Any) -> tuple[Photo, ...]:
+    """Return photos from what a request or the page may hold: nothing, one, or a list."""
+    if value is None:
+        return ()
+    return tuple(_photo(one) for one in (value if isinstance(value, (list, tuple)) else [value]))
 
 
-def _require(fits: bool, name: str, value: object, expected: str) -> None:
-    if not fits:
-        shown = repr(value) if len(repr(value)) < 40 else type(value).__name__
-        raise UnitError(f"{name} is {shown}; {expected} was expected.")
+def _photo(value: Any) -> Photo:
+    if isinstance(value, Photo):
+        return value
+    if not isinstance(value, Mapping):
+        return Photo(value)
+    if "image" not in value or not value.keys() <= {"image", "weight"}:
+        raise UnitError(f"a photo in images has {sorted(value)}; image, and perhaps weight, was expected.")
+    return Photo(value["image"], value.get("weight", 1.0))
 
 
-_NAMES = tuple(one.name for one in dataclasses.fields(Unit))
-_RANGES: dict[str, Range] = {
-    one.name: one.metadata["range"] for one in dataclasses.fields(Unit) if "range" in one.metadata
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name, FIELDS, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(FIELDS)}"
+
+
+def _is_number(value: Any, allowed: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return is_number and allowed.lowest <= value <= allowed.highest
+
+
+def _are_photos(value: Any, _kind: Any) -> bool:
+    weights = Range(0, 10, 0.1)
+    return len(value) <= MAX_PHOTOS and all(one.image is not None and _is_number(one.weight, weights) for one in value)
+
+
+_CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
+    bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
+    str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
+    list: (_are_photos, lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,"),
+    tuple: (lambda value, choices: value in choices, lambda choices: f"one of {', '.join(choices)}"),
+    Range: (_is_number, str),
 }
+
+FIELDS: Mapping[str, Field] = {
+    one.name: Field(one.name, one.default, one.metadata["label"], one.metadata["help"], one.metadata["kind"])
+    for one in dataclasses.fields(Unit)
+}
+"""The unit's fields by name: their order is that of the page's components and of the metadata."""

@@ -1,0 +1,58 @@
+"""X/Y/Z plot axes: every field, for all units and for each one."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lib_faceid.errors import UnitError
+from lib_faceid.unit import FIELDS, Unit
+from lib_faceid.xyz import axis_options, with_overrides
+
+
+def make(label: str, type: Any, apply: Any, choices: Any = None) -> SimpleNamespace:
+    return SimpleNamespace(label=label, type=type, apply=apply, choices=choices)
+
+
+OPTIONS = {option.label: option for option in axis_options(make, 2, {"adapter": lambda: ["Auto", "mine"]})}
+UNITS = [Unit(enabled=True, person="a"), Unit(), Unit(enabled=True, person="b")]
+
+
+def cell(p: Any, label: str, text: str) -> Any:
+    """What the plot does for one cell: copies the job and applies one value."""
+    p = copy.copy(p)
+    option = OPTIONS[label]
+    option.apply(p, option.type(text), [])
+    return p
+
+
+def test_every_field_but_the_photos_is_an_axis() -> None:
+    labels = {field.label for name, field in FIELDS.items() if name != "images"}
+    assert set(OPTIONS) == {f"[FaceID{unit}] {label}" for unit in ("", " 0", " 1") for label in labels}
+    assert OPTIONS["[FaceID] Adapter"].choices() == ["Auto", "mine"]
+    assert OPTIONS["[FaceID 1] Combine"].choices() == list(FIELDS["combine"].kind)
+
+
+def test_an_axis_for_all_units_changes_those_that_are_on() -> None:
+    p = cell(SimpleNamespace(), "[FaceID] Identity weight", "0.3")
+    assert [unit.weight for unit in with_overrides(UNITS, p)] == [0.3, 0.8, 0.3]
+
+
+def test_two_units_are_plotted_against_each_other() -> None:
+    p = cell(cell(SimpleNamespace(), "[FaceID] Identity weight", "0.3"), "[FaceID 1] Identity weight", "0.5")
+    p = cell(p, "[FaceID 1] Enable", "yes")
+    assert [(unit.enabled, unit.weight) for unit in with_overrides(UNITS, p)] == [(True, 0.3), (True, 0.5), (True, 0.3)]
+
+
+def test_cells_do_not_see_each_other() -> None:
+    p = SimpleNamespace()
+    cell(p, "[FaceID] Identity weight", "0.3")
+    assert with_overrides(UNITS, p) == UNITS
+
+
+def test_a_value_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UnitError, match="weight is 5"):
+        with_overrides(UNITS, cell(SimpleNamespace(), "[FaceID] Identity weight", "5"))
