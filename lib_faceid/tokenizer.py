@@ -12,9 +12,7 @@ __all__ = ["END", "START", "merges", "vocabulary", "write_tokenizer"]
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 _FILE = Path(__file__).parent / "data" / "bpe_simple_vocab_16e6.txt.gz"
-_MERGES_USED = (
-    48_894  # 49,408 tokens - 256 bytes - 256 bytes ending a word - 2 special ones; CLIP ignores the rest
-)
+_MERGES_USED = 48_894  # 49,408 tokens - 256 bytes - 256 bytes ending a word - 2 special ones; CLIP ignores the rest
 
 
 @lru_cache(maxsize=1)

@@ -130,8 +130,8 @@ class Unit:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
         settings["images"] = _photos(settings.get("images"))
-        on = bool(settings["images"] or settings.get("person"))
-        return cls(**{"enabled": on} | settings)
+        given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}
+        return cls(**given)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, in their order."""

@@ -13,8 +13,8 @@ from lib_faceid.unit import FIELDS, Unit
 from lib_faceid.xyz import axis_options, with_overrides
 
 
-def make(label: str, type: Any, apply: Any, choices: Any = None) -> SimpleNamespace:
-    return SimpleNamespace(label=label, type=type, apply=apply, choices=choices)
+def make(label: str, parse: Any, apply: Any, choices: Any = None) -> SimpleNamespace:
+    return SimpleNamespace(label=label, parse=parse, apply=apply, choices=choices)
 
 
 OPTIONS = {option.label: option for option in axis_options(make, 2, {"adapter": lambda: ["Auto", "mine"]})}
@@ -25,7 +25,7 @@ def cell(p: Any, label: str, text: str) -> Any:
     """What the plot does for one cell: copies the job and applies one value."""
     p = copy.copy(p)
     option = OPTIONS[label]
-    option.apply(p, option.type(text), [])
+    option.apply(p, option.parse(text), [])
     return p
 
 
