@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +60,7 @@ class Unit:
             _require(isinstance(getattr(self, name), str), name, getattr(self, name), "a name")
         for name, allowed in _RANGES.items():
             value = getattr(self, name)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
             fits = is_number and allowed.lowest <= value <= allowed.highest
             _require(fits, name, value, f"a number from {allowed.lowest:g} to {allowed.highest:g}")
         if self.enabled and self.start >= self.end:
