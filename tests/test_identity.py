@@ -59,7 +59,7 @@ def same(one: Identity, other: Identity) -> bool:
 )
 def test_what_it_may_not_hold_is_said_in_words(fields: dict[str, Any], told: str) -> None:
     with pytest.raises(MismatchError, match=told):
-        Identity(**{"id_embeddings": torch.ones(1, 512), **fields})
+        Identity(**dict[str, Any](id_embeddings=torch.ones(1, 512)) | fields)
 
 
 def test_unit_vectors() -> None:
