@@ -36,7 +36,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "faceid-stamp.txt"
 REQUIREMENTS = (("requirements-dev.txt",), ("requirements-nodeps.txt", "--no-deps"))
 TORCH_INDEX = {"default": "", "cpu": "https://download.pytorch.org/whl/cpu"}
-TEST_ENVIRONMENT = {
+ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_OFFLINE": "1",
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads cost a factor of five on shared cores
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
         lint = run([python, "-m", "ruff", "check", "--fix", "."])
         return run([python, "-m", "ruff", "format", "."]) or lint
     module = {"demo": ["lib_faceid", "demo"], "test": ["pytest"]}[options.command]
-    return run([python, "-m", *module, *options.args], is_test=options.command == "test")
+    return run([python, "-m", *module, *options.args])
 
 
 def check(python: str, pytest_args: list[str]) -> int:
@@ -75,7 +75,7 @@ def check(python: str, pytest_args: list[str]) -> int:
     for name, step in steps.items():
         started = time.monotonic()
         print(f"== {name}", flush=True)
-        status = run([python, "-m", *step], is_test=True)
+        status = run([python, "-m", *step])
         failed += [name] if status else []
         if name != "pytest":
             print(f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
@@ -123,9 +123,9 @@ def timed(what: str, command: list[str]) -> None:
     print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def run(command: list[str], is_test: bool = False) -> int:
+def run(command: list[str]) -> int:
     """Returns the exit status of a command that runs in the project's folder; 130 when the user stops it."""
-    environment = {**TEST_ENVIRONMENT, **os.environ} if is_test else None
+    environment = {**ENVIRONMENT, **os.environ}
     try:
         return subprocess.call(command, cwd=ROOT, env=environment)
     except FileNotFoundError:

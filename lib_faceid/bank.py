@@ -42,11 +42,11 @@ class Bank:
     def select(self, slots: Tensor, like: Tensor) -> Selection:
         """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
 
-        A bank of a single identity serves every image of a batch. Nothing here waits for the GPU.
+        A slot beyond the last identity takes the last: a single one serves every image of a batch. Nothing here waits
+        for the GPU, so that nothing can be checked either: an index outside would take the process down there.
         """
-        if self.num_slots == 2:
-            slots = slots.clamp(max=1)
-        return Selection(self._on(like.device, like.dtype).index_select(0, slots.to(like.device)), self._spans)
+        slots = slots.to(like.device).clamp(0, self.num_slots - 1)
+        return Selection(self._on(like.device, like.dtype).index_select(0, slots), self._spans)
 
     def _on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         key = (device, dtype)

@@ -8,6 +8,8 @@
     ├── PhotoError             a picture cannot be read
     ├── NoFaceError            a picture was read, and no face was found in it
     ├── MissingModelError      a model this machine does not have yet (face models, CLIP ViT-H)
+    │   ├── DownloadError      it was to be fetched, and did not arrive (offline, disk full, cut off, cancelled)
+    │   └── LicenceError       it may be fetched once its licence is accepted
     ├── MissingPackageError    a Python package cannot be imported
     └── HostError              the program around us cannot do what was asked (a TensorRT UNet, ...)
 
@@ -17,9 +19,11 @@ Every message says what was found, what was expected, and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "DownloadError",
     "FaceIDError",
     "FileError",
     "HostError",
+    "LicenceError",
     "MismatchError",
     "MissingModelError",
     "MissingPackageError",
@@ -62,6 +66,14 @@ class NoFaceError(FaceIDError):
 
 class MissingModelError(FaceIDError):
     """A model this machine does not have yet."""
+
+
+class DownloadError(MissingModelError):
+    """A model was to be fetched, and did not arrive. What did arrive is kept for the next try."""
+
+
+class LicenceError(MissingModelError):
+    """A model may be fetched once its licence is accepted."""
 
 
 class MissingPackageError(FaceIDError):

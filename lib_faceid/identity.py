@@ -37,6 +37,8 @@ class Identity:
     def __post_init__(self) -> None:
         faces = self.id_embeddings.shape[0] if self.id_embeddings.ndim == 2 else 0
         _check("id_embeddings", self.id_embeddings, (max(faces, 1), ID_DIM))
+        if not self.id_embeddings.any(dim=-1).all():
+            raise MismatchError("id_embeddings are all zeros: that is nobody. Make the identity again from its photos.")
         if (self.clip_hidden is None) != (self.clip_hidden_uncond is None):
             raise MismatchError("An identity needs clip_hidden and clip_hidden_uncond together, or neither.")
         if self.clip_hidden is not None and self.clip_hidden_uncond is not None:
@@ -61,9 +63,11 @@ class Identity:
         clip_hidden_uncond: Tensor | None = None,
     ) -> Identity:
         """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any."""
-        vector = torch.as_tensor(embedding, dtype=torch.float32).reshape(1, -1)
-        hidden = None if clip_hidden is None else clip_hidden.float().reshape(1, *clip_hidden.shape[-2:])
-        return cls(vector, hidden, None if clip_hidden_uncond is None else clip_hidden_uncond.float())
+        vector = torch.as_tensor(embedding).to("cpu", torch.float32).reshape(1, -1)
+        hidden, uncond = (
+            None if tensor is None else tensor.to("cpu", torch.float32) for tensor in (clip_hidden, clip_hidden_uncond)
+        )
+        return cls(vector, hidden[None] if hidden is not None and hidden.ndim == 2 else hidden, uncond)
 
     @classmethod
     def joined(cls, identities: Sequence[Identity]) -> Identity:
@@ -85,6 +89,8 @@ class Identity:
 
         The CLIP features are those of the face nearest to that mean: a mean of hidden states is no picture's.
         """
+        if self.num_faces == 1:
+            return self
         length = self.id_embeddings.norm(dim=-1).mean()
         mean = torch.nn.functional.normalize(self.normed_embeddings.mean(dim=0, keepdim=True), dim=-1)
         nearest = int((self.normed_embeddings @ mean[0]).argmax())
@@ -105,20 +111,27 @@ class Identity:
 
     @classmethod
     def load(cls, path: Path) -> Identity:
-        """Return a saved identity. Raises FileError when the file is not one."""
-        tensors = read_tensors(path)
+        """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
+        # Copies: a file that is still mapped cannot be replaced on Windows.
+        tensors = {key: tensor.float().clone() for key, tensor in read_tensors(path).items()}
         metadata = read_metadata(path)
         if metadata.get("format") != FORMAT or "id_embeddings" not in tensors:
             raise FileError(f"{path.name} is not a saved identity ({json.dumps(sorted(tensors)[:3])} was found in it).")
-        return cls(
-            tensors["id_embeddings"].float(),
-            *(tensors[key].float() if key in tensors else None for key in ("clip_hidden", "clip_hidden_uncond")),
-            recogniser=metadata.get("recogniser", ""),
-        )
+        try:
+            return cls(
+                tensors["id_embeddings"],
+                tensors.get("clip_hidden"),
+                tensors.get("clip_hidden_uncond"),
+                recogniser=metadata.get("recogniser", ""),
+            )
+        except MismatchError as error:
+            raise FileError(f"{path.name} cannot be used: {error}") from error
 
 
 def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(tensor.shape) != shape:
         raise MismatchError(f"{name} has shape {list(tensor.shape)}, {list(shape)} was expected.")
+    if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+        raise MismatchError(f"{name} is {tensor.dtype} on {tensor.device}; torch.float32 on the CPU was expected.")
     if not tensor.isfinite().all():
         raise MismatchError(f"{name} holds values that are not numbers. Make the identity again from its photos.")

@@ -105,8 +105,9 @@ class Injection:
         if context is None or context.shape[1] not in self._tagged_lengths:
             self.untagged_calls += 1
             return None
-        context, self._slots = untag_rows(context)
-        self.calls += 1
+        context, slots = untag_rows(context)
+        self._slots = slots if self.acts else None
+        self.calls += self.acts
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
         return (*args[:2], context, *args[3:]), kwargs
@@ -160,7 +161,8 @@ def inject(unet: nn.Module, contributions: Sequence[Contribution]) -> Generator[
 
 def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Injection) -> Iterator[Any]:
     """Set the hooks one by one, giving each one's handle at once, so that none is ever lost."""
-    yield unet.register_forward_pre_hook(injection.begin_call, with_kwargs=True)
+    # In front of everybody else's, so that nobody ever sees a tag; and of two injections, the later one reads it.
+    yield unet.register_forward_pre_hook(injection.begin_call, prepend=True, with_kwargs=True)
     yield unet.register_forward_hook(lambda *_: injection.end_call(), always_call=True)
     for layer in layers:
         if layer.is_cross:

@@ -27,7 +27,8 @@ def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
         for kind, pair in pairs.items():
             layer = layers.get(index)
             shape = tuple(layer.linear(kind).weight.shape) if layer else "no such layer"
-            if layer is None or shape != (pair.up.shape[0], pair.down.shape[1]):
+            fits = shape == (pair.up.shape[0], pair.down.shape[1]) and pair.up.shape[1] == pair.down.shape[0]
+            if layer is None or not fits:
                 raise MismatchError(
                     f"The LoRA in {adapter.name} does not fit this UNet (layer {index}, to_{kind}: {shape}). "
                     f"It is for {adapter.family}: choose a checkpoint of that family."
@@ -53,7 +54,7 @@ def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[
         yield
     finally:
         for linear, weight in reversed(saved):
-            linear.weight.data = weight
+            linear.weight.data = weight.to(linear.weight.device)  # the UNet may have moved meanwhile
 
 
 @torch.no_grad()

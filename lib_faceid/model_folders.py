@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib_faceid.catalogue import Entry, entry
 from lib_faceid.errors import MissingModelError
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "face_pack_folders",
     "find_adapters",
     "find_clip_vision",
+    "place_of",
     "require_clip_vision",
     "usual_roots",
 ]
@@ -130,7 +132,7 @@ def require_clip_vision(roots: Roots | None = None) -> Path:
     roots = roots or usual_roots()
     if path := find_clip_vision(roots):
         return path
-    place = roots.clip_vision or next(iter(clip_vision_files(roots)), CLIP_NAMES[0])
+    place = place_of(entry("clip_vit_h"), roots)
     raise MissingModelError(
         "The Plus variants need the image encoder CLIP ViT-H (2.5 GB), which is not here. Put "
         f"models/image_encoder/model.safetensors of h94/IP-Adapter at {place}. No network was used."
@@ -152,6 +154,19 @@ def find_adapters(roots: Roots) -> tuple[Path, ...]:
         if path.suffix.lower() in ADAPTER_SUFFIXES and path.is_file()
     )
     return tuple(_distinct(files))
+
+
+def place_of(one: Entry, roots: Roots) -> Path:
+    """Return where a model of the catalogue goes: a file, or the folder for what is in an archive.
+
+    It is one of the places in which it is looked for, and the named one where the user named one.
+    """
+    if one.kind == "face_models" and roots.face_models is not None:
+        return face_pack_folders(roots)[0] / Path(one.folder).name
+    if one.kind == "clip_vision" and (named := roots.clip_vision) is not None:
+        return named if named.suffix.lower() in ADAPTER_SUFFIXES else named / "model.safetensors"
+    folder = next(iter(roots.models), Path("models")) / one.folder
+    return folder if one.members else folder / one.file_name
 
 
 def _distinct(files: Iterable[Path]) -> Iterator[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -182,7 +181,7 @@ def _hint(name: str) -> str:
 
 
 def _is_number(value: Any, allowed: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_number and allowed.lowest <= value <= allowed.highest
 
 

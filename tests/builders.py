@@ -98,10 +98,10 @@ class Perceiver:
         return state
 
 
-def plus(source: Source, cross_dim: int, hidden: int = 1024) -> State:
-    """Return the `image_proj` of FaceID Plus and Plus v2, with fewer heads than the published ones."""
+def plus(source: Source, cross_dim: int, hidden: int = 1024, inner_dim: int = 256) -> State:
+    """Return the `image_proj` of FaceID Plus and Plus v2. Published ones have heads for all of `cross_dim`."""
     wide_dim = 4 * cross_dim * hidden // 1024
-    resampled = Perceiver(cross_dim, 1280, cross_dim, inner_dim=256, wide_dim=wide_dim).state(source)
+    resampled = Perceiver(cross_dim, 1280, cross_dim, inner_dim, wide_dim).state(source)
     return mlp(source, cross_dim, 4, hidden) | {f"perceiver_resampler.{key}": t for key, t in resampled.items()}
 
 

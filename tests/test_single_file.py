@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,16 +25,6 @@ from lib_faceid.miniature.checkpoint import checkpoint_shapes
 from lib_faceid.miniature.sizes import MINIATURE, PUBLISHED
 
 FAMILIES = {"sd15": "SD 1.5", "sdxl": "SDXL"}
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise AssertionError(f"a connection was tried: {args}")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 
 @pytest.fixture(scope="module")
@@ -192,9 +181,7 @@ def sd15_shapes(**changes: tuple[int, ...] | None) -> dict[str, tuple[int, ...]]
     ],
 )
 def test_anything_else_is_refused_by_its_name(shapes: dict[str, tuple[int, ...]], found: str) -> None:
-    with pytest.raises(
-        WrongFamilyError, match=r"^FaceID exists for SD 1.5 and SDXL only, and x.bin is .*"
-    ) as error:
+    with pytest.raises(WrongFamilyError, match=r"^FaceID exists for SD 1.5 and SDXL only, and x.bin is .*") as error:
         read_layout(shapes, "x.bin")
     assert found in str(error.value)
     assert "\n" not in str(error.value)
@@ -206,9 +193,7 @@ def test_a_part_that_is_missing_is_said(part: str) -> None:
         read_layout(sd15_shapes(**{part: None}), "x.safetensors")
 
 
-def test_a_tensor_that_is_missing_is_named(
-    tmp_path: Path, miniature_checkpoint: Callable[[str], Path]
-) -> None:
+def test_a_tensor_that_is_missing_is_named(tmp_path: Path, miniature_checkpoint: Callable[[str], Path]) -> None:
     state = load_file(miniature_checkpoint("sd15"))
     del state["model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_v.weight"]
     save_file(state, tmp_path / "holey.safetensors")
@@ -226,9 +211,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, miniature_checkpoint: Callabl
         load_parts(tmp_path / "half.safetensors")
 
 
-def test_a_file_that_training_saved_is_read(
-    tmp_path: Path, miniature_checkpoint: Callable[[str], Path]
-) -> None:
+def test_a_file_that_training_saved_is_read(tmp_path: Path, miniature_checkpoint: Callable[[str], Path]) -> None:
     state = load_file(miniature_checkpoint("sd15"))
     torch.save({"state_dict": state, "global_step": 1}, tmp_path / "trained.ckpt")
     assert load_parts(tmp_path / "trained.ckpt").family == "SD 1.5"

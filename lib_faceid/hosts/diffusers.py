@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,11 @@ from torch import nn
 from lib_faceid.errors import HostError
 from lib_faceid.generation import Prepared
 from lib_faceid.hosts.diffusers_checkpoint import Parts, load_parts
+from lib_faceid.hosts.request import Request
 from lib_faceid.injection import Injection, inject
 from lib_faceid.lora import merge_lora
 
-__all__ = ["Request", "Studio", "load_studio"]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a picture is asked for with; the person comes on top of it."""
-
-    prompt: str
-    negative: str = ""
-    width_px: int = 512
-    """A multiple of 8, as is the height."""
-    height_px: int = 512
-    steps: int = 25
-    cfg: float = 7.0
-    """How strictly the prompt is followed; up to 1 there is no negative side, and half the work."""
-    seed: int = 0
+__all__ = ["Studio", "load_studio"]
 
 
 class Studio:
@@ -46,8 +31,6 @@ class Studio:
         self.name = name
         self.family = parts.family
         """SD 1.5 or SDXL"""
-        self.size_px = 1024 if parts.family == "SDXL" else 512
-        """The side of the squares that the family was trained on."""
         self._pipeline = _pipeline(parts).to(device)
         self._pipeline.set_progress_bar_config(leave=False, disable=None)  # None: only on a terminal
 
@@ -70,12 +53,13 @@ class Studio:
         The same request gives the same picture. Raises HostError when memory runs out or the numbers overflow.
         """
         step_done = _steer(injection, request) if injection else None
+        width_px, height_px = request.size_px or (None, None)
         try:
             drawn = self._pipeline(
                 prompt=request.prompt,
                 negative_prompt=request.negative or None,
-                width=request.width_px,
-                height=request.height_px,
+                width=width_px,
+                height=height_px,
                 num_inference_steps=request.steps,
                 guidance_scale=request.cfg,
                 generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
@@ -84,8 +68,8 @@ class Studio:
             )
         except torch.cuda.OutOfMemoryError as error:
             raise HostError(
-                f"The memory of the GPU is too small for a picture of {request.width_px}x{request.height_px} px. "
-                f"Ask for a smaller one, and close other programs that use the GPU."
+                "The memory of the GPU is too small for a picture of this size. Ask for a smaller one, and close other "
+                "programs that use the GPU."
             ) from error
         return _to_image(drawn.images[0])
 

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
-from lib_faceid.checkpoint import read_tensors
 from lib_faceid.errors import FileError
-from lib_faceid.hosts.single_file import OPEN_TEXT, TEXT, Layout, read_layout
+from lib_faceid.hosts.single_file import OPEN_TEXT, TEXT, Layout, read_checkpoint
 from lib_faceid.tokenizer import write_tokenizer
 
 __all__ = ["Parts", "load_parts"]
@@ -47,9 +46,7 @@ def load_parts(path: Path, dtype: torch.dtype = torch.float32) -> Parts:
 
     Raises FileError for a damaged or incomplete file, WrongFamilyError for anything but SD 1.5 and SDXL.
     """
-    # Files that training saved keep their tensors one level down.
-    state = {key.removeprefix("state_dict."): tensor for key, tensor in read_tensors(path).items()}
-    layout = read_layout({key: tuple(tensor.shape) for key, tensor in state.items()}, path.name)
+    state, layout = read_checkpoint(path)
     try:
         networks = _networks(state, layout)
     except (RuntimeError, LookupError, ValueError, AttributeError) as error:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from lib_faceid.miniature.sizes import MINIATURE, NOTE, UNetSizes
+from lib_faceid.miniature.sizes import MINIATURE, UNetSizes
 from lib_faceid.miniature.tree import Shape, Tree, flatten, linear, norm, numbered
-from lib_faceid.miniature.weights import random_weights
+from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = ["FULL", "SMALL", "ProjectionSizes", "adapter_shapes", "published_name", "write_adapter"]
 
@@ -65,11 +64,10 @@ def write_adapter(
     tensors = random_weights(shapes, seed, _GAINS)
     if variant == "portrait_unnorm":  # the published file mixes dtypes, which is all that tells it from InstantID
         tensors = {key: t.float() if key.startswith("image_proj.") else t for key, t in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".safetensors":
-        save_file(tensors, path, metadata={"note": NOTE})
-    else:
-        torch.save(_nested(tensors), path)
+        return write_safetensors(path, tensors)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(_nested(tensors), path)
     return path
 
 

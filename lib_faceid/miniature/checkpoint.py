@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from lib_faceid.miniature.config import write_config, write_text_folder
-from lib_faceid.miniature.sizes import MINIATURE, NOTE, Sizes
+from lib_faceid.miniature.sizes import MINIATURE, Sizes
 from lib_faceid.miniature.text import clip_text_tree, open_clip_text_tree
 from lib_faceid.miniature.tree import Shape, Tree, flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
-from lib_faceid.miniature.weights import random_weights
+from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = ["checkpoint_shapes", "write_checkpoint"]
 
@@ -43,8 +41,7 @@ def write_checkpoint(path: Path, family: str, seed: int = 0) -> Path:
     Beside it come `<name>.yaml`, which a WebUI needs to load it, and the folder `<name>.text` that it names.
     """
     sizes = MINIATURE[family]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(random_weights(checkpoint_shapes(sizes), seed, GAINS), path, metadata={"note": NOTE})
+    write_safetensors(path, random_weights(checkpoint_shapes(sizes), seed, GAINS))
     text_folder = path.with_suffix(".text")
     write_text_folder(text_folder, sizes.text)
     write_config(path.with_suffix(".yaml"), sizes, text_folder)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import save_file
-
-from lib_faceid.miniature.sizes import NOTE
 from lib_faceid.miniature.tree import Shape, Tree, flatten, linear, norm, numbered
-from lib_faceid.miniature.weights import random_weights
+from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = ["clip_vision_shapes", "write_clip_vision"]
 
@@ -17,10 +14,7 @@ WIDTH, PATCH, TOKENS, EMBEDDING = 1280, 14, 257, 1024
 
 def write_clip_vision(path: Path, *, seed: int = 0, layers: int = 2, feed_forward: int = WIDTH) -> Path:
     """Write the encoder as a `.safetensors` file, and return its path. The real one has 32 and 5120."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = random_weights(clip_vision_shapes(layers, feed_forward), seed)
-    save_file(tensors, path, metadata={"note": NOTE})
-    return path
+    return write_safetensors(path, random_weights(clip_vision_shapes(layers, feed_forward), seed))
 
 
 def clip_vision_shapes(layers: int, feed_forward: int) -> dict[str, Shape]:

@@ -8,7 +8,6 @@ __all__ = [
     "CONTEXT_LENGTH",
     "LATENT",
     "MINIATURE",
-    "NOTE",
     "PUBLISHED",
     "RGB",
     "SD15",
@@ -21,7 +20,6 @@ __all__ = [
 ]
 
 SD15, SDXL = "sd15", "sdxl"
-NOTE = "Random numbers in a published layout, for tests and demos of sd-webui-faceid. Nothing was trained."
 LATENT, RGB = 4, 3  # channels of a latent and of a picture
 VOCABULARY, CONTEXT_LENGTH = 49_408, 77  # CLIP's tokens, and how many of them a prompt is cut into
 

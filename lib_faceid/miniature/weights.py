@@ -6,12 +6,16 @@ import math
 import re
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from lib_faceid.miniature.tree import Shape
 
-__all__ = ["random_weights"]
+__all__ = ["random_weights", "write_safetensors"]
+
+NOTE = "Random numbers in a published layout, for tests and demos of sd-webui-faceid. Nothing was trained."
 
 
 def random_weights(
@@ -23,6 +27,14 @@ def random_weights(
     `gains` multiplies the tensors whose name a regular expression matches; the first match counts.
     """
     return {name: _random(name, shape, seed) * _gain(name, gains or {}) for name, shape in shapes.items()}
+
+
+def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> Path:
+    """Write a `.safetensors` file that says what it is, whole or not at all, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    save_file(dict(tensors), part, metadata={"note": NOTE})
+    return part.replace(path)
 
 
 def _random(name: str, shape: Shape, seed: int) -> torch.Tensor:

@@ -1,0 +1,32 @@
+"""A whole models folder of miniatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib_faceid.errors import FileError
+from lib_faceid.miniature.adapter import published_name, write_adapter
+from lib_faceid.miniature.checkpoint import write_checkpoint
+from lib_faceid.miniature.clip_vision import write_clip_vision
+
+__all__ = ["write_models"]
+
+_PUBLISHED = {
+    "sd15": ("faceid", "plus", "plusv2", "portrait"),
+    "sdxl": ("faceid", "plusv2", "portrait", "portrait_unnorm"),
+}
+
+
+def write_models(folder: Path) -> Iterator[Path]:
+    """Write both checkpoints, every published adapter and CLIP ViT-H where a WebUI expects them; give each path.
+
+    Raises FileError for a folder that holds anything: beside real models, miniatures would be taken for real ones.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise FileError(f"{folder} is not empty. Miniatures go into a folder of their own.")
+    for family, variants in _PUBLISHED.items():
+        yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
+        for variant in variants:
+            yield write_adapter(folder / "faceid" / f"{published_name(variant, family)}.bin", variant, family)
+    yield write_clip_vision(folder / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors")

@@ -1,0 +1,112 @@
+"""The catalogue agrees with everything else that is known about the published files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import pytest
+
+from lib_faceid.catalogue import Entry, adapter_entries, catalogue, entry
+from lib_faceid.errors import MissingModelError
+from lib_faceid.face_packs import PUBLISHED_BYTES
+from lib_faceid.variants import KNOWN_FILES, VARIANTS, by_id
+
+each_entry = pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
+each_adapter = pytest.mark.parametrize("one", adapter_entries(), ids=lambda one: one.id)
+
+# Published sizes in bytes, each of which fits the parameters of its variant in float16.
+SIZES = {
+    "plusv2_sd15": 156_558_509,
+    "portrait_v11_sd15": 64_586_623,
+    "faceid_sd15": 96_740_574,
+    "plusv2_sdxl": 1_487_555_181,
+    "portrait_sdxl": 749_822_515,
+    "portrait_unnorm_sdxl": 1_009_523_411,
+    "clip_vit_h": 2_528_373_448,
+    "buffalo_l": 288_621_354,
+}
+WITHOUT_SIZE = {"plus_sd15": 157, "portrait_sd15": 65, "faceid_sdxl": 1071}  # in MB, from the parameters
+PARAMETERS_MILLIONS = {"plus_sd15": 78.26, "portrait_sd15": 32.29, "faceid_sdxl": 535.51}
+LORA = {"plusv2", "plus", "faceid"}
+
+
+def test_sizes() -> None:
+    assert {one.id: one.size_bytes for one in catalogue() if one.size_bytes} == SIZES
+    assert {one.id: one.about_mb for one in catalogue() if not one.size_bytes} == WITHOUT_SIZE
+    for name, millions in PARAMETERS_MILLIONS.items():
+        assert entry(name).about_mb == round(2 * millions)
+
+
+@each_entry
+def test_each_entry_is_whole(one: Entry) -> None:
+    parts = urlsplit(one.url)
+    assert (parts.scheme, parts.hostname) in {("https", "huggingface.co"), ("https", "github.com")}
+    assert parts.path.startswith(("/h94/IP-Adapter", "/deepinsight/insightface/releases/download/v0.7/"))
+    assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
+    assert one.size_bytes is None or round(one.size_bytes / 1e6) == one.about_mb
+    assert one.purpose.endswith(".")
+    assert one.licence.sentence.endswith(".")
+    for name in (one.file_name, one.folder, *(member.name for member in one.members)):
+        assert not PurePosixPath(name).is_absolute()
+        assert ".." not in PurePosixPath(name).parts
+    assert "/" not in one.file_name
+
+
+@each_adapter
+def test_each_adapter_fits_its_variant(one: Entry) -> None:
+    variant = by_id(one.variant or "")
+    assert one.family in variant.families
+    assert variant.filename_hint in re.sub(r"[^a-z0-9]", "", one.file_name)
+    assert KNOWN_FILES.get(one.sha256 or "", variant.id) == variant.id
+    assert one.has_lora == (variant.id in LORA)
+    assert variant.needs_clip == ("Needs CLIP ViT-H" in one.purpose)
+    assert one.licence.id == "ip-adapter-faceid"
+
+
+def test_every_known_file_is_in_it() -> None:
+    assert KNOWN_FILES.keys() <= {one.sha256 for one in catalogue()}
+
+
+def test_every_variant_and_family_is_in_it_in_the_order_of_auto() -> None:
+    published = [(one.family, one.variant) for one in adapter_entries()]
+    expected = [(family, variant.id) for family in (768, 2048) for variant in VARIANTS if family in variant.families]
+    assert list(dict.fromkeys(published)) == expected
+    assert {one.family for one in adapter_entries(768)} == {768}
+
+
+def test_the_face_models_are_the_ones_that_are_looked_for() -> None:
+    pack = entry("buffalo_l")
+    assert {member.name: member.size_bytes for member in pack.members} == {
+        name: PUBLISHED_BYTES[name] for name in ("det_10g.onnx", "w600k_r50.onnx")
+    }
+    assert "non-commercial" in pack.description
+    assert pack.sha256
+    assert pack.sha256 in pack.description
+
+
+def test_ids_and_files_are_unique() -> None:
+    for values in ([one.id for one in catalogue()], [one.url for one in catalogue()]):
+        assert len(set(values)) == len(values)
+    hashes = [one.sha256 for one in catalogue() if one.sha256]
+    assert len(set(hashes)) == len(hashes)
+
+
+@pytest.mark.parametrize(
+    "name", ["plusv2_sd15", "ip-adapter-faceid-plusv2_sd15", "ip-adapter-faceid-plusv2_sd15.bin", " PlusV2_SD15 "]
+)
+def test_names(name: str) -> None:
+    assert entry(name).id == "plusv2_sd15"
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(MissingModelError, match=r"Did you mean plusv2_sdxl\? It has: plusv2_sd15, "):
+        entry("plusv2_xl")
+
+
+def test_it_is_json() -> None:
+    for one in catalogue():
+        assert json.loads(json.dumps(one.to_dict()))["licence"]["id"] == one.licence.id
+    assert Path(__file__).parent.parent.joinpath("lib_faceid", "catalogue.json").read_text("utf-8").endswith("}\n")

@@ -1,0 +1,90 @@
+"""The demo: sheet and report, with face models and without, and what it offers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_faceid.cli import main
+
+pytestmark = pytest.mark.usefixtures("no_network")
+
+
+@pytest.fixture(autouse=True)
+def a_machine_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    for name in ("FACEID_MODELS", "FACEID_FACE_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def miniatures_are_there(
+    miniature_checkpoint: Callable[[str], Path], miniature_adapter: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out" / "demo" / "miniature"
+    folder.mkdir(parents=True)
+    for path in (miniature_checkpoint("sd15"), miniature_adapter("faceid", "sd15")):
+        (folder / path.name).symlink_to(path)
+
+
+def report() -> dict:
+    return json.loads(Path("out/demo/report.json").read_text(encoding="utf-8"))
+
+
+def test_one_photo_four_pictures_one_sheet(face_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--face-models", str(face_models)]) == 0
+    said = report()
+    assert "astronaut" in said["photo"]["source"]
+    assert said["face"]["score"] > 0.7
+    assert said["face"]["box_px"] == pytest.approx([180, 60, 272, 180], abs=3)
+    assert (said["adapter"], said["variant"], said["layers_injected"]) == ("ip-adapter-faceid_sd15", "faceid", 16)
+    pictures = said["pictures"]
+    assert [picture["weight"] for picture in pictures] == [0, 0.4, 0.8, 1.2]
+    for picture in pictures:
+        path = Path("out/demo") / picture["file"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == picture["sha256"]
+        pixels = np.asarray(Image.open(path))
+        assert pixels.std() > 15  # something can be seen on it
+    differences = [picture["mean_difference"] for picture in pictures]
+    assert differences[0] == 0
+    assert 2 < differences[1] < differences[2] < differences[3]
+    assert Image.open("out/demo/sheet.png").width > 5 * 300
+    assert capsys.readouterr().out.count("16 layers") == 3
+
+
+def test_without_face_models_it_goes_on_with_the_shipped_identity(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    said = capsys.readouterr().out
+    assert "289 MB from https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip" in said
+    assert "Nothing was downloaded" in said
+    assert "Going on with the astronaut's identity that ships with the project" in said
+    assert report()["face"] is None
+    assert report()["photo"]["source"] == "astronaut.identity.safetensors"
+    assert report()["pictures"][2]["mean_difference"] > 2
+
+
+def test_nobody_else_is_drawn_instead_of_the_users_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
+    assert main(["demo", "--photo", "me.png"]) == 2
+    assert "There are no face models" in capsys.readouterr().err
+
+
+def test_a_photo_without_a_face_is_said(face_models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "me.png")
+    assert main(["demo", "--photo", "me.png", "--face-models", str(face_models)]) == 2
+    assert "No face found" in capsys.readouterr().err
+
+
+def test_a_checkpoint_needs_its_adapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--checkpoint", "some.safetensors"]) == 2
+    assert "go together" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""A unit is checked when it is made, and says in words what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+
+from lib_faceid.errors import UnitError
+from lib_faceid.unit import AUTO, Range, Unit, setting_range, units_from_args
+
+DEFAULTS: dict[str, Any] = {
+    "enabled": False,
+    "image": None,
+    "adapter": AUTO,
+    "variant": AUTO,
+    "weight": 0.8,
+    "structure": 1.0,
+    "lora": 0.6,
+    "start": 0.0,
+    "end": 1.0,
+}
+BOUNDS = {"weight": (0, 2), "structure": (0, 3), "lora": (0, 1.5), "start": (0, 1), "end": (0, 1)}
+NUMBERS = sorted(BOUNDS)
+
+
+def made(**settings: Any) -> Unit:
+    return Unit(**settings)
+
+
+def test_defaults_and_their_order() -> None:
+    """The order is that of the page's components and of flat API arguments."""
+    assert Unit().to_dict() == DEFAULTS
+    assert list(Unit().to_dict()) == list(DEFAULTS) == [one.name for one in dataclasses.fields(Unit)]
+
+
+def test_every_field_is_labelled_and_explained() -> None:
+    for one in dataclasses.fields(Unit):
+        assert one.metadata["label"]
+        assert one.metadata["help"].endswith(".")
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_bounds(name: str) -> None:
+    lowest, highest = BOUNDS[name]
+    allowed = setting_range(name)
+    assert (allowed.lowest, allowed.highest) == (lowest, highest)
+    assert 0 < allowed.step <= (highest - lowest) / 10
+    assert lowest <= DEFAULTS[name] <= highest
+    for value in (lowest, highest, (lowest + highest) / 2):
+        assert getattr(made(**{name: value}), name) == value
+    for value in (lowest - 1e-6, highest + 1e-6, -1, 100):
+        with pytest.raises(
+            UnitError, match=rf"^{name} is {value}; a number from {lowest:g} to {highest:g} was expected"
+        ):
+            made(**{name: value})
+
+
+def test_only_numbers_have_a_range() -> None:
+    assert isinstance(setting_range("weight"), Range)
+    with pytest.raises(KeyError):
+        setting_range("adapter")
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, -math.inf, True, False, "0.5", "", None, [0.5], {}, 0.5j, 10**400, -(10**400), b"1"],
+    ids=lambda value: f"{type(value).__name__} {str(value)[:8]}",
+)
+def test_what_is_no_number_in_range(name: str, value: Any) -> None:
+    with pytest.raises(UnitError, match=rf"^{name} is .+; a number from .+ was expected\.$") as caught:
+        made(**{name: value})
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("value", [1, 0, "true", None, [], 1.0])
+def test_enabled_is_true_or_false(value: Any) -> None:
+    with pytest.raises(UnitError, match=r"^enabled is .+; true or false was expected\.$"):
+        made(enabled=value)
+
+
+@pytest.mark.parametrize("name", ["adapter", "variant"])
+@pytest.mark.parametrize("value", [None, 1, True, ["a"], b"a"])
+def test_names_are_text(name: str, value: Any) -> None:
+    with pytest.raises(UnitError, match=rf"^{name} is .+; a name was expected\.$"):
+        made(**{name: value})
+
+
+def test_a_long_wrong_value_is_not_repeated() -> None:
+    with pytest.raises(UnitError, match=r"^weight is str; a number"):
+        made(weight="x" * 10_000)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.5, 0.5), (0.6, 0.5), (1.0, 1.0), (1, 0)])
+def test_start_comes_before_end(start: float, end: float) -> None:
+    with pytest.raises(UnitError, match=rf"start is {start:g} and end is {end:g}: start must come before end"):
+        Unit(enabled=True, start=start, end=end)
+    Unit(enabled=False, start=start, end=end)  # half-way through the user's typing
+
+
+def test_units_do_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Unit().weight = 1.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("settings", "acts"),
+    [
+        ({}, False),
+        ({"enabled": True}, False),
+        ({"image": "x"}, False),
+        ({"enabled": True, "image": "x"}, True),
+        ({"enabled": True, "image": "x", "weight": 0}, False),
+        ({"enabled": True, "image": "x", "weight": 0.0}, False),
+    ],
+)
+def test_which_units_act(settings: dict[str, Any], acts: bool) -> None:
+    assert made(**settings).acts is acts
+
+
+# ------------------------------------------------------------------------------------------------------------ as a dict
+def test_there_and_back_again() -> None:
+    for unit in (
+        Unit(),
+        Unit(enabled=True, image="x", adapter="a.bin", variant="plus", weight=1.2, lora=0, start=0.1, end=0.9),
+        Unit(image="x"),
+    ):
+        assert Unit.from_dict(unit.to_dict()) == unit
+        assert Unit.from_dict(json.loads(json.dumps(unit.to_dict()))) == unit
+
+
+def test_every_field_of_a_request_is_optional() -> None:
+    assert Unit.from_dict({}) == Unit()
+    assert Unit.from_dict({"weight": 1}) == Unit(weight=1)
+
+
+def test_a_request_with_an_image_is_on_by_itself() -> None:
+    assert Unit.from_dict({"image": "x"}).enabled
+    assert not Unit.from_dict({"image": "x", "enabled": False}).enabled
+    assert not Unit.from_dict({"image": None}).enabled
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("wieght", r"did you mean 'weight'\?"),
+        ("strukture", r"did you mean 'structure'\?"),
+        ("Weight", r"did you mean 'weight'\?"),
+        ("adaptor", r"did you mean 'adapter'\?"),
+        ("xyz", r"fields are enabled, image, adapter, variant, weight, structure, lora, start, end\."),
+        ("", "fields are"),
+    ],
+)
+def test_an_unknown_field_is_named(field: str, hint: str) -> None:
+    with pytest.raises(UnitError, match=rf"^unknown field '{field}' \(.*{hint}"):
+        Unit.from_dict({field: 1, "weight": 0.5})
+
+
+def test_a_request_without_text_keys() -> None:
+    with pytest.raises(UnitError, match="unknown field '1'"):
+        Unit.from_dict({1: 2})  # type: ignore[dict-item]
+
+
+# ------------------------------------------------------------------------------------------- as a host's flat arguments
+def test_flat_arguments_of_the_page() -> None:
+    units = [Unit(enabled=True, image="x", weight=0.3), Unit(), Unit(lora=1.5)]
+    flat = [value for unit in units for value in unit.to_dict().values()]
+    assert units_from_args(flat) == units
+    assert units_from_args([]) == []
+    assert units_from_args([*flat, "more"]) == units
+
+
+def test_dicts_of_a_request_before_the_defaults_of_the_page() -> None:
+    """The WebUI fills up what a request leaves out with the page's defaults."""
+    page = [value for _ in range(3) for value in DEFAULTS.values()]
+    sent = [{"image": "x", "weight": 0.5}, {"image": "y"}]
+    assert units_from_args([*sent, *page[2:]]) == [Unit.from_dict(values) for values in sent]
+
+
+def test_the_unit_with_a_mistake_is_named() -> None:
+    with pytest.raises(UnitError, match=r"^Unit 1: unknown field 'wieght' \(did you mean 'weight'\?\)$"):
+        units_from_args([{"weight": 1}, {"wieght": 1}])
+    flat = [*DEFAULTS.values(), *(DEFAULTS | {"weight": 9}).values()]
+    with pytest.raises(UnitError, match=r"^Unit 1: weight is 9;"):
+        units_from_args(flat)
