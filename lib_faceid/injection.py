@@ -61,7 +61,7 @@ class Injection:
         self._selected: list[tuple[Selection, float]] | None = None
         self._queries: dict[int, Tensor] = {}
         self.calls = 0
-        """UNet calls so far in which at least one identity acted."""
+        """UNet calls so far in which at least one identity was added to at least one layer."""
         self.untagged_calls = 0
         """UNet calls so far that came without the tags that were expected, and were left alone."""
 
@@ -99,7 +99,6 @@ class Injection:
         self.end_call()
         if not self._tagged_lengths:
             self._slots = self._rows if self.acts else None
-            self.calls += self._slots is not None
             return None
         context = kwargs.get("context", args[2] if len(args) > 2 else None)
         if context is None or context.shape[1] not in self._tagged_lengths:
@@ -107,13 +106,13 @@ class Injection:
             return None
         context, slots = untag_rows(context)
         self._slots = slots if self.acts else None
-        self.calls += self.acts
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
         return (*args[:2], context, *args[3:]), kwargs
 
     def end_call(self) -> None:
-        """Forget everything that belongs to one UNet call."""
+        """Forget everything that belongs to one UNet call; count it, if a layer was reached in it."""
+        self.calls += bool(self._selected)
         self._slots = self._selected = None
         self._queries.clear()
 

@@ -390,6 +390,20 @@ def test_the_hooks_survive_a_change_of_the_attention_optimisation(
     monkeypatch.undo()
 
 
+def test_a_replaced_unet_does_not_count_as_a_call(
+    ldm: nn.Module, one: Contribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT and its kin: the UNet is called, its layers are not. Whoever asks must hear that nothing was done."""
+    monkeypatch.setattr(ldm, "forward", lambda x, **_: x)
+    with inject(ldm, [one]) as injection:
+        injection.set_rows((0, 1))
+        call(ldm, inputs())
+        assert injection.calls == 0
+        monkeypatch.undo()
+        call(ldm, inputs())
+        assert injection.calls == 1
+
+
 def test_injection_and_lora_are_independent(unet: nn.Module, one: Contribution) -> None:
     """Either may be entered first, and each is undone whatever the other does."""
     with merge_lora(unet, one.adapter, 0.6):
