@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -10,9 +12,10 @@ from torch import Tensor
 
 from lib_faceid.adapter import Adapter, Tokens
 from lib_faceid.errors import MismatchError
+from lib_faceid.identity import Identity
 from lib_faceid.layers import AttentionLayer
 
-__all__ = ["Bank", "Selection", "make_bank"]
+__all__ = ["Bank", "Selection", "bank_of", "make_bank"]
 
 
 class Selection:
@@ -39,6 +42,10 @@ class Bank:
         self._spans = spans
         self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
+    def unplaced(self) -> Bank:
+        """Return the same bank without its copies on other devices, which go with the job that needed them."""
+        return Bank(self._flat, self._spans, self.num_tokens)
+
     def select(self, slots: Tensor, like: Tensor) -> Selection:
         """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
 
@@ -53,6 +60,30 @@ class Bank:
         if key not in self._placed:
             self._placed[key] = self._flat.to(device=device, dtype=dtype)
         return self._placed[key]
+
+
+def bank_of(
+    adapter: Adapter, identities: Sequence[Identity], structure: float, layers: Sequence[AttentionLayer]
+) -> Bank:
+    """Return the bank of these people for the UNet's cross-attention layers, kept between jobs that draw them again.
+
+    Raises MismatchError: the adapter was made for another UNet, or the identities differ in their number of faces.
+    """
+    sizes = tuple((layer.index, layer.hidden_dim, layer.context_dim) for layer in layers if layer.is_cross)
+    key = (adapter.fingerprint, adapter.variant.id, structure, sizes, *(one.fingerprint for one in identities))
+    with _keeping:
+        if key not in _kept:
+            tokens = [adapter.encode(identity, structure) for identity in identities]
+            _kept[key] = make_bank(adapter, tokens, layers)
+            while len(_kept) > KEPT:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key].unplaced()
+
+
+KEPT = 4
+_kept: OrderedDict[object, Bank] = OrderedDict()  # some MB each, on the CPU
+_keeping = threading.Lock()
 
 
 @torch.no_grad()

@@ -84,7 +84,7 @@ class Job:
         self._units = [(number, unit) for number, unit in enumerate(units) if unit.acts]
         self._prepared: dict[int, tuple[Prepared, ...]] = {}
         self._hooks = ExitStack()
-        self._unet: nn.Module | None = None
+        self._attached: tuple[nn.Module, bool] | None = None
         self.injection: Injection | None = None
         self.calls = 0
         """UNet calls in which an identity acted, over all UNets of the job."""
@@ -108,14 +108,14 @@ class Job:
         """The units as they were prepared so far, for one checkpoint after the other."""
         return [prepared for group in self._prepared.values() for prepared in group]
 
-    def attach(self, unet: nn.Module) -> Injection:
-        """Return the injection into this UNet, moving the hooks there if they are on another one."""
-        if self.injection is None or self._unet is not unet:
+    def attach(self, unet: nn.Module, *, hires: bool = False) -> Injection:
+        """Return the injection into this UNet for one pass, moving the hooks there if they are on another one."""
+        if self.injection is None or self._attached != (unet, hires):
             self.detach()
-            contributions = [prepared.contribution for prepared in self.prepare(unet)]
+            contributions = [one.contribution for one in self.prepare(unet) if one.unit.acts_in(hires=hires)]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions))
-            self._unet = unet
+            self._attached = (unet, hires)
             self.seconds += time.perf_counter() - began
         return self.injection
 
@@ -123,16 +123,16 @@ class Job:
         """Take the hooks out of the UNet, if they are in one."""
         if self.injection is not None:
             self.calls += self.injection.calls
-        self.injection = self._unet = None
+        self.injection = self._attached = None
         self._hooks.close()
 
     close = detach
 
-    def loras(self, unet: nn.Module) -> list[tuple[Adapter, float]]:
+    def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[Adapter, float]]:
         """Return each adapter's LoRA once: units that share an adapter share its LoRA, at the largest strength."""
         strengths: dict[Adapter, float] = {}
         for prepared in self.prepare(unet):
-            if prepared.lora:
+            if prepared.lora and prepared.unit.acts_in(hires=hires):
                 strengths[prepared.adapter] = max(prepared.lora, strengths.get(prepared.adapter, 0.0))
         return list(strengths.items())
 

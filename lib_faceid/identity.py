@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -49,6 +51,16 @@ class Identity:
     def num_faces(self) -> int:
         """How many faces it holds; several make a Portrait more alike."""
         return self.id_embeddings.shape[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of everything in it: two identities with the same one draw the same picture."""
+        digest = hashlib.sha256(self.recogniser.encode())
+        for tensor in (self.id_embeddings, self.clip_hidden, self.clip_hidden_uncond):
+            if tensor is not None:
+                digest.update(str(tuple(tensor.shape)).encode())
+                digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
 
     @property
     def normed_embeddings(self) -> Tensor:

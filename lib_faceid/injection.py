@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lib_faceid.adapter import Adapter
 from lib_faceid.attention import identity_attention
-from lib_faceid.bank import Bank, Selection, make_bank
+from lib_faceid.bank import Bank, Selection, bank_of
 from lib_faceid.errors import HostError, UnitError
 from lib_faceid.identity import Identity
 from lib_faceid.layers import AttentionLayer, attention_layers
@@ -146,10 +146,7 @@ def inject(unet: nn.Module, contributions: Sequence[Contribution]) -> Generator[
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
     layers = attention_layers(unet)
-    banks = [
-        make_bank(one.adapter, [one.adapter.encode(identity, one.structure) for identity in one.identities], layers)
-        for one in contributions
-    ]
+    banks = [bank_of(one.adapter, one.identities, one.structure, layers) for one in contributions]
     injection = Injection(contributions, banks)
     with ExitStack() as hooks:
         for handle in _attach(unet, layers, injection):

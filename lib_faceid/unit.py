@@ -114,6 +114,10 @@ class Unit:
         """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
         return self.enabled and self.has_reference and self.weight != 0
 
+    def acts_in(self, *, hires: bool) -> bool:
+        """Whether it acts in the second pass of hires fix, or else in the first (which may be the only one)."""
+        return self.acts and self.hires in ("both", "hires" if hires else "first")
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Unit:
         """Return the unit of an API request. Every field is optional; a unit with a reference is on by itself.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib_faceid.unit import FIELDS, Range, Unit
+from lib_faceid.overrides import override
+from lib_faceid.unit import FIELDS, Range
 
-__all__ = ["OVERRIDES", "axis_options", "with_overrides"]
-
-OVERRIDES = "faceid_overrides"
-"""The attribute of a processing object in which a cell's values wait: (unit number or None, field) -> value."""
+__all__ = ["axis_options"]
 
 PLOTTED = [name for name in FIELDS if name != "images"]
 
@@ -23,21 +21,6 @@ def axis_options(
     make: the plot's own `AxisOption`; choices: what may be chosen for a field, asked when the plot wants to know.
     """
     return [_option(make, number, name, choices) for number in (None, *range(unit_count)) for name in PLOTTED]
-
-
-def with_overrides(units: Sequence[Unit], p: Any) -> list[Unit]:
-    """Return the units as the cell that is being drawn wants them. Raises UnitError for a value that cannot be."""
-    overrides: Mapping[tuple[int | None, str], Any] = getattr(p, OVERRIDES, {})
-    return [
-        Unit.from_dict(unit.to_dict() | _for_unit(number, unit, overrides)) if overrides else unit
-        for number, unit in enumerate(units)
-    ]
-
-
-def _for_unit(number: int, unit: Unit, overrides: Mapping[tuple[int | None, str], Any]) -> dict[str, Any]:
-    """Return a unit's overrides; those of its own number win over those for all units that are on."""
-    common = {name: value for (which, name), value in overrides.items() if which is None and unit.enabled}
-    return common | {name: value for (which, name), value in overrides.items() if which == number}
 
 
 def _option(
@@ -62,8 +45,7 @@ def _truth(text: str) -> bool:
 
 def _setter(number: int | None, name: str) -> Callable[[Any, Any, Any], None]:
     def apply(p: Any, value: Any, _values: Any) -> None:
-        # A new dict each time: the plot copies `p` for each cell, and the copies would share one.
-        setattr(p, OVERRIDES, {**getattr(p, OVERRIDES, {}), (number, name): value})
+        override(p, number, name, value)
 
     return apply
 

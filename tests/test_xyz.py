@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lib_faceid.errors import UnitError
+from lib_faceid.overrides import with_overrides
 from lib_faceid.unit import FIELDS, Unit
-from lib_faceid.xyz import axis_options, with_overrides
+from lib_faceid.xyz import axis_options
 
 
 def make(label: str, parse: Any, apply: Any, choices: Any = None) -> SimpleNamespace:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from modules import paths
-
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.face_packs import require_face_pack
-from lib_faceid.faces import load_face_analyser
+from lib_faceid.faces import FaceAnalyser, load_face_analyser
 from lib_faceid.generation import Models
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
+from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.infotext import infotext_key
-from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision, usual_roots
+from lib_faceid.model_folders import find_adapters, require_clip_vision
+from lib_faceid.overrides import with_overrides
 from lib_faceid.unit import units_from_args
 
 __all__ = [
@@ -41,11 +41,11 @@ def start(p: Any, args: Sequence[Any]) -> None:
     """Begin a job for the units that act. Where one cannot be drawn, the job fails before anything is sampled."""
     end(p)
     try:
-        units = units_from_args(args)
+        units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):
-            if unit.enabled and unit.image is None:
+            if unit.enabled and not unit.has_reference:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
-                say(p, f"FaceID {number} is enabled but has no photo: ignored.")
+                say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
         if any(unit.acts for unit in units):
             job = WebUIJob(p, units, _models())
             _live.add(job)
@@ -53,7 +53,17 @@ def start(p: Any, args: Sequence[Any]) -> None:
             _close_with(p, job)
             job.prepare()
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
+        _refuse(p, error)
+
+
+def _refuse(p: Any, error: Exception) -> None:
+    """End the job with the error's sentence; or draw without the person, and say so, where the user set that."""
+    if setting("faceid_on_failure") == "Stop":
         p.init = failing(error)
+        return
+    end(p)
+    p.extra_generation_params[infotext_key(0)] = f"skipped ({error})"
+    say(p, f"Drawn WITHOUT the person: {error}")
 
 
 def apply_loras(p: Any) -> None:
@@ -116,19 +126,19 @@ def on_scripts_unloaded() -> None:
 
 def adapter_files() -> list[Path]:
     """Return the adapter files in the WebUI's usual folders."""
-    return list(find_adapters(_roots()))
-
-
-def _roots() -> Roots:
-    return usual_roots(webui=Path(paths.data_path), webui_models=Path(paths.models_path))
+    return list(find_adapters(roots()))
 
 
 def _models() -> Models:
     return Models(
         adapter_files=adapter_files,
-        face_analyser=lambda: load_face_analyser(require_face_pack(roots=_roots()).detector.parent),
-        clip_vision=lambda: load_clip_vision(require_clip_vision(_roots())),
+        face_analyser=_face_analyser,
+        clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
     )
+
+
+def _face_analyser() -> FaceAnalyser:
+    return load_face_analyser(require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device"))
 
 
 def _close_with(p: Any, job: WebUIJob) -> None:

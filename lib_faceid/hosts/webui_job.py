@@ -39,7 +39,7 @@ class WebUIJob:
         self._job = Job(units, models)
         self._undo = ExitStack()
         self._merged = ExitStack()
-        self._lora_unet: nn.Module | None = None
+        self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
 
     def prepare(self) -> None:
@@ -54,26 +54,34 @@ class WebUIJob:
             if prepared.note:
                 say(self._p, f"FaceID {prepared.number}: {prepared.note}")
 
+    @property
+    def _is_hires(self) -> bool:
+        """Whether the second pass of hires fix is running."""
+        return bool(getattr(self._p, "is_hr_pass", False))
+
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
         unet = _unet()
-        loras = self._job.loras(unet)
+        loras = self._job.loras(unet, hires=self._is_hires)
         if webui_lora.is_available():
             for message in webui_lora.activate(loras):
                 say(self._p, message)
-        elif unet is not self._lora_unet:
+        elif self._lora_pass != (unet, self._is_hires):
             self._merged.close()
             for adapter, strength in loras:
                 self._merged.enter_context(merge_lora(unet, adapter, strength))
-        self._lora_unet = unet
+        self._lora_pass = (unet, self._is_hires)
 
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
         unet = _unet()
         if unet is self._refused:
             return
-        injection = self._job.attach(unet)
-        if unet is not self._lora_unet:  # a refiner of the same family: the WebUI activates no networks for it
+        injection = self._job.attach(unet, hires=self._is_hires)
+        if self._lora_pass != (
+            unet,
+            self._is_hires,
+        ):  # a refiner of the same family: the WebUI activates no networks for it
             self.apply_loras()
         injection.set_progress(_progress(params))
         if not injection.acts:

@@ -1,0 +1,33 @@
+"""Values for one job that take precedence over what the units say: from a plot, or from another extension."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib_faceid.unit import Unit
+
+__all__ = ["override", "with_overrides"]
+
+_ATTRIBUTE = "faceid_overrides"  # of a host's job: (unit number or None, field) -> value
+
+
+def override(p: Any, number: int | None, name: str, value: Any) -> None:
+    """Set a field of the unit of that number, or of all units that are on, for the job `p` alone."""
+    # A new dict each time: hosts copy `p`, and the copies would share one.
+    setattr(p, _ATTRIBUTE, {**getattr(p, _ATTRIBUTE, {}), (number, name): value})
+
+
+def with_overrides(units: Sequence[Unit], p: Any) -> list[Unit]:
+    """Return the units as the job's overrides want them. Raises UnitError for a value that cannot be."""
+    overrides: Mapping[tuple[int | None, str], Any] = getattr(p, _ATTRIBUTE, {})
+    return [
+        Unit.from_dict(unit.to_dict() | _for_unit(number, unit, overrides)) if overrides else unit
+        for number, unit in enumerate(units)
+    ]
+
+
+def _for_unit(number: int, unit: Unit, overrides: Mapping[tuple[int | None, str], Any]) -> dict[str, Any]:
+    """Return a unit's overrides; those of its own number win over those for all units that are on."""
+    common = {name: value for (which, name), value in overrides.items() if which is None and unit.enabled}
+    return common | {name: value for (which, name), value in overrides.items() if which == number}
