@@ -81,7 +81,7 @@ class WebUIJob:
         if self._lora_pass != (
             unet,
             self._is_hires,
-        ):  # a refiner of the same family: the WebUI activates no networks for it
+        ):  # a refiner: the WebUI activates no networks for it
             self.apply_loras()
         injection.set_progress(_progress(params))
         if not injection.acts:
