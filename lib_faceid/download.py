@@ -1,147 +1,145 @@
-"""Get the face models, when the user says yes: from their official address, checked, whole or not at all."""
+"""Get a model of the catalogue, when the user says so: from its official address, checked, whole or not at all.
+
+What arrives goes into a `.part` beside its place, is checked against the published hash, and only then gets its name.
+A download that ended early goes on where it ended.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import shutil
-import sys
+import threading
 import urllib.error
-import urllib.request
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import TypeGuard
+from urllib.parse import urlsplit
 
-from lib_faceid.errors import FileError, MissingModelError
+from lib_faceid.archive import check_sha256, unpack
+from lib_faceid.catalogue import Entry
+from lib_faceid.checkpoint import sha256_of
+from lib_faceid.errors import DownloadError
+from lib_faceid.licences import require_licence
+from lib_faceid.model_folders import Roots, place_of
+from lib_faceid.transfer import Report, bytes_kept, fill
 
-__all__ = ["BUFFALO_L", "Pack", "download_pack", "offer_pack"]
+__all__ = ["Downloaded", "download"]
 
-CHUNK_BYTES = 1 << 20
-TIMEOUT_SECONDS = 30
-
-Report = Callable[[int, int], None]
-"""Is called with the bytes that are here, and all bytes."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @dataclass(frozen=True)
-class Pack:
-    """A zip archive of face models, and what is needed of it."""
+class Downloaded:
+    """What is there now."""
 
-    name: str
-    url: str
-    size_bytes: int
+    paths: tuple[Path, ...]
     sha256: str
-    files: Mapping[str, str]
-    """Name of each file that is used -> its SHA-256. Nothing else is unpacked."""
-    licence: str
+    """Of the file that came over the network."""
+    is_hash_published: bool
+    """False where the hash was known from the server alone."""
 
-    @property
-    def description(self) -> str:
-        """What a user should know before saying yes."""
-        return (
-            f"{self.name}: {self.size_bytes / 1e6:.0f} MB from {self.url}\n"
-            f"SHA-256 {self.sha256}\nLicence: {self.licence}"
-        )
+    def __str__(self) -> str:
+        source = "as published" if self.is_hash_published else "as the server said, none is published"
+        return "\n".join([*map(str, self.paths), f"SHA-256 {self.sha256} ({source})"])
 
 
-BUFFALO_L = Pack(
-    "buffalo_l",
-    "https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip",
-    288_621_354,
-    "80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f",
-    {
-        "det_10g.onnx": "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91",
-        "w600k_r50.onnx": "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43",
-    },
-    "InsightFace's model weights are for non-commercial research only.",
-)
+def download(
+    one: Entry,
+    roots: Roots,
+    report: Report = lambda _done, _total: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Downloaded:
+    """Put a model where it is looked for. What is there already is not fetched again.
 
-
-def offer_pack(folder: Path, *, yes: bool, pack: Pack = BUFFALO_L, say: Callable[[str], None] = print) -> bool:
-    """Offer to download the pack into `folder`; return whether it is there now.
-
-    Only a person at a terminal is asked; `yes` is the answer given beforehand. Raises what `download_pack` raises.
+    Raises LicenceError before its licence is accepted, DownloadError when it did not arrive, and FileError when what
+    came is not the official file. Call it in a thread: it returns when all is done.
     """
-    say(f"There are no face models on this machine. They can be downloaded to {folder}:\n{pack.description}")
-    if not yes:
-        if not sys.stdin.isatty():
-            say("Nothing was downloaded: nobody is here to be asked. --yes says yes.")
-            return False
-        if input("Download them now? [y/N] ").strip().lower() not in ("y", "yes"):
-            return False
-    from tqdm import tqdm
+    require_licence(one.licence, roots)
+    place = place_of(one, roots)
+    if present := _present(one, place):
+        return present
+    folder = place if one.members else place.parent
+    part = folder / f"{one.file_name}.part"
+    with _alone(part):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _require_space(one, part)
+            sha256 = fill(one, part, report, is_cancelled)
+            check_sha256(part, sha256)
+            paths = unpack(part, one.members, folder) if one.members else (part.replace(place),)
+            part.unlink(missing_ok=True)
+        except (HTTPException, OSError) as error:
+            what_to_do = _what_to_do(error, one, part, place)
+            raise DownloadError(f"{_what_happened(error, one, folder)} {what_to_do}") from error
+    return Downloaded(paths, sha256, is_hash_published=one.sha256 is not None)
 
-    with tqdm(total=pack.size_bytes, unit="B", unit_scale=True, desc=pack.name) as bar:
 
-        def report(done_bytes: int, _total: int) -> None:
-            bar.update(done_bytes - bar.n)
+def _present(one: Entry, place: Path) -> Downloaded | None:
+    """Return what is there, if it is the published file, byte for byte."""
+    files = [(place / member.name, member.size_bytes, member.sha256) for member in one.members]
+    for path, size_bytes, sha256 in files or [(place, one.size_bytes, one.sha256)]:
+        if not path.is_file() or path.stat().st_size != size_bytes or sha256_of(path) != sha256:
+            return None
+    return Downloaded(tuple(path for path, _, _ in files) or (place,), one.sha256 or "", is_hash_published=True)
 
-        download_pack(folder, pack, report)
-    return True
+
+def _require_space(one: Entry, part: Path) -> None:
+    """Raise OSError when the disk cannot hold what is still to come, before anything is fetched."""
+    to_come = (one.size_bytes or one.about_mb * 1_000_000) - bytes_kept(part)
+    needed = to_come + sum(member.size_bytes for member in one.members)
+    free = shutil.disk_usage(part.parent).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
 
 
-def download_pack(folder: Path, pack: Pack = BUFFALO_L, report: Report = lambda _done, _total: None) -> None:
-    """Put the pack's files into `folder`. A download that was cut off goes on where it ended.
+_running: set[Path] = set()
+_running_lock = threading.Lock()
 
-    Raises MissingModelError when the network fails, FileError when what came is not the official file.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{pack.name}.zip.part"
+
+@contextmanager
+def _alone(part: Path) -> Generator[None]:
+    """Keep two downloads from writing one file."""
+    with _running_lock:
+        if part in _running:
+            raise DownloadError(f"{part.name.removesuffix('.part')} is being downloaded already. Wait for that one.")
+        _running.add(part)
     try:
-        _fetch(pack, part, report)
-    except (urllib.error.URLError, HTTPException, OSError) as error:
-        kept = part.stat().st_size if part.exists() else 0
-        raise MissingModelError(
-            f"{pack.url} could not be downloaded ({getattr(error, 'reason', None) or error}). "
-            f"{kept:,} of {pack.size_bytes:,} bytes are here; try again to get the rest."
-        ) from error
-    _check(part, pack.sha256)
-    _unpack(part, pack.files, folder)
-    part.unlink()
+        yield
+    finally:
+        with _running_lock:
+            _running.discard(part)
 
 
-def _fetch(pack: Pack, part: Path, report: Report) -> None:
-    """Fill `part` up to the pack's size."""
-    done = part.stat().st_size if part.exists() else 0
-    if done >= pack.size_bytes:
-        return
-    request = urllib.request.Request(pack.url, headers={"Range": f"bytes={done}-"} if done else {})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - our own constant
-        goes_on = answer.status == 206  # a server may also send the whole file again
-        done = done if goes_on else 0
-        with part.open("ab" if goes_on else "wb") as file:
-            while done < pack.size_bytes and (chunk := answer.read(CHUNK_BYTES)):
-                done += file.write(chunk)
-                report(done, pack.size_bytes)
-    if done < pack.size_bytes:
-        raise OSError("the connection ended early")
+def _what_happened(error: Exception, one: Entry, folder: Path) -> str:
+    host = urlsplit(one.url).hostname
+    if isinstance(error, urllib.error.HTTPError):
+        later = " It asks to wait." if error.code in (429, 503) else ""
+        return f"{host} answered {error.code} ({error.reason}) for {one.url}.{later}"
+    if isinstance(error, urllib.error.URLError):
+        return f"{host} could not be reached ({error.reason}). Is this machine online?"
+    if _is_local(error):
+        if error.errno in DISK_FULL:
+            return f"The disk is full: {one.label} does not fit into {folder} ({error.strerror}). Make room."
+        return f"{folder} cannot be written to ({error.strerror}). Check who may write there."
+    return f"{one.label} was not downloaded: {error or type(error).__name__}."
 
 
-def _unpack(archive: Path, files: Mapping[str, str], folder: Path) -> None:
-    """Unpack just these files, by their own names: no path inside the archive decides where anything goes."""
-    try:
-        with zipfile.ZipFile(archive) as content:
-            entries = {PurePosixPath(entry.filename).name: entry for entry in content.infolist()}
-            for name, sha256 in files.items():
-                part = folder / f"{name}.part"
-                with content.open(entries[name]) as source, part.open("wb") as target:
-                    shutil.copyfileobj(source, target, CHUNK_BYTES)
-                _check(part, sha256)
-                part.replace(folder / name)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise FileError(f"{archive.stem} does not hold {' and '.join(files)} ({error}).") from error
+def _is_local(error: Exception) -> TypeGuard[OSError]:
+    """Whether this machine's disk is at fault, not the network."""
+    if not isinstance(error, OSError) or isinstance(error, urllib.error.URLError):
+        return False
+    return error.errno in (*DISK_FULL, *FORBIDDEN) or error.filename is not None
 
 
-def _check(path: Path, sha256: str) -> None:
-    """Delete the file and raise FileError when it is not the official one."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    if digest.hexdigest() != sha256:
-        path.unlink()
-        raise FileError(
-            f"{path.name.removesuffix('.part')} has the SHA-256 {digest.hexdigest()}, {sha256} was expected. "
-            f"It was deleted; try again, and do not use it if this happens twice."
-        )
+def _what_to_do(error: Exception, one: Entry, part: Path, place: Path) -> str:
+    kept, total = bytes_kept(part), f" of {one.size_bytes:,}" if one.size_bytes else ""
+    again = f"{kept:,}{total} bytes are kept; try again to get the rest." if kept else "Then try again."
+    if _is_local(error):
+        return again
+    files = " and ".join(member.name for member in one.members)
+    by_hand = f"{files} from {one.url} into" if files else f"{one.url} to"
+    return f"{again} Or put {by_hand} {place} yourself."

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_faceid.catalogue import entry
 from lib_faceid.clip_vision import ClipVision, load_clip_vision
-from lib_faceid.download import offer_pack
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.face_packs import find_face_pack
 from lib_faceid.faces import FaceAnalyser, load_face_analyser
@@ -18,7 +18,8 @@ from lib_faceid.generation import Models, Prepared, choose_adapter
 from lib_faceid.hosts.single_file import read_checkpoint
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution
-from lib_faceid.model_folders import Roots, face_pack_folders, find_adapters
+from lib_faceid.model_folders import Roots, find_adapters
+from lib_faceid.offer import offer
 from lib_faceid.unit import Unit
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Workshop:
     def face_analyser(self) -> FaceAnalyser:
         """Return the face models, after offering to download them where there are none."""
         if find_face_pack(self.roots) is None and self.roots.face_models is None:
-            offer_pack(face_pack_folders(self.roots)[0] / "buffalo_l", yes=self.yes)
+            offer(entry("buffalo_l"), self.roots, yes=self.yes, reason="There are no face models on this machine.")
         return load_face_analyser(self.roots.face_models)
 
     def _models(self) -> Models:

@@ -1,9 +1,12 @@
-"""The download of the face models, from a server on this machine."""
+"""Downloads, from a server on this machine that does everything a server should not."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import json
+import shutil
 import sys
 import threading
 import zipfile
@@ -11,13 +14,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from lib_faceid.download import BUFFALO_L, Pack, download_pack, offer_pack
-from lib_faceid.errors import FileError, MissingModelError
+from lib_faceid.archive import unpack
+from lib_faceid.catalogue import Entry, Member, catalogue, entry
+from lib_faceid.download import download
+from lib_faceid.errors import DownloadError, FileError, LicenceError
+from lib_faceid.face_packs import find_face_pack
+from lib_faceid.licences import accept_licence, is_licence_accepted
+from lib_faceid.model_folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.offer import offer
+from lib_faceid.official_hosts import open_official
 
 DETECTOR, RECOGNISER = b"detector" * 40_000, b"recogniser" * 50_000
+MODEL = bytes(range(256)) * 4_000  # four chunks
+MEMBERS = {"det_10g.onnx": DETECTOR, "w600k_r50.onnx": RECOGNISER}
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -28,117 +45,431 @@ def archive(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-GOOD = archive({"1k3d68.onnx": b"not needed", "det_10g.onnx": DETECTOR, "../buffalo_l/w600k_r50.onnx": RECOGNISER})
+PACK = archive({"1k3d68.onnx": b"not needed", "det_10g.onnx": DETECTOR, "../../buffalo_l/w600k_r50.onnx": RECOGNISER})
 
 
 @dataclass
 class Server:
     """What the server sends, and what it was asked."""
 
-    content: bytes = GOOD
+    url: str
+    content: bytes = MODEL
     breaks_after: int | None = None
+    claimed_size: int | None = None
     knows_ranges: bool = True
-    ranges: list[str | None] = field(default_factory=list)
-    url: str = ""
+    range_shift: int = 0
+    status: int = 200
+    redirect: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    asked: list[str | None] = field(default_factory=list)
 
-    def pack(self, content: bytes = GOOD) -> Pack:
-        sha256 = {"det_10g.onnx": DETECTOR, "w600k_r50.onnx": RECOGNISER}
-        return replace(
-            BUFFALO_L,
-            url=self.url,
-            size_bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            files={name: hashlib.sha256(data).hexdigest() for name, data in sha256.items()},
-        )
+    def model(self) -> Entry:
+        return replace(entry("faceid_sd15"), url=f"{self.url}/model.bin", size_bytes=len(MODEL), sha256=sha256(MODEL))
+
+    def pack(self, content: bytes = PACK) -> Entry:
+        self.content = content
+        members = tuple(Member(name, len(data), sha256(data)) for name, data in MEMBERS.items())
+        facts = {"size_bytes": len(content), "sha256": sha256(content), "members": members}
+        return replace(entry("buffalo_l"), url=f"{self.url}/buffalo_l.zip", **facts)
+
+
+class Handler(BaseHTTPRequestHandler):
+    state: Server
+
+    def do_GET(self) -> None:
+        state = self.state
+        state.asked.append(self.headers["Range"])
+        if state.redirect and not self.path.startswith("/storage"):
+            self.send_response(302)
+            self.send_header("Location", state.redirect)
+            self._end(0)
+        elif state.status != 200:
+            self.send_response(state.status)
+            self._end(0)
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        state = self.state
+        asked = self.headers["Range"] if state.knows_ranges else None
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        if asked and start >= len(state.content):
+            self.send_response(416)
+            self._end(0)
+            return
+        self.send_response(206 if asked else 200)
+        if asked:
+            first = start + state.range_shift
+            self.send_header("Content-Range", f"bytes {first}-{len(state.content) - 1}/{len(state.content)}")
+        body = state.content[start:]
+        self._end(len(body) if state.claimed_size is None else state.claimed_size)
+        self.wfile.write(body[: state.breaks_after])
+
+    def _end(self, length: int) -> None:
+        for name, value in {**self.state.headers, "Content-Length": str(length)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    state = Server()
+    class OwnHandler(Handler):
+        pass
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            state.ranges.append(asked)
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and state.knows_ranges else 0
-            body = state.content[start:]
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[: state.breaks_after])
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        state.url = f"http://127.0.0.1:{http.server_port}/buffalo_l.zip"
-        thread = threading.Thread(target=http.serve_forever)
+    with ThreadingHTTPServer(("127.0.0.1", 0), OwnHandler) as http:
+        OwnHandler.state = Server(f"http://127.0.0.1:{http.server_port}")
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
-        yield state
+        yield OwnHandler.state
         http.shutdown()
         thread.join()
 
 
-def test_the_official_address_is_what_it_was() -> None:
-    assert BUFFALO_L.url == ("https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip")
-    assert BUFFALO_L.size_bytes == 288_621_354
-    assert "289 MB" in BUFFALO_L.description
-    assert "non-commercial" in BUFFALO_L.description
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    """A machine on which every licence was accepted."""
+    roots = Roots(models=(tmp_path / "models",))
+    for one in catalogue():
+        accept_licence(one.licence, roots)
+    return roots
 
 
-def test_just_the_two_files_arrive(server: Server, tmp_path: Path) -> None:
-    steps: list[int] = []
-    download_pack(tmp_path / "new" / "buffalo_l", server.pack(), lambda done, total: steps.append(done))
-    found = {path.name: path.read_bytes() for path in (tmp_path / "new" / "buffalo_l").iterdir()}
-    assert found == {"det_10g.onnx": DETECTOR, "w600k_r50.onnx": RECOGNISER}
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    assert steps[-1] == len(GOOD)
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
 
 
-def test_a_download_that_broke_goes_on(server: Server, tmp_path: Path) -> None:
+# ------------------------------------------------------------------------------------------------------- one whole file
+def test_a_model_arrives_where_it_is_looked_for(server: Server, roots: Roots) -> None:
+    steps: list[tuple[int, int | None]] = []
+    done = download(server.model(), roots, lambda here, total: steps.append((here, total)))
+    assert done.paths == (place_of(server.model(), roots),) == find_adapters(roots)
+    assert done.paths[0].read_bytes() == MODEL
+    assert done.sha256 == sha256(MODEL)
+    assert "as published" in str(done)
+    assert (steps[0], steps[-1]) == ((0, len(MODEL)), (len(MODEL), len(MODEL)))
+    assert [here for here, _ in steps] == sorted(here for here, _ in steps)
+    assert list(files_in(done.paths[0].parent)) == ["ip-adapter-faceid_sd15.bin"]  # and no .part
+
+
+def test_what_is_there_is_not_fetched_again(server: Server, roots: Roots) -> None:
+    first = download(server.model(), roots)
+    assert download(server.model(), roots) == first
+    assert len(server.asked) == 1
+
+
+def test_a_damaged_file_is_replaced_by_the_published_one(server: Server, roots: Roots) -> None:
+    place = place_of(server.model(), roots)
+    place.write_bytes(MODEL[:-1])
+    download(server.model(), roots)
+    assert place.read_bytes() == MODEL
+
+
+def test_just_the_two_files_of_a_pack_arrive(server: Server, roots: Roots) -> None:
+    done = download(server.pack(), roots)
+    folder = roots.models[0] / "insightface" / "models" / "buffalo_l"
+    assert files_in(folder) == MEMBERS
+    assert done.paths == tuple(folder / name for name in MEMBERS)
+    assert find_face_pack(roots)
+    assert download(server.pack(), roots) == done
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
+def test_each_place_is_one_that_is_searched(one: Entry, tmp_path: Path) -> None:
+    named = tmp_path / "named"
+    for roots in (Roots((tmp_path / "models",)), Roots((tmp_path / "m",), face_models=named, clip_vision=named)):
+        place = place_of(one, roots)
+        for path in [place / member.name for member in one.members] or [place]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        found = {"adapter": find_adapters, "clip_vision": find_clip_vision, "face_models": find_face_pack}[one.kind]
+        assert found(roots)
+
+
+# ------------------------------------------------------------------------------------------------------------ cut short
+def test_a_download_that_broke_goes_on(server: Server, roots: Roots) -> None:
     server.breaks_after = 300_000
-    with pytest.raises(MissingModelError, match=r"300,000 of .* bytes are here; try again"):
-        download_pack(tmp_path, server.pack())
-    assert [path.name for path in tmp_path.iterdir()] == ["buffalo_l.zip.part"]
+    with pytest.raises(DownloadError, match=r"ended after 300,000 of 1,024,000 bytes.*are kept; try again"):
+        download(server.model(), roots)
+    place = place_of(server.model(), roots)
+    assert list(files_in(place.parent)) == [f"{place.name}.part"]
     server.breaks_after = None
-    download_pack(tmp_path, server.pack())
-    assert server.ranges == [None, "bytes=300000-"]
-    assert (tmp_path / "w600k_r50.onnx").read_bytes() == RECOGNISER
+    steps: list[int] = []
+    download(server.model(), roots, lambda here, _: steps.append(here))
+    assert server.asked == [None, "bytes=300000-"]
+    assert steps[0] == 300_000
+    assert place.read_bytes() == MODEL
 
 
-def test_a_server_without_ranges_sends_all_again(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "buffalo_l.zip.part").write_bytes(GOOD[:1000])
-    server.knows_ranges = False
-    download_pack(tmp_path, server.pack())
-    assert (tmp_path / "det_10g.onnx").read_bytes() == DETECTOR
+@pytest.mark.parametrize("oddity", ["no ranges", "another range"])
+def test_a_server_that_cannot_go_on_sends_all_again(oddity: str, server: Server, roots: Roots) -> None:
+    place = place_of(server.model(), roots)
+    place.with_name(f"{place.name}.part").write_bytes(MODEL[:1000])
+    if oddity == "no ranges":
+        server.knows_ranges = False
+    else:
+        server.range_shift = 7
+    download(server.model(), roots)
+    assert place.read_bytes() == MODEL
+    assert server.asked == (["bytes=1000-"] if oddity == "no ranges" else ["bytes=1000-", None])
 
 
-def test_a_part_that_is_whole_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "buffalo_l.zip.part").write_bytes(GOOD)
-    download_pack(tmp_path, server.pack())
-    assert server.ranges == []
+def test_a_part_that_is_whole_is_not_fetched_again(server: Server, roots: Roots) -> None:
+    place = place_of(server.model(), roots)
+    place.with_name(f"{place.name}.part").write_bytes(MODEL)
+    assert download(server.model(), roots).paths == (place,)
+    assert server.asked == []
 
 
-def test_another_file_is_deleted(server: Server, tmp_path: Path) -> None:
-    server.content = GOOD[:-1] + b"!"
-    with pytest.raises(FileError, match=r"buffalo_l.zip has the SHA-256 .* was expected. It was deleted"):
-        download_pack(tmp_path, server.pack())
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("is_size_known", [True, False])
+def test_a_part_that_is_too_long_is_begun_anew(is_size_known: bool, server: Server, roots: Roots) -> None:
+    place = place_of(server.model(), roots)
+    place.with_name(f"{place.name}.part").write_bytes(MODEL + b"more")
+    one = server.model() if is_size_known else replace(server.model(), size_bytes=None)
+    download(one, roots)
+    assert place.read_bytes() == MODEL
 
 
-def test_an_archive_without_the_files_is_refused(server: Server, tmp_path: Path) -> None:
-    server.content = archive({"other.onnx": b"x"})
-    with pytest.raises(FileError, match=r"does not hold det_10g.onnx and w600k_r50.onnx"):
-        download_pack(tmp_path, server.pack(server.content))
+def test_it_can_be_cancelled_and_goes_on_later(server: Server, roots: Roots) -> None:
+    seen: list[int] = []
+    with pytest.raises(DownloadError, match=r"FaceID for SD 1\.5 was cancelled\. 262,144 bytes are kept"):
+        download(server.model(), roots, lambda here, _: seen.append(here), lambda: bool(seen and seen[-1]))
+    download(server.model(), roots)
+    assert server.asked == [None, "bytes=262144-"]
+    assert place_of(server.model(), roots).read_bytes() == MODEL
 
 
-def test_no_network_is_one_sentence(tmp_path: Path) -> None:
-    pack = replace(BUFFALO_L, url="http://127.0.0.1:9/buffalo_l.zip")
-    with pytest.raises(MissingModelError, match="could not be downloaded") as error:
-        download_pack(tmp_path, pack)
-    assert "\n" not in str(error.value)
+def test_two_downloads_of_one_file_do_not_meet(server: Server, roots: Roots) -> None:
+    second: list[str] = []
+
+    def press_again(here: int, total: int | None) -> None:
+        with pytest.raises(DownloadError) as error:
+            download(server.model(), roots)
+        second.append(str(error.value))
+
+    download(server.model(), roots, press_again)
+    assert "is being downloaded already" in second[0]
 
 
+# ------------------------------------------------------------------------------------------------ not the official file
+@pytest.mark.parametrize("kind", ["model", "pack"])
+def test_a_file_of_another_hash_is_deleted(kind: str, server: Server, roots: Roots) -> None:
+    one = server.model() if kind == "model" else server.pack()
+    server.content = server.content[:-1] + b"!"
+    with pytest.raises(FileError, match=rf"{one.file_name} has the SHA-256 .* was expected\. It was deleted"):
+        download(one, roots)
+    place = place_of(one, roots)
+    assert files_in(place if one.members else place.parent) == {}
+
+
+@pytest.mark.parametrize("content", [b"<html>Please log in to the network</html>", MODEL + b"and more"])
+def test_a_file_of_another_size_is_refused_at_once(content: bytes, server: Server, roots: Roots) -> None:
+    server.content = content
+    with pytest.raises(FileError, match=rf"offers {len(content):,} bytes .* 1,024,000 were expected.*login page"):
+        download(server.model(), roots)
+    assert files_in(roots.models[0] / "faceid") == {}
+
+
+def test_a_server_that_claims_more_than_it_sends(server: Server, roots: Roots) -> None:
+    server.content, server.claimed_size = MODEL[:5000], len(MODEL)
+    with pytest.raises(DownloadError, match=r"ended after 5,000 of 1,024,000 bytes"):
+        download(server.model(), roots)
+
+
+def test_an_archive_without_the_files_is_refused(server: Server, roots: Roots) -> None:
+    one = server.pack(archive({"other.onnx": b"x"}))
+    with pytest.raises(FileError, match=r"buffalo_l.zip .*does not hold det_10g.onnx and w600k_r50.onnx"):
+        download(one, roots)
+
+
+@pytest.mark.parametrize("lie", ["another file", "a longer file", "a broken file"])
+def test_each_member_is_checked_too(lie: str, tmp_path: Path) -> None:
+    data = {"another file": b"x" * len(RECOGNISER), "a longer file": RECOGNISER * 3, "a broken file": RECOGNISER}[lie]
+    path = tmp_path / "pack.zip"
+    content = bytearray(archive({"det_10g.onnx": DETECTOR, "w600k_r50.onnx": data}))
+    if lie == "a broken file":
+        content[len(DETECTOR) + 1000] ^= 1  # inside the second file
+    path.write_bytes(content)
+    members = [Member(name, len(whole), sha256(whole)) for name, whole in MEMBERS.items()]
+    with pytest.raises(FileError):
+        unpack(path, members, tmp_path)
+    assert list(files_in(tmp_path)) == ["pack.zip"]
+
+
+# -------------------------------------------------------------------------------------------- a hash nobody published
+def test_the_server_s_own_hash_is_used_and_said(server: Server, roots: Roots) -> None:
+    one = replace(server.model(), sha256=None, size_bytes=None)
+    server.headers = {"X-Linked-ETag": f'"{sha256(MODEL)}"', "ETag": '"0x8D"'}
+    done = download(one, roots)
+    assert (done.sha256, done.is_hash_published) == (sha256(MODEL), False)
+    assert "as the server said, none is published" in str(done)
+
+
+def test_the_server_s_own_hash_is_held_against_it(server: Server, roots: Roots) -> None:
+    server.headers = {"ETag": f'W/"{sha256(b"something else")}"'}
+    with pytest.raises(FileError, match="It was deleted"):
+        download(replace(server.model(), sha256=None), roots)
+
+
+def test_a_file_that_nobody_can_check_is_refused(server: Server, roots: Roots) -> None:
+    server.headers = {"ETag": '"5d41402abc4b2a76b9719d911017c592"'}
+    with pytest.raises(FileError, match="the server names none"):
+        download(replace(server.model(), sha256=None), roots)
+    assert files_in(roots.models[0] / "faceid") == {}
+
+
+# ------------------------------------------------------------------------------------------------------------ addresses
+def test_a_redirect_to_the_host_s_own_storage_is_followed(server: Server, roots: Roots) -> None:
+    server.redirect = f"{server.url}/storage/signed"
+    server.headers = {"X-Linked-ETag": sha256(MODEL)}
+    assert not download(replace(server.model(), sha256=None), roots).is_hash_published
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:9/x", "https://example.com/x", "https://127.0.0.1.example.com/", "http://[::1]/x"]
+)
+def test_a_redirect_elsewhere_is_refused(address: str, server: Server, roots: Roots) -> None:
+    server.redirect = address
+    with pytest.raises(DownloadError, match="which is not a host of its own"):
+        download(server.model(), roots)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://github.com/deepinsight/insightface",
+        "https://github.com:8443/x",
+        "https://me@github.com/x",
+        "https://github.com.example.com/x",
+        "https://github.com:port/x",
+        "https://10.0.0.1/x",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "",
+    ],
+)
+def test_only_official_addresses_are_asked(address: str) -> None:
+    with pytest.raises(DownloadError, match="not an official address"):
+        open_official(address)
+
+
+def test_a_redirect_may_lead_to_the_storage_of_that_host_only() -> None:
+    from lib_faceid.official_hosts import _is_allowed  # no server of theirs can be asked here
+
+    storage = {
+        "github.com": ["https://objects.githubusercontent.com/x", "https://release-assets.githubusercontent.com/x?a=b"],
+        "huggingface.co": [
+            "https://cdn-lfs.huggingface.co/x",
+            "https://cdn-lfs-us-1.hf.co/x",
+            "https://cas-bridge.xethub.hf.co/x",
+            "https://huggingface.co/h94/other",
+        ],
+    }
+    for host, addresses in storage.items():
+        assert all(_is_allowed(address, host) for address in addresses)
+        assert not any(_is_allowed(address.replace("https", "http"), host) for address in addresses)
+        other = next(name for name in storage if name != host)
+        assert not any(_is_allowed(address, other) for address in addresses)
+        assert not _is_allowed("https://127.0.0.1/x", host)
+        assert not _is_allowed("https://evilhf.co/x", host)
+
+
+# -------------------------------------------------------------------------------------------------------------- trouble
+@pytest.mark.parametrize(("status", "words"), [(404, "answered 404"), (503, "It asks to wait"), (403, "answered 403")])
+def test_an_answer_that_is_none(status: int, words: str, server: Server, roots: Roots) -> None:
+    server.status = status
+    with pytest.raises(DownloadError, match=rf"{words}.*Or put http.* yourself"):
+        download(server.model(), roots)
+
+
+def test_no_network_is_one_sentence_and_a_way_out(roots: Roots) -> None:
+    one = replace(entry("buffalo_l"), url="http://127.0.0.1:9/buffalo_l.zip")
+    with pytest.raises(DownloadError) as error:
+        download(one, roots)
+    text = str(error.value)
+    assert "could not be reached" in text
+    assert f"put det_10g.onnx and w600k_r50.onnx from {one.url} into {place_of(one, roots)} yourself" in text
+    assert "\n" not in text
+
+
+class Usage(NamedTuple):
+    total: int = 10**9
+    used: int = 10**9 - 1000
+    free: int = 1000
+
+
+def test_a_disk_too_small_is_noticed_before_anything_is_fetched(
+    server: Server, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage())
+    with pytest.raises(
+        DownloadError, match=r"The disk is full: .*\(1 MB are needed, 0 MB are free\)\. Make room\. Then try again\.$"
+    ):
+        download(server.model(), roots)
+    assert server.asked == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_disk_that_fills_up_meanwhile(server: Server, roots: Roots) -> None:
+    place = place_of(server.model(), roots)
+    place.with_name(f"{place.name}.part").symlink_to("/dev/full")
+    with pytest.raises(DownloadError, match=r"The disk is full: FaceID for SD 1\.5 does not fit into"):
+        download(server.model(), roots)
+
+
+def test_a_folder_that_nobody_may_write_to(server: Server, roots: Roots, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "models")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(DownloadError, match=r"cannot be written to \(Permission denied\)\. Check who may"):
+        download(server.model(), roots)
+
+
+# ------------------------------------------------------------------------------------------------------------- licences
+def test_nothing_is_fetched_before_the_licence_is_accepted(server: Server, tmp_path: Path) -> None:
+    roots = Roots(models=(tmp_path / "models",))
+    one = server.model()
+    with pytest.raises(LicenceError, match=r"exclusively for research.* Read it at https://huggingface\.co/h94"):
+        download(one, roots)
+    assert server.asked == []
+    assert not (tmp_path / "models").exists()
+    accept_licence(one.licence, roots)
+    assert download(one, roots).paths
+
+
+def test_a_licence_is_accepted_once_and_for_its_own_models(tmp_path: Path) -> None:
+    roots = Roots(models=(tmp_path / "models",))
+    adapters, faces = entry("plusv2_sdxl").licence, entry("buffalo_l").licence
+    accept_licence(adapters, roots)
+    assert is_licence_accepted(entry("faceid_sd15").licence, roots)
+    assert not is_licence_accepted(faces, roots)
+    accept_licence(faces, roots)
+    assert is_licence_accepted(adapters, roots)
+    assert not is_licence_accepted(replace(faces, sentence="Other terms."), roots)
+    stored = json.loads((tmp_path / "models" / "faceid" / "accepted_licences.json").read_text("utf-8"))
+    assert stored.keys() == {"ip-adapter-faceid", "insightface"}
+    assert find_adapters(roots) == ()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"insightface": 1}', "\ufeff"])
+def test_a_list_of_licences_that_cannot_be_read_accepts_nothing(content: str, tmp_path: Path) -> None:
+    roots = Roots(models=(tmp_path,))
+    path = tmp_path / "faceid" / "accepted_licences.json"
+    path.parent.mkdir()
+    path.write_text(content, "utf-8")
+    licence = entry("buffalo_l").licence
+    assert not is_licence_accepted(licence, roots)
+    accept_licence(licence, roots)
+    assert is_licence_accepted(licence, roots)
+
+
+# -------------------------------------------------------------------------------------------------------- at a terminal
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -147,8 +478,8 @@ class Terminal(io.StringIO):
 def test_nobody_is_asked_without_a_terminal(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     said: list[str] = []
-    assert not offer_pack(tmp_path, yes=False, pack=server.pack(), say=said.append)
-    assert server.ranges == []
+    assert offer(server.pack(), Roots((tmp_path,)), say=said.append) is None
+    assert server.asked == []
     assert "nobody is here to be asked" in said[-1]
 
 
@@ -158,11 +489,17 @@ def test_a_person_decides(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     said: list[str] = []
-    assert offer_pack(tmp_path, yes=False, pack=server.pack(), say=said.append) == accepted
-    assert (tmp_path / "det_10g.onnx").exists() == accepted
-    assert server.pack().sha256 in said[0]
+    one, roots = server.pack(), Roots((tmp_path,))
+    assert bool(offer(one, roots, reason="There are none.", say=said.append)) == accepted
+    assert is_licence_accepted(one.licence, roots) == accepted
+    assert (find_face_pack(roots) is not None) == accepted
+    for words in ("There are none.", one.sha256 or "", "non-commercial", str(place_of(one, roots))):
+        assert words in said[0]
 
 
-def test_yes_beforehand(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yes_beforehand_and_a_bar(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    assert offer_pack(tmp_path, yes=True, pack=server.pack(), say=lambda _: None)
+    assert offer(server.model(), Roots((tmp_path,)), yes=True, say=lambda _: None)
+    assert "faceid_sd15: 100%" in capsys.readouterr().err

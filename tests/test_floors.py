@@ -15,11 +15,11 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
     1: "attention catalogue checkpoint families image_proj infotext layers photo tokenizer variants",
-    2: "adapter bank clip_vision download face face_geometry face_packs face_search faces identity"
-    " injection lora model_folders references rows",
+    2: "adapter archive bank clip_vision download face face_geometry face_packs face_search faces identity"
+    " injection licences lora model_folders official_hosts references rows setup_check setup_text transfer",
     3: "generation hosts",
     4: "api ui xyz",
-    5: "__main__ cli demo drawing miniature scripts sheet standalone",
+    5: "__main__ cli demo drawing miniature models_cli offer scripts sheet standalone",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui.py"],
