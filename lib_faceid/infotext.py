@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from lib_faceid.unit import FIELDS, Range, Unit
 
-__all__ = ["ALGORITHM", "infotext_key", "unit_from_infotext", "unit_to_infotext"]
+__all__ = ["ALGORITHM", "infotext_key", "pasted", "unit_from_infotext", "unit_to_infotext"]
 
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
@@ -44,6 +44,14 @@ def unit_from_infotext(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     fields = {name: _value(name, told) for name in WRITTEN}
     references = tuple(filter(None, told.get("refs", "").split("+")))
     return {"enabled": True, **fields}, references
+
+
+def pasted(params: Mapping[str, Any], number: int, name: str) -> Any:
+    """Return what the metadata of a picture, as the host parsed it, say of a unit's field; None where nothing."""
+    line = params.get(infotext_key(number))
+    if not isinstance(line, str) or "adapter: " not in line:
+        return None
+    return unit_from_infotext(line)[0].get(name)
 
 
 def _text(value: Any) -> str:

@@ -8,9 +8,17 @@ from typing import Any
 from lib_faceid.overrides import override
 from lib_faceid.unit import FIELDS, Range
 
-__all__ = ["axis_options"]
+__all__ = ["add_axes", "axis_options"]
 
 PLOTTED = [name for name in FIELDS if name != "images"]
+
+
+def add_axes(plot: Any, unit_count: int, choices: Mapping[str, Callable[[], list[str]]]) -> None:
+    """Add our axes to the plot's module, once: reloading the page runs this again, with the plot loaded anew or not."""
+    known = {option.label for option in plot.axis_options}
+    plot.axis_options += [
+        option for option in axis_options(plot.AxisOption, unit_count, choices) if option.label not in known
+    ]
 
 
 def axis_options(

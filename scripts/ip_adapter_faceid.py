@@ -1,11 +1,14 @@
 """IP-Adapter FaceID for the AUTOMATIC1111 WebUI: every callback is handed on in a line or two."""
 
+from functools import partial
 from typing import Any
 
 from modules import script_callbacks, scripts
 
-from lib_faceid import ui
-from lib_faceid.hosts import webui
+from lib_faceid import ui, xyz
+from lib_faceid.hosts import webui, webui_settings
+from lib_faceid.infotext import pasted
+from lib_faceid.unit import FIELDS
 
 TITLE = "IP-Adapter FaceID"
 
@@ -20,7 +23,12 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        return ui.unit_components("img2img" if is_img2img else "txt2img", webui.adapter_files)
+        components = ui.unit_components("img2img" if is_img2img else "txt2img", webui.adapter_files)
+        self.infotext_fields = [
+            (component, partial(pasted, number=at // len(FIELDS), name=list(FIELDS)[at % len(FIELDS)]))
+            for at, component in enumerate(components)
+        ]
+        return components
 
     def process(self, p: Any, *args: Any) -> None:
         webui.start(p, args)
@@ -38,8 +46,17 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         webui.end(p)
 
 
+def add_axes() -> None:
+    """Add our axes to the X/Y/Z plot, where there is one."""
+    if plot := webui.plot_module():
+        adapters = {"adapter": lambda: ["Auto", *(path.name for path in webui.adapter_files())]}
+        xyz.add_axes(plot, webui_settings.setting("faceid_unit_count"), adapters)
+
+
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
+    script_callbacks.on_before_ui(add_axes)
+    script_callbacks.on_ui_settings(lambda: webui_settings.add_options(ui.component))
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)
     script_callbacks.on_model_loaded(webui.on_model_loaded)
     script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)

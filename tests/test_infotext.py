@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lib_faceid.infotext import ALGORITHM, WRITTEN, infotext_key, unit_from_infotext, unit_to_infotext
+from lib_faceid.infotext import ALGORITHM, WRITTEN, infotext_key, pasted, unit_from_infotext, unit_to_infotext
 from lib_faceid.unit import FIELDS, Photo, Unit
 
 # The WebUI's own pattern for one key and its value (modules/infotext_utils.py of v1.10.1).
@@ -68,6 +68,14 @@ def test_a_foreign_line_gives_what_can_be_read(line: str, expected: dict[str, An
 
 def test_every_field_is_written_or_kept_back_on_purpose() -> None:
     assert set(FIELDS) - set(WRITTEN) == {"enabled", "images", "person"}
+
+
+def test_a_pasted_text_gives_a_units_fields_or_nothing() -> None:
+    params = {"FaceID 1": "adapter: mine, variant: plus, weight: 0.4", "FaceID 2": "ignored, it has no photo"}
+    assert pasted(params, 1, "weight") == 0.4
+    assert pasted(params, 1, "enabled") is True
+    assert pasted(params, 1, "images") is None
+    assert [pasted(params, number, "weight") for number in (0, 2)] == [None, None]
 
 
 def test_the_key_is_none_of_controlnets() -> None:

@@ -11,7 +11,7 @@ import pytest
 from lib_faceid.errors import UnitError
 from lib_faceid.overrides import with_overrides
 from lib_faceid.unit import FIELDS, Unit
-from lib_faceid.xyz import axis_options
+from lib_faceid.xyz import add_axes, axis_options
 
 
 def make(label: str, parse: Any, apply: Any, choices: Any = None) -> SimpleNamespace:
@@ -35,6 +35,13 @@ def test_every_field_but_the_photos_is_an_axis() -> None:
     assert set(OPTIONS) == {f"[FaceID{unit}] {label}" for unit in ("", " 0", " 1") for label in labels}
     assert OPTIONS["[FaceID] Adapter"].choices() == ["Auto", "mine"]
     assert OPTIONS["[FaceID 1] Combine"].choices() == list(FIELDS["combine"].kind)
+
+
+def test_axes_are_added_once() -> None:
+    plot = SimpleNamespace(axis_options=[make("Seed", int, None)], AxisOption=make)
+    add_axes(plot, 2, {})
+    add_axes(plot, 2, {})
+    assert len(plot.axis_options) == 1 + len(OPTIONS)
 
 
 def test_an_axis_for_all_units_changes_those_that_are_on() -> None:

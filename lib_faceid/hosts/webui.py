@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from modules import scripts
+
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import FaceAnalyser, load_face_analyser
@@ -29,6 +31,7 @@ __all__ = [
     "on_denoiser",
     "on_model_loaded",
     "on_scripts_unloaded",
+    "plot_module",
     "report",
     "start",
 ]
@@ -135,6 +138,12 @@ def _models() -> Models:
         face_analyser=_face_analyser,
         clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
     )
+
+
+def plot_module() -> Any | None:
+    """Return the module of the WebUI's X/Y/Z plot, which is loaded like an extension's script; None without it."""
+    names = {"xyz_grid.py", "scripts.xyz_grid"}
+    return next((one.module for one in scripts.scripts_data if one.script_class.__module__ in names), None)
 
 
 def _face_analyser() -> FaceAnalyser:
