@@ -16,8 +16,9 @@ FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
     1: "attention catalogue checkpoint families image_proj infotext layers photo tokenizer variants",
     2: "adapter analysis archive bank clip_layouts clip_vision combining contact_sheet download face face_crops"
-    " face_geometry face_packs face_search faces identity people photo_measures photo_report recent recognisers record"
-    " injection licences lora model_folders official_hosts references rows setup_check setup_text transfer versions",
+    " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"
+    " recognisers record injection licences lora model_folders official_hosts references rows setup_check setup_text"
+    " transfer versions",
     3: "generation hosts",
     4: "api ui xyz",
     5: "__main__ cli face_cli demo drawing miniature models_cli offer scripts sheet standalone",
@@ -29,6 +30,10 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "insightface": ["lib_faceid/faces.py"],
     "onnxruntime": ["lib_faceid/faces.py"],
     "cv2": ["lib_faceid/face_crops.py"],
+    "urllib.request": ["lib_faceid/official_hosts.py"],
+    "requests": [],
+    "httpx": [],
+    "huggingface_hub": [],
     "modules.ui_components": ["lib_faceid/hosts/*.py", "lib_faceid/ui.py", "scripts/*.py"],
     "modules": ["lib_faceid/hosts/*.py", "scripts/*.py"],
     "modules_forge": ["lib_faceid/hosts/*.py", "scripts/*.py"],
