@@ -1,6 +1,6 @@
 """One command from a fresh clone, with nothing but Python 3.10 to 3.12.
 
-    python dev.py demo [ARGS]    the page with the miniature model (ARGS go to `python -m lib_faceid demo`)
+    python dev.py demo [ARGS]    a photo in, four pictures out (ARGS go to `python -m lib_faceid demo`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
     python dev.py check [ARGS]   formatting, lint, types, then the tests: what CI runs
     python dev.py format         writes the formatting, and the fixes that the linter is sure of

@@ -27,7 +27,7 @@ from lib_faceid.model_folders import require_clip_vision
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel
 
-__all__ = ["ClipVision", "load_clip_vision", "preprocess", "unload"]
+__all__ = ["ClipVision", "check_clip_vision", "load_clip_vision", "preprocess", "unload"]
 
 IMAGE_SIZE_PX = 224
 PATCH_PX = 14
@@ -87,6 +87,11 @@ def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu
     path = path or require_clip_vision()
     with _loading:
         return _load(path, torch.device(device))
+
+
+def check_clip_vision(path: Path) -> None:
+    """Raise what `load_clip_vision` would raise for another encoder or a damaged file, without loading it."""
+    _check_is_vit_h(_vision_tensors(read_tensors(path), path.name), path.name)
 
 
 def unload() -> None:

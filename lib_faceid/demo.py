@@ -32,6 +32,7 @@ __all__ = ["SAVED_IDENTITY", "WEIGHTS", "run_demo"]
 
 WEIGHTS = (0.0, 0.4, 0.8, 1.2)
 PROMPT = "a photo of a person in a garden, smiling"
+MINIATURE_REQUEST: dict[str, Any] = {"size_px": (256, 256), "steps": 6, "cfg": 4}
 SAVED_IDENTITY = Path(__file__).parent / "data" / "astronaut.identity.safetensors"
 
 BOX_RGB = (0, 255, 120)
@@ -75,7 +76,7 @@ def run_demo(workshop: Workshop, photos: Sequence[Path], seed: int, out: Path, s
     request = Request(PROMPT, seed=seed)
     if workshop.checkpoint is None:
         workshop = _with_miniatures(workshop, out / "miniature", say)
-        request = replace(request, size_px=(256, 256), steps=6, cfg=4)
+        request = replace(request, **MINIATURE_REQUEST)
     checkpoint = workshop.find_checkpoint()
     unit = Unit(enabled=True, adapter=workshop.adapter.name if workshop.adapter else AUTO)
     prepared = workshop.prepare(unit, subject.meet, checkpoint)

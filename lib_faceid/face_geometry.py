@@ -6,12 +6,14 @@ Numbers only: matrices are float64 [2, 3] and map (x, y) pixels, points are [n, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "View", "alignment", "inverse", "moved", "roll_degrees"]
+from lib_faceid.errors import PhotoError
+
+__all__ = ["Floats", "Pose", "View", "alignment", "inverse", "moved", "pose_degrees", "roll_degrees"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -21,6 +23,14 @@ TEMPLATE_SIZE_PX = 112
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
+
+# How far the tip of the nose stands in front of eyes and mouth, in eye distances: an assumption about all people, which
+# makes angles good to some ten degrees.
+NOSE = 0.5
+# Where the nose's tip is between the eyes (0) and the mouth (1), and how far these are apart in eye distances: the
+# medians of SCRFD's points in 35 frontal faces.
+NOSE_DOWN = 0.56
+EYES_TO_MOUTH = 1.1
 
 
 @dataclass(frozen=True)
@@ -45,21 +55,58 @@ class View:
 def alignment(points: Floats, size_px: int) -> Floats:
     """Return the map that brings five points nearest to the template in a crop of `size_px`.
 
-    Least squares over rotation, scale and shift (Umeyama 1991). In the plane that has a closed form: with
-    points as complex numbers the map is z -> a*z + b, and a is a regression coefficient.
+    Least squares over rotation, scale and shift (Umeyama 1991, doi:10.1109/34.88573), in float32 and in the order of
+    scikit-image, with which insightface aligns: another rounding would be another crop. Raises PhotoError for five
+    points in one place.
     """
-    source = points[:, 0].astype(np.complex128) + 1j * points[:, 1]
-    target = (TEMPLATE[:, 0] + 1j * TEMPLATE[:, 1]) * (size_px / TEMPLATE_SIZE_PX)
-    centred = source - source.mean()
-    a = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred).real
-    b = target.mean() - a * source.mean()
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    source = np.asarray(points, np.float32)
+    target = TEMPLATE.astype(np.float32) * np.float32(size_px / TEMPLATE_SIZE_PX)
+    centre, target_centre = source.mean(axis=0), target.mean(axis=0)
+    spread = (source - centre).var(axis=0).sum()
+    if not spread > 0:  # also where it is not a number
+        raise PhotoError("The face in this photo has no size. Use a photo where the whole head is visible.")
+    covariance = (target - target_centre).T @ (source - centre) / len(source)
+    left, strengths, right = np.linalg.svd(covariance)
+    signs = np.array([1.0, -1.0 if np.linalg.det(covariance) < 0 else 1.0])
+    turn = np.asarray(left @ np.diag(signs) @ right, np.float64)
+    scale = 1.0 / spread * (strengths @ signs)
+    return np.column_stack([scale * turn, target_centre - scale * (turn @ centre)])
 
 
 def roll_degrees(points: Floats) -> float:
     """Return how far the head is turned in the picture's plane, either way: 0 upright, 180 upside down."""
     matrix = alignment(points, TEMPLATE_SIZE_PX)
     return float(np.degrees(abs(np.arctan2(matrix[1, 0], matrix[0, 0]))))
+
+
+class Pose(NamedTuple):
+    """Where a head is turned to, in degrees; 0 everywhere is a passport photo."""
+
+    yaw: float
+    """Positive is turned to the picture's right."""
+    pitch: float
+    """Positive is looking down."""
+    roll: float
+    """Positive is tilted clockwise."""
+
+
+def pose_degrees(points: Floats) -> Pose:
+    """Return the pose that five points tell, in weak perspective.
+
+    The nose's tip stands NOSE eye distances in front of the plane of eyes and mouth. Turning the head by yaw moves
+    it NOSE * sin(yaw) aside and shrinks the eyes' distance by cos(yaw), so their quotient is NOSE * tan(yaw); the
+    same with pitch, along the line from the eyes to the mouth.
+    """
+    matrix = alignment(points, TEMPLATE_SIZE_PX)
+    roll = float(np.degrees(np.arctan2(-matrix[1, 0], matrix[0, 0])))
+    upright = points @ matrix[:, :2].T
+    eyes, nose, mouth = upright[:2].mean(axis=0), upright[2], upright[3:].mean(axis=0)
+    eye_distance = max(float(upright[1, 0] - upright[0, 0]), 1e-6)
+    face_height = max(float(mouth[1] - eyes[1]), 1e-6)
+    aside = float(nose[0] - (eyes[0] * (1 - NOSE_DOWN) + mouth[0] * NOSE_DOWN)) / eye_distance
+    down = float(nose[1] - eyes[1]) / face_height - NOSE_DOWN
+    pitch = np.arctan(down / (NOSE / EYES_TO_MOUTH))
+    return Pose(float(np.degrees(np.arctan(aside / NOSE))), float(np.degrees(pitch)), roll)
 
 
 def inverse(matrix: Floats) -> Floats:

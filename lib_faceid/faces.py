@@ -1,6 +1,6 @@
 """A photo -> the faces in it: where they are, who they are (512 numbers), and the crops that CLIP sees.
 
-The only module that knows insightface and OpenCV. Both want BGR; what enters or leaves here is RGB.
+The only module that knows insightface, which wants BGR; what enters or leaves here is RGB.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from lib_faceid.checkpoint import sha256_of
 from lib_faceid.errors import FileError, MissingPackageError
 from lib_faceid.face import Face, FaceSearch, largest
-from lib_faceid.face_geometry import Floats, View, alignment, inverse
+from lib_faceid.face_crops import CLIP_CROP_PX, aligned, warped
+from lib_faceid.face_geometry import Floats, View, inverse
 from lib_faceid.face_packs import PUBLISHED_BYTES, FacePack, require_face_pack
 from lib_faceid.face_search import MIN_SCORE, Sighting, search_views
 
-__all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "largest", "load_face_analyser", "unload"]
+__all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
 
 Device = Literal["cpu", "auto"]
 
-CLIP_CROP_PX = 224
 CPU = "CPUExecutionProvider"
 # The others that onnxruntime may list compile the model first, or fall back for most of it.
 FAST_PROVIDERS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider")
@@ -70,7 +70,7 @@ class FaceAnalyser:
         if not view.border and not quarter_turns:
             return self._detect(image_bgr, view.size_px)
         matrix = view.matrix(width_px, height_px, quarter_turns)
-        canvas = _warped(image_bgr, matrix, view.size_px, is_edge_repeated=True)
+        canvas = warped(image_bgr, matrix, view.size_px, is_edge_repeated=True)
         return self._detect(canvas, view.size_px).mapped(inverse(matrix))
 
     def _detect(self, image_bgr: NDArray[np.uint8], size_px: int) -> Sighting:
@@ -79,13 +79,13 @@ class FaceAnalyser:
 
     def _face(self, image_bgr: NDArray[np.uint8], box: Floats, points: Floats, score: float) -> Face:
         x0, y0, x1, y1 = (float(edge) for edge in box)
-        crop_bgr = _aligned(image_bgr, points, self._recogniser.input_size[0])
+        crop_bgr = aligned(image_bgr, points, self._recogniser.input_size[0])
         return Face(
             box=(x0, y0, x1, y1),
             points=points.astype(np.float32),
             score=score,
             id_embedding=self._recogniser.get_feat(crop_bgr).reshape(-1).astype(np.float32),
-            crop_rgb=np.ascontiguousarray(_aligned(image_bgr, points, CLIP_CROP_PX)[:, :, ::-1]),
+            crop_rgb=np.ascontiguousarray(aligned(image_bgr, points, CLIP_CROP_PX)[:, :, ::-1]),
         )
 
 
@@ -98,6 +98,11 @@ def load_face_analyser(folder: Path | None = None, *, device: Device = "cpu") ->
     pack = require_face_pack(folder)
     with _loading:
         return _load(pack, device)
+
+
+def check_packages(device: Device = "cpu") -> str:
+    """Return what face models would run on, such as "CPUExecutionProvider". Raises MissingPackageError."""
+    return _providers(_packages()[0], device)[0]
 
 
 def unload() -> None:
@@ -124,9 +129,8 @@ def _wrapped(wrapper: Any, runtime: Any, path: Path, device: Device) -> Any:
     """Return insightface's class around one ONNX file. Its `get_model` would print, and guess the kind."""
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors; else every size but 640 is warned about, line after line
-    fast = FAST_PROVIDERS if device == "auto" else ()
-    providers = [name for name in (*fast, CPU) if name in runtime.get_available_providers()]
     try:
+        providers = _providers(runtime, device)
         session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
         return wrapper(model_file=str(path), session=session)
     except Exception as error:  # onnxruntime and protobuf have an exception type for every kind of damage
@@ -135,6 +139,11 @@ def _wrapped(wrapper: Any, runtime: Any, path: Path, device: Device) -> Any:
         raise FileError(
             f"{path.name} is damaged or no ONNX model ({size:,} bytes{expected}). Delete it and get it again."
         ) from error
+
+
+def _providers(runtime: Any, device: Device) -> list[str]:
+    fast = FAST_PROVIDERS if device == "auto" else ()
+    return [name for name in (*fast, CPU) if name in runtime.get_available_providers()]
 
 
 def _check_kind(path: Path, kind: str, is_kind: bool) -> None:
@@ -167,21 +176,6 @@ def _missing_module(error: BaseException | None) -> str:
             return error.name.split(".")[0]
         error = error.__cause__
     return ""
-
-
-def _aligned(image_bgr: NDArray[np.uint8], points: Floats, size_px: int) -> NDArray[np.uint8]:
-    """Return the straightened face, BGR [size_px, size_px, 3], as insightface's `norm_crop` does."""
-    return _warped(image_bgr, alignment(points, size_px), size_px)
-
-
-def _warped(
-    image: NDArray[np.uint8], matrix: Floats, size_px: int, *, is_edge_repeated: bool = False
-) -> NDArray[np.uint8]:
-    """Return a square [size_px, size_px, 3] of a picture after a map, with its edge or black around it."""
-    import cv2
-
-    border = cv2.BORDER_REPLICATE if is_edge_repeated else cv2.BORDER_CONSTANT
-    return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), borderMode=border), dtype=np.uint8)
 
 
 class _Detector(Protocol):

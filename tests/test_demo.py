@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_faceid import demo, standalone
 from lib_faceid.cli import main
+from lib_faceid.errors import DownloadError
 
 pytestmark = pytest.mark.usefixtures("no_network")
 
@@ -23,6 +25,7 @@ def a_machine_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setitem(demo.MINIATURE_REQUEST, "size_px", (96, 96))
     for name in ("FACEID_MODELS", "FACEID_FACE_MODELS"):
         monkeypatch.delenv(name, raising=False)
 
@@ -71,6 +74,15 @@ def test_without_face_models_it_goes_on_with_the_shipped_identity(capsys: pytest
     assert report()["face"] is None
     assert report()["photo"]["source"] == "astronaut.identity.safetensors"
     assert report()["pictures"][2]["mean_difference"] > 2
+
+
+def test_offline_it_goes_on_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise DownloadError("github.com could not be reached.")
+
+    monkeypatch.setattr(standalone, "offer", offline)
+    assert main(["demo", "--yes"]) == 0
+    assert "github.com could not be reached.\nGoing on with the astronaut's identity" in capsys.readouterr().out
 
 
 def test_nobody_else_is_drawn_instead_of_the_users_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

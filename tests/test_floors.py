@@ -15,11 +15,13 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
     1: "attention catalogue checkpoint families image_proj infotext layers photo tokenizer variants",
-    2: "adapter archive bank clip_vision download face face_geometry face_packs face_search faces identity"
-    " injection licences lora model_folders official_hosts references rows setup_check setup_text transfer",
+    2: "adapter analysis archive bank clip_layouts clip_vision combining contact_sheet download face face_crops"
+    " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"
+    " recognisers record injection licences lora model_folders official_hosts references rows setup_check setup_text"
+    " transfer versions",
     3: "generation hosts",
     4: "api ui xyz",
-    5: "__main__ cli demo drawing miniature models_cli offer scripts sheet standalone",
+    5: "__main__ cli face_cli demo drawing miniature models_cli offer scripts sheet standalone",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui.py"],
@@ -27,7 +29,11 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "diffusers": ["lib_faceid/hosts/diffusers*.py"],
     "insightface": ["lib_faceid/faces.py"],
     "onnxruntime": ["lib_faceid/faces.py"],
-    "cv2": ["lib_faceid/faces.py"],
+    "cv2": ["lib_faceid/face_crops.py"],
+    "urllib.request": ["lib_faceid/official_hosts.py"],
+    "requests": [],
+    "httpx": [],
+    "huggingface_hub": [],
     "modules.ui_components": ["lib_faceid/hosts/*.py", "lib_faceid/ui.py", "scripts/*.py"],
     "modules": ["lib_faceid/hosts/*.py", "scripts/*.py"],
     "modules_forge": ["lib_faceid/hosts/*.py", "scripts/*.py"],

@@ -154,7 +154,7 @@ def test_a_named_encoder_wins(name: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_encoder_comes_with_directions(roots: Roots, tmp_path: Path) -> None:
-    with pytest.raises(MissingModelError, match=r"Put models/image_encoder/model\.safetensors .* at .*models.clip_vision"):
+    with pytest.raises(MissingModelError, match=r"Put models/image_encoder/model\.safetensors .* at .*clip_vision"):
         require_clip_vision(roots)
     with pytest.raises(MissingModelError, match=r"at .*nowhere"):
         require_clip_vision(Roots(clip_vision=tmp_path / "nowhere"))

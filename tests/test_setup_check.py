@@ -1,0 +1,345 @@
+"""What is there and what is missing: the report, its words, and that "Auto" in it is the Auto of a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib_faceid import setup_check
+from lib_faceid.catalogue import entry
+from lib_faceid.cli import main
+from lib_faceid.clip_vision import load_clip_vision
+from lib_faceid.errors import MissingModelError, MissingPackageError
+from lib_faceid.faces import FaceAnalyser
+from lib_faceid.generation import Models, choose_adapter
+from lib_faceid.licences import accept_licence
+from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.setup_check import Row, SetupReport, check_setup
+from lib_faceid.setup_text import anonymous, as_text, diagnostics
+from lib_faceid.unit import Unit
+from lib_faceid.variants import VARIANTS
+
+Put = Callable[..., Path]
+FACE_MODELS = {"det_10g.onnx": 16_923_827, "w600k_r50.onnx": 174_383_860}
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    return Roots(models=(tmp_path / "models",))
+
+
+@pytest.fixture
+def put(roots: Roots, miniature_adapter: Callable[..., Path]) -> Put:
+    """put("plusv2", "sd15") places a miniature adapter under its published name."""
+
+    def place(variant: str, family: str, suffix: str = ".safetensors") -> Path:
+        source = miniature_adapter(variant, family, suffix)
+        path = roots.models[0] / "faceid" / source.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(source)
+        return path
+
+    return place
+
+
+def put_clip(roots: Roots, source: Path) -> Path:
+    path = roots.models[0] / "clip_vision" / "image_encoder" / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(source)
+    return path
+
+
+def put_faces(roots: Roots, files: dict[str, int], pack: str = "buffalo_l") -> Path:
+    """Place files of those sizes, with nothing in them and taking no room."""
+    folder = roots.models[0] / "insightface" / "models" / pack
+    folder.mkdir(parents=True)
+    for name, size_bytes in files.items():
+        with (folder / name).open("wb") as file:
+            file.truncate(size_bytes)
+    return folder
+
+
+def row_of(report: SetupReport, name: str) -> Row:
+    """The row of a kind, or of a variant."""
+    (row,) = [row for row in report.rows if name in (row.kind, row.variant)]
+    return row
+
+
+# -------------------------------------------------------------------------------------------------------- nothing there
+@pytest.mark.parametrize(("family", "count"), [(768, 6), (2048, 6), (None, 10)])
+def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, count: int, roots: Roots) -> None:
+    report = check_setup(roots, family)
+    assert len(report.rows) == count
+    assert {row.status for row in report.rows} == {"missing"}
+    assert all(auto.adapter is None for auto in report.auto)
+    assert not report.is_ready
+    text = as_text(report)
+    for row in report.rows:
+        assert row.entry
+        assert row.place
+        for words in (row.entry.id, row.entry.url, row.entry.sha256, row.entry.licence.name, str(row.place)):
+            assert str(words) in text
+    assert not roots.models[0].exists()  # looking makes nothing
+
+
+@pytest.mark.parametrize("family", [768, 2048])
+def test_the_missing_rows_are_the_variants_of_the_family(family: int, roots: Roots) -> None:
+    shown = [row.variant for row in check_setup(roots, family).rows if row.kind == "adapter"]
+    assert shown == [variant.id for variant in VARIANTS if family in variant.families]
+
+
+def test_a_checkpoint_of_another_family_is_refused_by_name(roots: Roots) -> None:
+    report = check_setup(roots, 1024)
+    assert report.problems[0] == "FaceID exists for SD 1.5 and SDXL only; the checkpoint has width 1024."
+    assert not any(row.kind == "adapter" for row in report.rows)
+    assert report.auto == ()
+    assert "checkpoint: 1024" in diagnostics(report)
+
+
+# ------------------------------------------------------------------------------------------------------------- adapters
+def test_an_adapter_is_found_whatever_its_name_and_its_lora_is_told(roots: Roots, put: Put) -> None:
+    path = put("plus", "sd15")
+    renamed = path.rename(path.with_name("my_own.safetensors"))
+    portrait = put("portrait", "sd15")
+    report = check_setup(roots, 768)
+    assert row_of(report, "plusv2").paths == (renamed,)
+    assert "nothing in the file tells it" in row_of(report, "plusv2").note
+    assert row_of(report, "plusv2").lora == "inside the adapter"
+    assert row_of(report, "portrait").paths == (portrait,)
+    assert row_of(report, "portrait").lora == "none"
+    assert row_of(report, "faceid").status == "missing"
+
+
+def test_both_families_are_shown_where_no_checkpoint_is_loaded(roots: Roots, put: Put) -> None:
+    paths = {put("faceid", "sd15"), put("faceid", "sdxl")}
+    report = check_setup(roots)
+    assert {path for row in report.rows for path in row.paths} == paths
+    assert {auto.adapter for auto in report.auto} == paths
+    assert [path for row in check_setup(roots, 768).rows for path in row.paths] == [report.auto[0].adapter]
+
+
+def test_a_file_of_another_size_than_published_is_said(roots: Roots, put: Put) -> None:
+    put("faceid", "sd15", ".bin")
+    row = row_of(check_setup(roots, 768), "faceid")
+    assert row.status == "found"
+    assert row.note == "Not the published file, which has 96,740,574 bytes."
+    assert row.entry is entry("faceid_sd15")
+
+
+@pytest.mark.parametrize("name", ["ip-adapter-faceid_sd15.bin", "my-faceid.safetensors", "unrelated.safetensors"])
+def test_a_damaged_adapter(name: str, roots: Roots) -> None:
+    path = roots.models[0] / "faceid" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"<html>Not found</html>")
+    damaged = [row for row in check_setup(roots, 768).rows if row.status == "damaged"]
+    assert [row.paths for row in damaged] == ([] if name == "unrelated.safetensors" else [(path,)])
+    for row in damaged:
+        assert "is a text or web page" in row.note
+        assert (row.entry is not None) == (name == "ip-adapter-faceid_sd15.bin")
+    assert not [row for row in check_setup(roots, 2048).rows if row.status == "damaged" and row.family == 768]
+
+
+# ----------------------------------------------------------------------------------------------------------------- Auto
+@pytest.mark.parametrize("has_clip", [True, False])
+@pytest.mark.parametrize(
+    "variants", [("faceid",), ("faceid", "plusv2"), ("plus", "portrait"), ("plus",), ("plus", "plusv2"), ()]
+)
+def test_auto_is_what_a_job_would_take(
+    variants: tuple[str, ...], has_clip: bool, roots: Roots, put: Put, miniature_clip: Path
+) -> None:
+    for variant in variants:
+        put(variant, "sd15")
+    if has_clip:
+        put_clip(roots, miniature_clip)
+    (auto,) = check_setup(roots, 768).auto
+    models = Models(lambda: find_adapters(roots), no_faces, lambda: load_clip_vision(require_clip_vision(roots)))
+    if not variants:
+        with pytest.raises(MissingModelError):
+            choose_adapter(Unit(), models, 768)
+        assert auto.adapter is None
+        return
+    chosen, _ = choose_adapter(Unit(), models, 768)
+    if has_clip or not chosen.variant.needs_clip:
+        assert auto.adapter
+        assert auto.adapter.stem == chosen.name
+    else:  # a job takes it as well, and then says what is missing
+        assert (auto.adapter, auto.note) == (None, f"{chosen.name} needs CLIP ViT-H: it is not here.")
+
+
+def no_faces() -> FaceAnalyser:
+    raise AssertionError("choosing an adapter asks for no face")
+
+
+def test_auto_says_why_it_is_not_the_best(roots: Roots, put: Put) -> None:
+    put("faceid", "sd15")
+    put("plusv2", "sd15")
+    (auto,) = check_setup(roots, 768).auto
+    assert auto.note == "ip-adapter-faceid-plusv2_sd15 would be better, and needs CLIP ViT-H: it is not here."
+
+
+# -------------------------------------------------------------------------------------------------------- CLIP, faces
+def test_clip(roots: Roots, miniature_clip: Path) -> None:
+    path = put_clip(roots, miniature_clip)
+    row = row_of(check_setup(roots), "clip_vision")
+    assert (row.status, row.paths) == ("found", (path,))
+    assert "2,528,373,448 bytes" in row.note
+
+
+def test_a_damaged_clip_or_another_encoder(roots: Roots, miniature_adapter: Callable[..., Path], put: Put) -> None:
+    put("plusv2", "sd15")
+    path = put_clip(roots, miniature_adapter("faceid", "sd15"))
+    row = row_of(check_setup(roots), "clip_vision")
+    assert row.status == "damaged"
+    assert "not a CLIP image encoder" in row.note
+    assert row.note in check_setup(roots, 768).auto[0].note
+    path.unlink()
+    path.write_bytes(b"")
+    assert "is empty" in row_of(check_setup(roots), "clip_vision").note
+
+
+def test_the_face_models_that_the_adapters_know(roots: Roots) -> None:
+    folder = put_faces(roots, FACE_MODELS)
+    row = row_of(check_setup(roots), "face_models")
+    assert (row.status, row.label) == ("found", "Face models buffalo_l")
+    assert row.paths == tuple(folder / name for name in FACE_MODELS)
+    assert row.note == "Recogniser w600k_r50, the one that the adapters were trained with."
+
+
+def test_another_recogniser_is_said(roots: Roots) -> None:
+    put_faces(roots, {"det_500m.onnx": 2_524_817, "w600k_mbf.onnx": 1000}, "buffalo_sc")
+    row = row_of(check_setup(roots), "face_models")
+    assert (row.status, row.label) == ("found", "Face models buffalo_sc")
+    assert "w600k_mbf-" in row.note
+    assert "w600k_r50" in row.note
+    assert row.entry is entry("buffalo_l")
+
+
+def test_damaged_face_models(roots: Roots) -> None:
+    put_faces(roots, {**FACE_MODELS, "w600k_r50.onnx": 1000})
+    row = row_of(check_setup(roots), "face_models")
+    assert row.status == "damaged"
+    assert row.note == (
+        "w600k_r50.onnx is damaged (1,000 bytes, 174,383,860 were expected). Delete it and get it again."
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- everything
+def test_ready(roots: Roots, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("faceid", "sdxl")
+    assert not check_setup(roots, 2048).is_ready
+    put_faces(roots, FACE_MODELS)
+    assert check_setup(roots, 2048).is_ready
+    assert not check_setup(roots, 768).is_ready
+
+    def broken() -> str:
+        raise MissingPackageError("Face analysis is off: insightface could not be imported.")
+
+    monkeypatch.setattr(setup_check, "check_packages", broken)
+    report = check_setup(roots, 2048)
+    assert not report.is_ready
+    assert "Face analysis is off" in as_text(report)
+
+
+def test_the_report_as_data(roots: Roots, put: Put) -> None:
+    path = put("faceid", "sd15")
+    accept_licence(entry("plusv2_sd15").licence, roots)
+    content = json.loads(json.dumps(check_setup(roots, 768).to_dict()))
+    rows = {row["variant"] or row["kind"]: row for row in content["rows"]}
+    assert rows["faceid"]["paths"] == [str(path)]
+    assert rows["plusv2"]["entry"]["licence"]["name"] == "IP-Adapter-FaceID, non-commercial"
+    assert rows["plusv2"]["is_licence_accepted"]
+    assert not rows["face_models"]["is_licence_accepted"]
+    assert content["auto"][0]["adapter"] == str(path)
+    assert not content["is_ready"]
+    assert "CPUExecutionProvider" in content["versions"]["onnxruntime"]
+
+
+# ------------------------------------------------------------------------------------------------------- diagnostics
+def test_diagnostics_name_files_by_hash_and_nobody_by_name(
+    tmp_path: Path, miniature_adapter: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home" / "alice"
+    monkeypatch.setenv("HOME", str(home))
+    source = miniature_adapter("faceid", "sd15")
+    (home / "webui" / "models" / "faceid").mkdir(parents=True)
+    (home / "webui" / "models" / "faceid" / source.name).symlink_to(source)
+    report = check_setup(Roots(models=(home / "webui" / "models",)), 768)
+    text = diagnostics(report)
+    assert f"~/webui/models/faceid/{source.name} · {source.stat().st_size:,} bytes · SHA-256 " in text
+    assert "alice" not in text
+    for words in ("python: 3.", "torch: ", "insightface: ", "onnxruntime: ", "Auto for SD 1.5: ip-adapter-faceid_sd15"):
+        assert words in text
+    assert "SHA-256" not in diagnostics(report, with_hashes=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/home/alice/models/x.bin", "~/models/x.bin"),
+        ("/home/alice", "~"),
+        ("/home/alicia/x", "/home/alicia/x"),
+        ("/media/alice/disk/x", "/media/<user>/disk/x"),
+        (r"D:\Users\Alice\x", r"D:\Users\<user>\x"),
+        ("alice is a name, and malice a word", "alice is a name, and malice a word"),
+    ],
+)
+def test_paths_lose_the_user_s_name(text: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    assert anonymous(text, {"HOME": "/home/alice", "USER": "alice"}) == expected
+
+
+# -------------------------------------------------------------------------------------------------- the command line
+@pytest.fixture
+def machine(roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Roots:
+    monkeypatch.setenv("FACEID_MODELS", str(roots.models[0]))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return roots
+
+
+def test_the_table(machine: Roots, put: Put, capsys: pytest.CaptureFixture[str]) -> None:
+    path = put("faceid", "sd15")
+    assert main(["models", "--family", "sd15"]) == 0
+    out = capsys.readouterr().out
+    assert str(path) in out
+    assert "Get it: python -m lib_faceid models download plusv2_sd15" in out
+    assert "SDXL" not in out
+
+
+def test_the_table_as_data_and_as_diagnostics(machine: Roots, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["family"] is None
+    assert main(["models", "--diagnostics"]) == 0
+    assert "checkpoint: none loaded" in capsys.readouterr().out
+
+
+def test_a_webui_s_folder(tmp_path: Path, machine: Roots, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--webui", str(tmp_path / "webui"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert rows[0]["place"].startswith(str(machine.models[0]))  # FACEID_MODELS comes first
+
+
+def test_a_download_nobody_agreed_to(machine: Roots, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "download", "buffalo_l"]) == 2
+    printed = capsys.readouterr()
+    assert "non-commercial" in printed.out
+    assert "buffalo_l was not downloaded" in printed.err
+    assert not machine.models[0].exists()
+
+
+def test_a_download_that_fails_ends_with_a_sentence(
+    machine: Roots, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = replace(entry("buffalo_l"), url="http://127.0.0.1:9/buffalo_l.zip")
+    monkeypatch.setattr("lib_faceid.catalogue.entry", lambda _: nowhere)
+    assert main(["models", "download", "buffalo_l", "--yes"]) == 2
+    assert "127.0.0.1 could not be reached" in capsys.readouterr().err
+
+
+def test_a_model_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "download", "plusv2"]) == 2
+    assert "Did you mean plusv2_sd" in capsys.readouterr().err
