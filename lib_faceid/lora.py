@@ -53,7 +53,7 @@ def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[
                 linear.weight.data = _merged(linear.weight.data, pair, strength)
         yield
     finally:
-        for linear, weight in reversed(saved):
+        for linear, weight in saved:
             linear.weight.data = weight.to(linear.weight.device)  # the UNet may have moved meanwhile
 
 

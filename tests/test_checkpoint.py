@@ -125,7 +125,8 @@ def test_a_large_bin_file_is_not_read_until_it_is_used(tmp_path: Path) -> None:
     path, size = tmp_path / "large.bin", 1 << 27
     torch.save({"a": torch.zeros(size, dtype=torch.int8)}, path)
     before = resident_bytes()
-    assert read_tensors(path)["a"].numel() == size
+    tensors = read_tensors(path)
+    assert tensors["a"].numel() == size
     assert resident_bytes() - before < size // 4
 
 

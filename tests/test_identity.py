@@ -103,11 +103,13 @@ def test_from_embeddings_that_are_not_one() -> None:
 # -------------------------------------------------------------------------------------------------------- several faces
 def test_the_average_of_several_faces() -> None:
     """The formula, written out: the mean direction, at the mean length, with the CLIP features of the nearest face."""
-    person = identity_of(1, faces=4, clip=True)
+    person = identity_of(5, faces=4, clip=True)
     units = torch.stack([vector / vector.norm() for vector in person.id_embeddings])
     direction = units.sum(dim=0) / units.sum(dim=0).norm()
     length = sum(vector.norm() for vector in person.id_embeddings) / 4
     nearest = max(range(4), key=lambda i: float(units[i] @ direction))
+
+    assert nearest != 0, "the first face proves nothing"
 
     average = person.averaged()
     assert average.num_faces == 1

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from unets import call, inputs
 
+from lib_faceid.injection import inject
+
 needs_float8 = pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no float8")
 
 
@@ -44,6 +46,18 @@ def test_half_precision(world: World, variant: str, dtype: torch.dtype, measure:
     host_alone, difference = relative(bare, expected_bare), relative(got, expected)
     measure(difference=difference, host_alone=host_alone, effect=relative(expected_bare, expected))
     assert difference < max(2e-2, 1.2 * host_alone)
+
+
+def test_a_unet_that_changes_its_dtype_in_between(world: World) -> None:
+    """One injection serves passes of different precision; each gets keys and values of its own."""
+    unet, one = copy.deepcopy(world.unet("diffusers")), world.contribution(Case("faceid"))
+    with inject(unet, [one]) as injection:
+        injection.set_rows((0, 1))
+        expected = call(unet, inputs())
+        unet.to(torch.bfloat16)
+        assert call(unet, inputs(), torch.bfloat16).dtype == torch.bfloat16
+        unet.to(torch.float32).load_state_dict(world.unet("diffusers").state_dict())
+        assert torch.equal(call(unet, inputs()), expected)
 
 
 class StoredAsFloat8(nn.Linear):

@@ -46,6 +46,12 @@ def put(roots: Roots, miniature_adapter: Callable[..., Path]) -> Put:
     return place
 
 
+@pytest.fixture
+def face_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packages for faces, whether or not they are installed."""
+    monkeypatch.setattr(setup_check, "check_packages", lambda: "CPUExecutionProvider")
+
+
 def put_clip(roots: Roots, source: Path) -> Path:
     path = roots.models[0] / "clip_vision" / "image_encoder" / "model.safetensors"
     path.parent.mkdir(parents=True)
@@ -228,7 +234,7 @@ def test_damaged_face_models(roots: Roots) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- everything
-def test_ready(roots: Roots, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready(roots: Roots, put: Put, face_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
     put("faceid", "sdxl")
     assert not check_setup(roots, 2048).is_ready
     put_faces(roots, FACE_MODELS)
@@ -244,7 +250,14 @@ def test_ready(roots: Roots, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Face analysis is off" in as_text(report)
 
 
-def test_the_report_as_data(roots: Roots, put: Put) -> None:
+def test_it_says_where_face_models_really_run(roots: Roots) -> None:
+    pytest.importorskip("insightface")
+    report = check_setup(roots)
+    assert report.problems == ()
+    assert report.versions["onnxruntime"].endswith(" (CPUExecutionProvider)")
+
+
+def test_the_report_as_data(roots: Roots, put: Put, face_packages: None) -> None:
     path = put("faceid", "sd15")
     accept_licence(entry("plusv2_sd15").licence, roots)
     content = json.loads(json.dumps(check_setup(roots, 768).to_dict()))
