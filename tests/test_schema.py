@@ -1,0 +1,144 @@
+"""The schema says of a unit exactly what `Unit.from_dict` does."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from lib_faceid.errors import UnitError
+from lib_faceid.schema import unit_schema
+from lib_faceid.unit import FIELDS, Range, Unit
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "API.md"
+MARKS = ("<!-- fields: generated from lib_faceid/unit.py -->\n", "<!-- /fields -->")
+SCHEMA = unit_schema()
+
+
+def is_valid(values: Any) -> bool:
+    return jsonschema.Draft202012Validator(SCHEMA).is_valid(values)
+
+
+def is_unit(values: dict[str, Any]) -> bool:
+    try:
+        Unit.from_dict({"enabled": False, **values})  # an active one also wants start before end
+    except UnitError:
+        return False
+    return True
+
+
+def test_it_is_a_schema_in_both_dialects() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.Draft4Validator.check_schema(SCHEMA)  # what OpenAPI 3.0 took over, but for a few words
+    told = re.findall(r"'(\$\w+|const|examples|exclusiveM\w+|nullable|prefixItems)':", str(SCHEMA))
+    assert not told, "these words mean different things in OpenAPI 3.0 and 3.1"
+
+
+def test_the_fields_are_those_of_the_unit_in_their_order() -> None:
+    assert list(SCHEMA["properties"]) == [*FIELDS, "image"]
+    for name, field in FIELDS.items():
+        told = SCHEMA["properties"][name]
+        assert told["title"] == field.label
+        if name == "enabled":
+            assert "default" not in told  # it follows from the rest
+            continue
+        assert told["description"] == field.help
+        assert told["default"] == (list(field.default) if isinstance(field.default, tuple) else field.default)
+
+
+def test_the_limits_are_those_of_the_unit() -> None:
+    for name, field in FIELDS.items():
+        kind = field.kind
+        if isinstance(kind, Range):
+            for value in (kind.lowest, kind.highest):
+                assert is_valid({name: value}) and is_unit({name: value})  # noqa: PT018
+            for value in (kind.lowest - 0.01, kind.highest + 0.01, "1", None, True):
+                assert not is_valid({name: value}) and not is_unit({name: value}), (name, value)  # noqa: PT018
+
+
+PHOTOS = [
+    [],
+    "text",
+    ["text"] * 20,
+    ["text"] * 21,
+    {"image": "text"},
+    {"image": "text", "weight": 10},
+    {"image": "text", "weight": 10.1},
+    {"image": "text", "weight": -0.1},
+    {"image": "text", "weight": "1"},
+    {"image": "text", "wieght": 1},
+    {"weight": 1},
+    [{"image": "text", "weight": 0}],
+]
+
+
+@pytest.mark.parametrize("name", ["image", "images"])
+@pytest.mark.parametrize("photos", PHOTOS, ids=lambda photos: str(photos)[:40])
+def test_photos(name: str, photos: Any) -> None:
+    assert is_valid({name: photos}) == is_unit({name: photos})
+
+
+texts = some.text(max_size=5)
+anything = some.one_of(
+    some.none(), some.booleans(), some.integers(), some.floats(), texts, some.lists(texts, max_size=2)
+)
+
+
+def values_of(name: str) -> some.SearchStrategy[Any]:
+    """Values that fit the field, or nearly, or not at all."""
+    kind = FIELDS[name].kind
+    if isinstance(kind, Range):
+        return some.one_of(some.floats(kind.lowest - 0.1, kind.highest + 0.1), some.integers(-1, 4), anything)
+    return some.one_of(some.sampled_from(kind), anything) if isinstance(kind, tuple) else anything
+
+
+# Pictures may be pixels inside the program, and only text in a request: that is the one difference.
+units = some.fixed_dictionaries(
+    {}, optional={name: values_of(name) for name in FIELDS if name != "images"} | {"x": texts}
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(units)
+def test_what_the_schema_takes_the_unit_takes_and_nothing_else(values: dict[str, Any]) -> None:
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values.values()):
+        assert not is_unit(values)  # JSON has no such number
+        return
+    assert is_valid(values) == is_unit(values), values
+
+
+def test_the_docs_list_every_field() -> None:
+    table = DOCS.read_text("utf-8").split(MARKS[0])[1].split(MARKS[1])[0]
+    assert table == fields_table()
+
+
+def fields_table() -> str:
+    """The table between the marks of docs/API.md; run this file to print it."""
+    rows = [f"| `{name}` | {_kind(name)} | {_default(name)} | {FIELDS[name].help} |\n" for name in FIELDS]
+    return "| field | value | default | what it does |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _kind(name: str) -> str:
+    kind = FIELDS[name].kind
+    if isinstance(kind, Range):
+        return f"{kind.lowest:g} to {kind.highest:g}"
+    if isinstance(kind, tuple):
+        return ", ".join(f"`{choice}`" for choice in kind)
+    return {bool: "true, false", str: "text", list: "one photo or up to 20"}[kind]
+
+
+def _default(name: str) -> str:
+    default = FIELDS[name].default
+    if name == "enabled":
+        return "true, if there is a photo or person"
+    return "none" if default in ("", ()) else f"`{default}`"
+
+
+if __name__ == "__main__":
+    print(fields_table())
