@@ -61,8 +61,8 @@ def draw(workshop: Workshop, sitter: Sitter, unit: Unit, requests: Sequence[Requ
     say(f"Checkpoint: {checkpoint}")
     prepared = workshop.prepare(unit, lambda clip: sitter.meet(workshop, clip), checkpoint)
     say(f"Adapter: {prepared.adapter.name} ({prepared.adapter.variant.label})")
-    if prepared.note:
-        say(prepared.note)
+    for note in prepared.notes:
+        say(note)
     studio = load_studio(checkpoint, full_precision=workshop.full_precision)
     out.mkdir(parents=True, exist_ok=True)
     with studio.person([prepared] if unit.weight else []) as injection:

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NoReturn, cast
 
 from torch import nn
 
-from lib_faceid.adapter import Adapter, load_adapter
-from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
+from lib_faceid.adapter import Adapter
+from lib_faceid.choosing import Models, choose_adapter
+from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution, Injection, inject
 from lib_faceid.layers import cross_attention_dim
 from lib_faceid.photo import decode_base64
-from lib_faceid.references import identity_from_photos
-from lib_faceid.unit import AUTO, Unit
-from lib_faceid.variants import VARIANTS
+from lib_faceid.references import Combine, Joined, Look, join_photos
+from lib_faceid.unit import Unit
 
 if TYPE_CHECKING:
-    from lib_faceid.clip_vision import ClipVision
-    from lib_faceid.faces import FaceAnalyser
+    from lib_faceid.face_crops import ClipSees
 
-__all__ = ["Job", "Models", "Prepared", "choose_adapter", "file_of"]
-
-_FAMILIES = {768: "SD 1.5", 2048: "SDXL"}
-
-
-@dataclass(frozen=True)
-class Models:
-    """Where a host's models come from. Each is asked for only when a unit needs it, and raises when it is missing."""
-
-    adapter_files: Callable[[], Sequence[Path]]
-    face_analyser: Callable[[], FaceAnalyser]
-    clip_vision: Callable[[], ClipVision]
+__all__ = ["Job", "Prepared", "which_face"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +33,10 @@ class Prepared:
     number: int
     unit: Unit
     contribution: Contribution
-    note: str
-    """What was assumed on the way; empty where nothing was."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, skipped or doubted on the way."""
+    references: tuple[str, ...] = ()
+    """Short hashes of the photos, by which they are found again."""
 
     @property
     def adapter(self) -> Adapter:
@@ -143,85 +132,45 @@ class Job:
             raise type(error)(f"Unit {number}: {error}") from error
 
     def _ready(self, number: int, unit: Unit, dim: int) -> Prepared:
-        adapter, note = choose_adapter(unit, self._models, dim)
-        identity = self._identity(unit, adapter)
-        contribution = Contribution(adapter, (identity,), unit.weight, unit.structure, unit.start, unit.end)
-        return Prepared(number, unit, contribution, note)
+        person = self._models.person(unit.person) if unit.person else None
+        adapter, note = choose_adapter(unit, _without_clip(self._models, person), dim)
+        joined = self._joined(unit, adapter) if person is None else Joined(person, (), _ignored(unit))
+        contribution = Contribution(adapter, (joined.identity,), unit.weight, unit.structure, unit.start, unit.end)
+        references = tuple(use.sha256[:8] for use in joined.photos if use.is_used) or (joined.identity.fingerprint[:8],)
+        return Prepared(number, unit, contribution, tuple(filter(None, (note, *joined.messages))), references)
 
-    def _identity(self, unit: Unit, adapter: Adapter) -> Identity:
+    def _joined(self, unit: Unit, adapter: Adapter) -> Joined:
         # Text is a picture in base64, never a path: what a request says must not open a file.
-        photo = decode_base64(unit.image) if isinstance(unit.image, str) else unit.image
-        clip = self._models.clip_vision() if adapter.variant.needs_clip else None
-        return identity_from_photos([photo], analyser=self._models.face_analyser(), clip=clip)
+        photos = [decode_base64(one.image) if isinstance(one.image, str) else one.image for one in unit.images]
+        return join_photos(
+            photos,
+            analyser=self._models.face_analyser(),
+            clip=self._models.clip_vision() if adapter.variant.needs_clip else None,
+            combine=cast("Combine", unit.combine),
+            weights=[one.weight for one in unit.images],
+            look=Look(which_face(unit.face), cast("ClipSees", unit.clip_crop)),
+        )
 
 
-def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
-    """Return the unit's adapter for a UNet of that cross attention dimension, and what was assumed in choosing it.
-
-    "Auto" is the best variant found that can be used right now (VARIANTS is in order of preference). Raises
-    MissingModelError where there is none, HostError for a checkpoint that FaceID does not exist for.
-    """
-    if dim not in _FAMILIES:
-        found = "SD 2" if dim == 1024 else f"of another family (cross attention {dim})"
-        raise HostError(f"FaceID exists for SD 1.5 and SDXL only; the loaded checkpoint is {found}.")
-    files = models.adapter_files()
-    if unit.adapter != AUTO:
-        adapter = load_adapter(file_of(unit.adapter, files), None if unit.variant == AUTO else unit.variant)
-        if adapter.cross_attention_dim != dim:
-            raise MismatchError(
-                f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {_FAMILIES[dim]}. Choose an "
-                f"adapter for {_FAMILIES[dim]}, or '{AUTO}'."
-            )
-        return adapter, adapter.assumed
-    found, unreadable = _readable(files)
-    fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
-    fitting.sort(key=lambda adapter: VARIANTS.index(adapter.variant))
-    if not fitting:
-        raise MissingModelError(_none_found(found, unreadable, dim))
-    return _best(fitting, models)
+def which_face(text: str) -> Literal["largest"] | int:
+    """Return the face that a unit means. Raises UnitError for what is neither "largest" nor a number."""
+    if text == "largest":
+        return "largest"
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise UnitError(f"face is '{text[:20]}'; largest, or a number from the preview, was expected.")
 
 
-def file_of(name: str, files: Sequence[Path]) -> Path:
-    """Return the file of that name, with or without its extension. Raises MissingModelError, naming what is there."""
-    for path in files:
-        if name in (path.name, path.stem):
-            return path
-    there = ", ".join(path.name for path in files) or "none at all"
-    raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")
+def _without_clip(models: Models, person: Identity | None) -> Models:
+    """Return the models, without the CLIP encoder where a saved person was made without its features."""
+    if person is None or person.clip_hidden is not None:
+        return models
+
+    def missing() -> NoReturn:
+        raise MissingModelError("the saved person was made without CLIP features.")
+
+    return replace(models, clip_vision=missing)
 
 
-def _best(fitting: Sequence[Adapter], models: Models) -> tuple[Adapter, str]:
-    """Return the first adapter whose needs are met; the first of all where none is, so that its need is named."""
-    try:
-        if any(adapter.variant.needs_clip for adapter in fitting):
-            models.clip_vision()
-    except FaceIDError as error:
-        usable = [adapter for adapter in fitting if not adapter.variant.needs_clip]
-        if usable:
-            return usable[0], f"Auto took {usable[0].name}, as {fitting[0].name} cannot be used: {error}"
-    return fitting[0], fitting[0].assumed
-
-
-def _readable(files: Sequence[Path]) -> tuple[list[Adapter], list[str]]:
-    """Return the adapters among the files, and what is wrong with those that name FaceID and are none."""
-    found: list[Adapter] = []
-    unreadable: list[str] = []
-    for path in files:
-        try:
-            found.append(load_adapter(path))
-        except FileError as error:  # noqa: PERF203 - a handful of files
-            if "faceid" in path.name.lower():
-                unreadable.append(str(error))
-    return found, unreadable
-
-
-def _none_found(found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -> str:
-    others = ", ".join(f"{adapter.name} ({adapter.family})" for adapter in found) or "none at all"
-    wanted = f"ip-adapter-faceid-plusv2_{'sd15' if dim == 768 else 'sdxl'}.bin"
-    return " ".join(
-        [
-            f"No FaceID adapter for {_FAMILIES[dim]} was found (found: {others}).",
-            *unreadable,
-            f"Put {wanted}, from h94/IP-Adapter-FaceID on Hugging Face (non-commercial), into models/faceid.",
-        ]
-    )
+def _ignored(unit: Unit) -> tuple[str, ...]:
+    return ("The saved person is drawn; the photos beside it are ignored.",) if unit.images else ()

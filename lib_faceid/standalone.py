@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.catalogue import entry
+from lib_faceid.choosing import Models, choose_adapter, nobody
 from lib_faceid.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.face_packs import find_face_pack
 from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.generation import Models, Prepared, choose_adapter
+from lib_faceid.generation import Prepared
 from lib_faceid.hosts.single_file import read_checkpoint
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution
@@ -68,7 +69,7 @@ class Workshop:
         adapter, note = choose_adapter(unit, self._models(), CROSS_ATTENTION_DIM[layout.family])
         identity = person(load_clip_vision() if adapter.variant.needs_clip else None)
         contribution = Contribution(adapter, (identity,), unit.weight, unit.structure, unit.start, unit.end)
-        return Prepared(0, unit, contribution, note)
+        return Prepared(0, unit, contribution, (note,) if note else ())
 
     def face_analyser(self) -> FaceAnalyser:
         """Return the face models, after offering to download them where there are none."""
@@ -79,7 +80,7 @@ class Workshop:
     def _models(self) -> Models:
         named = self.adapter
         files = (lambda: [named]) if named else (lambda: find_adapters(self.roots))
-        return Models(files, self.face_analyser, load_clip_vision)
+        return Models(files, self.face_analyser, load_clip_vision, nobody)
 
 
 def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:

@@ -11,13 +11,15 @@ import pytest
 import torch
 from torch import nn
 
+from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
 from lib_faceid.faces import load_face_analyser
-from lib_faceid.generation import Job, Models, choose_adapter
+from lib_faceid.generation import Job
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
+from lib_faceid.identity import Identity
 from lib_faceid.miniature import published_name, write_adapter
-from lib_faceid.unit import Unit, units_from_args
+from lib_faceid.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
 
@@ -38,7 +40,10 @@ def adapter_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def models(adapter_files: list[Path], face_models: Path, miniature_clip: Path) -> Models:
     return Models(
-        lambda: adapter_files, lambda: load_face_analyser(face_models), lambda: load_clip_vision(miniature_clip)
+        lambda: adapter_files,
+        lambda: load_face_analyser(face_models),
+        lambda: load_clip_vision(miniature_clip),
+        lambda name: Identity.from_embedding(torch.eye(512)[len(name)] * 20),
     )
 
 
@@ -50,7 +55,7 @@ def unet(miniature_checkpoint: Callable[[str], Path]) -> nn.Module:
 @pytest.fixture(scope="module")
 def unit(data_folder: Path) -> Unit:
     photo = base64.b64encode((data_folder / "photos" / "astronaut.png").read_bytes()).decode()
-    return Unit(enabled=True, image=photo)
+    return Unit(enabled=True, images=(Photo(photo),))
 
 
 def hooks(unet: nn.Module) -> int:
@@ -112,14 +117,14 @@ def test_a_job_comes_and_goes_without_a_trace(models: Models, unit: Unit, unet: 
 
 
 def test_what_does_not_act_is_not_even_prepared(models: Models, unit: Unit, unet: nn.Module) -> None:
-    units = [replace(unit, enabled=False), replace(unit, weight=0.0), replace(unit, image=None)]
+    units = [replace(unit, enabled=False), replace(unit, weight=0.0), replace(unit, images=())]
     assert Job(units, models).prepare(unet) == ()
 
 
 def test_an_error_names_its_unit(models: Models, unit: Unit, unet: nn.Module, data_folder: Path) -> None:
     empty = base64.b64encode((data_folder / "photos" / "no_face.jpeg").read_bytes()).decode()
     with pytest.raises(NoFaceError, match=r"^Unit 1: No face found"):
-        Job([unit, replace(unit, image=empty)], models).prepare(unet)
+        Job([unit, replace(unit, images=(Photo(empty),))], models).prepare(unet)
 
 
 def test_units_that_share_an_adapter_share_its_lora(models: Models, unit: Unit, unet: nn.Module) -> None:
@@ -127,10 +132,41 @@ def test_units_that_share_an_adapter_share_its_lora(models: Models, unit: Unit, 
     assert [(adapter.variant.id, strength) for adapter, strength in job.loras(unet)] == [("plusv2", 0.7)]
 
 
+def test_several_photos_are_one_person_and_a_bad_one_is_named(
+    models: Models, unit: Unit, unet: nn.Module, data_folder: Path
+) -> None:
+    empty = base64.b64encode((data_folder / "photos" / "no_face.jpeg").read_bytes()).decode()
+    (prepared,) = Job([replace(unit, images=(*unit.images, Photo(empty)))], models).prepare(unet)
+    assert "1 of 2 references used." in prepared.notes
+    assert any("No face found in reference 2 of 2" in note for note in prepared.notes)
+    assert [len(reference) for reference in prepared.references] == [8]
+
+
+def test_a_saved_person_without_clip_features_gets_an_adapter_that_needs_none(models: Models, unet: nn.Module) -> None:
+    (prepared,) = Job([Unit(enabled=True, person="Ada")], models).prepare(unet)
+    assert prepared.adapter.variant.id == "portrait"
+    assert any("made without CLIP features" in note for note in prepared.notes)
+
+
+@pytest.mark.parametrize("face", ["0", "-1", "biggest", "1.5", ""])
+def test_a_face_that_cannot_be_meant(models: Models, unit: Unit, unet: nn.Module, face: str) -> None:
+    with pytest.raises(FaceIDError, match="^Unit 0: "):
+        Job([replace(unit, face=face)], models).prepare(unet)
+
+
+def test_a_pass_in_which_nobody_acts(models: Models, unit: Unit, unet: nn.Module) -> None:
+    job = Job([replace(unit, hires="hires")], models)
+    assert not job.attach(unet).acts
+    assert job.loras(unet) == []
+    assert job.attach(unet, hires=True).acts
+    assert [strength for _, strength in job.loras(unet, hires=True)] == [0.6]
+    job.close()
+
+
 def test_text_is_a_picture_and_never_a_path(models: Models, unit: Unit, unet: nn.Module, data_folder: Path) -> None:
     path = str(data_folder / "photos" / "astronaut.png")
     with pytest.raises(FaceIDError, match="Unit 0"):
-        Job([replace(unit, image=path)], models).prepare(unet)
+        Job([replace(unit, images=(Photo(path),))], models).prepare(unet)
 
 
 def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.Module) -> None:

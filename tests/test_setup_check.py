@@ -11,11 +11,11 @@ import pytest
 
 from lib_faceid import setup_check
 from lib_faceid.catalogue import entry
+from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.cli import main
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.faces import FaceAnalyser
-from lib_faceid.generation import Models, choose_adapter
 from lib_faceid.licences import accept_licence
 from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.setup_check import Row, SetupReport, check_setup

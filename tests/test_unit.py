@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from typing import Any
 
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import AUTO, Range, Unit, setting_range, units_from_args
+from lib_faceid.unit import AUTO, FIELDS, Photo, Range, Unit, units_from_args
 
 DEFAULTS: dict[str, Any] = {
     "enabled": False,
-    "image": None,
+    "images": (),
+    "person": "",
+    "face": "largest",
+    "combine": "average",
     "adapter": AUTO,
     "variant": AUTO,
     "weight": 0.8,
@@ -22,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "lora": 0.6,
     "start": 0.0,
     "end": 1.0,
+    "clip_crop": "face",
+    "hires": "both",
 }
 BOUNDS = {"weight": (0, 2), "structure": (0, 3), "lora": (0, 1.5), "start": (0, 1), "end": (0, 1)}
 NUMBERS = sorted(BOUNDS)
@@ -46,7 +50,7 @@ def test_every_field_is_labelled_and_explained() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 def test_bounds(name: str) -> None:
     lowest, highest = BOUNDS[name]
-    allowed = setting_range(name)
+    allowed = FIELDS[name].kind
     assert (allowed.lowest, allowed.highest) == (lowest, highest)
     assert 0 < allowed.step <= (highest - lowest) / 10
     assert lowest <= DEFAULTS[name] <= highest
@@ -60,9 +64,7 @@ def test_bounds(name: str) -> None:
 
 
 def test_only_numbers_have_a_range() -> None:
-    assert isinstance(setting_range("weight"), Range)
-    with pytest.raises(KeyError):
-        setting_range("adapter")
+    assert {name for name, field in FIELDS.items() if isinstance(field.kind, Range)} == set(BOUNDS)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -86,12 +88,12 @@ def test_enabled_is_true_or_false(value: Any) -> None:
 @pytest.mark.parametrize("name", ["adapter", "variant"])
 @pytest.mark.parametrize("value", [None, 1, True, ["a"], b"a"])
 def test_names_are_text(name: str, value: Any) -> None:
-    with pytest.raises(UnitError, match=rf"^{name} is .+; a name was expected\.$"):
+    with pytest.raises(UnitError, match=rf"^{name} is .+; a text was expected\.$"):
         made(**{name: value})
 
 
 def test_a_long_wrong_value_is_not_repeated() -> None:
-    with pytest.raises(UnitError, match=r"^weight is str; a number"):
+    with pytest.raises(UnitError, match=r"^weight is a str; a number"):
         made(weight="x" * 10_000)
 
 
@@ -100,6 +102,14 @@ def test_start_comes_before_end(start: float, end: float) -> None:
     with pytest.raises(UnitError, match=rf"start is {start:g} and end is {end:g}: start must come before end"):
         Unit(enabled=True, start=start, end=end)
     Unit(enabled=False, start=start, end=end)  # half-way through the user's typing
+
+
+@pytest.mark.parametrize(
+    ("hires", "passes"), [("both", [True, True]), ("first", [True, False]), ("hires", [False, True])]
+)
+def test_the_passes_a_unit_acts_in(hires: str, passes: list[bool]) -> None:
+    unit = Unit(enabled=True, person="Ada", hires=hires)
+    assert [unit.acts_in(hires=second) for second in (False, True)] == passes
 
 
 def test_units_do_not_change() -> None:
@@ -112,10 +122,11 @@ def test_units_do_not_change() -> None:
     [
         ({}, False),
         ({"enabled": True}, False),
-        ({"image": "x"}, False),
-        ({"enabled": True, "image": "x"}, True),
-        ({"enabled": True, "image": "x", "weight": 0}, False),
-        ({"enabled": True, "image": "x", "weight": 0.0}, False),
+        ({"images": (Photo("x"),)}, False),
+        ({"enabled": True, "images": (Photo("x"),)}, True),
+        ({"enabled": True, "person": "Ada"}, True),
+        ({"enabled": True, "images": (Photo("x"),), "weight": 0}, False),
+        ({"enabled": True, "person": "Ada", "weight": 0.0}, False),
     ],
 )
 def test_which_units_act(settings: dict[str, Any], acts: bool) -> None:
@@ -126,11 +137,34 @@ def test_which_units_act(settings: dict[str, Any], acts: bool) -> None:
 def test_there_and_back_again() -> None:
     for unit in (
         Unit(),
-        Unit(enabled=True, image="x", adapter="a.bin", variant="plus", weight=1.2, lora=0, start=0.1, end=0.9),
-        Unit(image="x"),
+        Unit(enabled=True, person="Ada", adapter="a.bin", variant="plus", weight=1.2, lora=0, start=0.1, end=0.9),
+        Unit(images=(Photo("x"), Photo("y", 0.5))),
     ):
         assert Unit.from_dict(unit.to_dict()) == unit
-        assert Unit.from_dict(json.loads(json.dumps(unit.to_dict()))) == unit
+
+
+def test_photos_of_a_request() -> None:
+    for images in (["x"], "x", [{"image": "x"}], [{"image": "x", "weight": 1}], (Photo("x"),)):
+        assert Unit.from_dict({"images": images}).images == (Photo("x"),)
+    assert Unit.from_dict({"image": "x"}).images == (Photo("x"),)
+    assert Unit.from_dict({"images": ["x", {"image": "y", "weight": 0.5}]}).images == (Photo("x"), Photo("y", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        ({"image": "x", "images": ["y"]}, "image and images were both given"),
+        ({"images": [{"picture": "x"}]}, r"has \['picture'\]; image, and perhaps weight"),
+        ({"images": ["x"] * 21}, "up to 20 photos"),
+        ({"images": [{"image": "x", "weight": -1}]}, "a weight from 0 to 10"),
+        ({"images": [None]}, "up to 20 photos"),
+        ({"combine": "sum"}, "one of average, median, tokens, concatenate was expected"),
+        ({"hires": True}, "one of both, first, hires was expected"),
+    ],
+)
+def test_a_request_that_cannot_be(request_: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UnitError, match=sentence):
+        Unit.from_dict(request_)
 
 
 def test_every_field_of_a_request_is_optional() -> None:
@@ -151,7 +185,7 @@ def test_a_request_with_an_image_is_on_by_itself() -> None:
         ("strukture", r"did you mean 'structure'\?"),
         ("Weight", r"did you mean 'weight'\?"),
         ("adaptor", r"did you mean 'adapter'\?"),
-        ("xyz", r"fields are enabled, image, adapter, variant, weight, structure, lora, start, end\."),
+        ("xyz", r"fields are enabled, images, person, face, combine, adapter, variant, weight"),
         ("", "fields are"),
     ],
 )
@@ -167,7 +201,7 @@ def test_a_request_without_text_keys() -> None:
 
 # ------------------------------------------------------------------------------------------- as a host's flat arguments
 def test_flat_arguments_of_the_page() -> None:
-    units = [Unit(enabled=True, image="x", weight=0.3), Unit(), Unit(lora=1.5)]
+    units = [Unit(enabled=True, images=(Photo("x"),), weight=0.3), Unit(), Unit(lora=1.5)]
     flat = [value for unit in units for value in unit.to_dict().values()]
     assert units_from_args(flat) == units
     assert units_from_args([]) == []

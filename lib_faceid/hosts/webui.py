@@ -13,10 +13,10 @@ from weakref import WeakSet
 
 from modules import scripts
 
+from lib_faceid.choosing import Models, nobody
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.generation import Models
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.infotext import infotext_key
@@ -137,6 +137,7 @@ def _models() -> Models:
         adapter_files=adapter_files,
         face_analyser=_face_analyser,
         clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
+        person=nobody,
     )
 
 

@@ -11,9 +11,11 @@ from fastapi import HTTPException
 from modules import sd_unet, shared
 from torch import Tensor, nn
 
+from lib_faceid.choosing import Models
 from lib_faceid.errors import HostError
-from lib_faceid.generation import Job, Models
+from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
+from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.infotext import infotext_key, unit_to_infotext
 from lib_faceid.lora import merge_lora
 from lib_faceid.rows import tag_rows
@@ -49,15 +51,19 @@ class WebUIJob:
         for prepared in self._job.prepare(_unet()):
             adapter = prepared.adapter
             self._p.extra_generation_params[infotext_key(prepared.number)] = unit_to_infotext(
-                prepared.unit, adapter.name, adapter.variant.id
+                prepared.unit, adapter.name, adapter.variant.id, self._references(prepared)
             )
-            if prepared.note:
-                say(self._p, f"FaceID {prepared.number}: {prepared.note}")
+            for note in prepared.notes:
+                say(self._p, f"FaceID {prepared.number}: {note}")
 
     @property
     def _is_hires(self) -> bool:
         """Whether the second pass of hires fix is running."""
         return bool(getattr(self._p, "is_hr_pass", False))
+
+    def _references(self, prepared: Prepared) -> tuple[str, ...]:
+        """What a picture says of the photos: short hashes, or nothing where the user wants that."""
+        return prepared.references if setting("faceid_write_hashes") else ()
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
