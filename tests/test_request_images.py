@@ -180,7 +180,7 @@ def test_a_folder_that_is_gone_gives_a_sentence(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ addresses
 
 PRIVATE = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - refused, not listened on
     "10.0.0.1",
     "127.0.0.1",
     "127.8.8.8",
