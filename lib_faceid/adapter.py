@@ -77,7 +77,7 @@ class Adapter:
 
     @torch.no_grad()
     def encode(self, identity: Identity, structure: float = 1.0) -> Tokens:
-        """Return the identity's tokens, all its faces one after the other.
+        """Return the identity's tokens: those of all its faces one after the other, or their weighted average.
 
         Uncond is the projection of zeros with the CLIP features of zero pixels, as in training: never zero tokens.
         Raises MismatchError when the variant needs CLIP features and the identity has none.
@@ -87,6 +87,8 @@ class Adapter:
         with torch.autocast("cpu", enabled=False):
             cond = self.image_proj(embeddings, clip_hidden, structure)
             uncond = self.image_proj(torch.zeros_like(embeddings), clip_hidden_uncond, structure)
+        if identity.tokens == "average":
+            return Tokens(torch.tensordot(identity.relative_weights, cond, dims=1), uncond[0])
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
 
     def _clip_features(self, identity: Identity) -> tuple[Tensor | None, Tensor | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,19 @@ from numpy.typing import NDArray
 from lib_faceid.errors import NoFaceError
 from lib_faceid.face_search import VIEWS
 
-__all__ = ["Face", "FaceSearch", "largest"]
+__all__ = ["Boxed", "Face", "FaceSearch", "largest", "no_face_sentence"]
+
+
+class Boxed(Protocol):
+    """Anything with a box."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1."""
+        ...
+
+
+AnyFace = TypeVar("AnyFace", bound=Boxed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +63,18 @@ class FaceSearch:
         """Return the faces; raise NoFaceError when there are none. `where` may be "reference 2 of 3"."""
         if self.faces:
             return self.faces
-        width_px, height_px = self.photo_size_px
-        photo = f"{name!r}, {width_px}x{height_px} px" if name else f"{width_px}x{height_px} px"
-        raise NoFaceError(
-            f"No face found in {where} ({photo}; tried {len(VIEWS)} scales and 4 rotations; best score "
-            f"{self.best_score:.2f}). Use a photo where the whole head is visible."
-        )
+        raise NoFaceError(no_face_sentence(where, name, self.photo_size_px, self.best_score))
 
 
-def largest(faces: Sequence[Face]) -> Face:
+def no_face_sentence(where: str, name: str, size_px: tuple[int, int], best_score: float) -> str:
+    """Return what to say about a photo of that width and height in which no face was found."""
+    photo = f"{name!r}, {size_px[0]}x{size_px[1]} px" if name else f"{size_px[0]}x{size_px[1]} px"
+    return (
+        f"No face found in {where} ({photo}; tried {len(VIEWS)} scales and 4 rotations; best score "
+        f"{best_score:.2f}). Use a photo where the whole head is visible."
+    )
+
+
+def largest(faces: Sequence[AnyFace]) -> AnyFace:
     """Return the face with the largest box; of equals the leftmost."""
     return max(faces, key=lambda face: (face.box[2] - face.box[0]) * (face.box[3] - face.box[1]))

@@ -63,12 +63,12 @@ class PhotoReport:
         try:
             measures = {field.name: float(values["measures"][field.name]) for field in fields(Measures)}
             score, reasons = float(values["score"]), tuple(str(reason) for reason in values["reasons"])
-            sizes = {"size_px": int(measures.pop("size_px"))}
+            size_px = int(measures.pop("size_px"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FileError(f"A saved photo report is damaged ({error}). Save the person again.") from error
         if not all(map(math.isfinite, (score, *measures.values()))):
             raise FileError("A saved photo report holds values that are not numbers. Save the person again.")
-        return cls(_verdict(score), score, reasons, Measures(**sizes, **measures))
+        return cls(_verdict(score), score, reasons, Measures(size_px, **measures))
 
 
 def judge(face: Face, image_rgb: NDArray[np.uint8]) -> PhotoReport:

@@ -19,20 +19,26 @@ from torch import Tensor
 
 __all__ = [
     "CONTAINERS",
+    "FAMILY",
+    "PAIRS",
     "PUBLISHED",
     "SD15",
     "SDXL",
+    "TIES",
     "Parts",
     "Perceiver",
     "Source",
+    "instant_id",
     "ip_adapter_layers",
     "mlp",
     "parts_of",
     "plus",
+    "published_name",
     "resampler",
     "safetensors_header",
     "sd15_widths",
     "sdxl_widths",
+    "tied",
     "tiny_parts_of",
     "write",
 ]
@@ -203,6 +209,23 @@ def tiny_parts_of(variant: str, cross_dim: int, *, seed: int = 0) -> Parts:
     return Parts(image_proj, {key: tensor.half() for key, tensor in layers.items()})
 
 
+PAIRS = [(name, dim) for name, published in PUBLISHED.items() for dim in published.families]
+FAMILY = {SD15: "sd15", SDXL: "sdxl"}
+# The only tensors that two variants share. A variant that makes a new tie has to say here how it is broken.
+TIES = {("plus", SD15): {"plusv2"}, ("plusv2", SD15): {"plus"}}
+
+
+def published_name(variant: str, dim: int) -> str:
+    stem = f"{PUBLISHED[variant].file_name}_{FAMILY[dim]}"
+    return stem.replace("_unnorm_sdxl", "_sdxl_unnorm")
+
+
+def instant_id(dtype: torch.dtype = torch.float32) -> Parts:
+    source = Source(0)
+    parts = Parts(resampler(source, 64, 512, SDXL), ip_adapter_layers(source, [8, 16], SDXL))
+    return Parts(*({key: t.to(dtype) for key, t in half.items()} for half in (parts.image_proj, parts.ip_adapter)))
+
+
 def _training_layout(parts: Parts) -> State:
     """Return what the training scripts save: the frozen UNet, the projection and the attention processors."""
     return (
@@ -259,3 +282,7 @@ def safetensors_header(path: Path) -> tuple[int, dict[str, Any]]:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         return 8 + length, json.loads(file.read(length))
+
+
+def tied(folder: Path, name: str, metadata: dict[str, str] | None = None) -> Path:
+    return write(tiny_parts_of("plus", SD15), folder / name, metadata)

@@ -82,9 +82,7 @@ def test_text_encoder_is_named_like_transformers_own_class(family: str) -> None:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     text = PUBLISHED[family].text
-    config = CLIPTextConfig(
-        hidden_size=text.width, intermediate_size=text.feed_forward, num_hidden_layers=text.layers
-    )
+    config = CLIPTextConfig(hidden_size=text.width, intermediate_size=text.feed_forward, num_hidden_layers=text.layers)
     with torch.device("meta"):
         wanted = shapes_of(CLIPTextModel(config))
     found = flatten(clip_text_tree(text))
@@ -96,9 +94,7 @@ def test_published_sizes_have_the_published_number_of_parameters() -> None:
     def parameters(prefix: str, family: str) -> int:
         shapes = checkpoint_shapes(PUBLISHED[family])
         return sum(
-            math.prod(shape)
-            for key, shape in shapes.items()
-            if key.startswith(prefix) and "position_ids" not in key
+            math.prod(shape) for key, shape in shapes.items() if key.startswith(prefix) and "position_ids" not in key
         )
 
     assert parameters("model.diffusion_model.", "sd15") == 859_520_964
@@ -134,9 +130,7 @@ def test_every_tensor_of_a_checkpoint_is_there_and_says_something(
 ) -> None:
     path = miniature_checkpoint(family)
     tensors = load_file(path)
-    assert {key: tuple(tensor.shape) for key, tensor in tensors.items()} == checkpoint_shapes(
-        MINIATURE[family]
-    )
+    assert {key: tuple(tensor.shape) for key, tensor in tensors.items()} == checkpoint_shapes(MINIATURE[family])
     for key, tensor in tensors.items():
         assert tensor.isfinite().all(), key
         assert tensor.count_nonzero() > 0.98 * tensor.numel(), key
@@ -171,10 +165,7 @@ def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
     ("variant", "family", "suffix"),
     [
         *((variant, "sd15", ".bin") for variant in ("faceid", "plus", "plusv2", "portrait")),
-        *(
-            (variant, "sdxl", ".safetensors")
-            for variant in ("faceid", "plusv2", "portrait", "portrait_unnorm")
-        ),
+        *((variant, "sdxl", ".safetensors") for variant in ("faceid", "plusv2", "portrait", "portrait_unnorm")),
     ],
 )
 def test_adapters_are_read_as_what_they_are(
@@ -182,9 +173,7 @@ def test_adapters_are_read_as_what_they_are(
 ) -> None:
     adapter = load_adapter(miniature_adapter(variant, family, suffix))
     assert adapter.variant.id == variant
-    assert [weight.shape[0] for weight in adapter.to_k_ip.values()] == list(
-        MINIATURE[family].unet.attention_channels
-    )
+    assert [weight.shape[0] for weight in adapter.to_k_ip.values()] == list(MINIATURE[family].unet.attention_channels)
     has_lora = variant in {"faceid", "plus", "plusv2"}
     assert len(adapter.lora) == (2 * len(adapter.to_k_ip) if has_lora else 0)
     assert adapter.image_proj is not None

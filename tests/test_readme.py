@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copy
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_the_ten_lines_of_python_run(
     copy(miniature_adapter("faceid", "sd15"), "ip-adapter-faceid_sd15.safetensors")
     unet = load_parts(miniature_checkpoint("sd15")).modules["unet"]
     torch.manual_seed(0)
-    names = {
+    names: dict[str, Any] = {
         "unet": unet,
         "latents": torch.randn(2, 4, 16, 16),
         "timestep": torch.tensor(500),

@@ -12,17 +12,20 @@ from torch import Tensor, nn
 
 from lib_faceid.adapter import Adapter, load_adapter
 from lib_faceid.identity import Identity
+from lib_faceid.injection import Contribution, inject
 
 __all__ = [
     "SMALL",
     "adapter_for",
     "call",
     "diffusers_copy",
+    "drawn",
     "identity_of",
     "inputs",
     "ldm_unet",
     "randomise",
     "sdxl_unet",
+    "snapshot",
 ]
 
 SMALL = 32  # channels, where numbers matter less than time
@@ -131,3 +134,22 @@ def adapter_for(folder: Path, variant: str = "faceid", *, seed: int = 0, channel
     if not path.exists():
         write(parts_of(variant, SD15, seed=seed, widths=sd15_widths(channels)), path)
     return load_adapter(path, variant)
+
+
+def snapshot(unet: nn.Module) -> dict[tuple[str, str], Any]:
+    """Return whatever hooks, replaced methods and weights leave on modules."""
+    found: dict[tuple[str, str], Any] = {}
+    for name, module in unet.named_modules():
+        for attribute, value in vars(module).items():
+            if "hook" in attribute:
+                found[name, attribute] = dict(value) if isinstance(value, dict) else value
+        found[name, "replaced"] = [key for key in ("forward", "__call__", "_call_impl") if key in vars(module)]
+        for key, parameter in module.named_parameters(recurse=False):
+            found[name, key] = (parameter.data_ptr(), parameter._version)
+    return found
+
+
+def drawn(unet: nn.Module, *contributions: Contribution, rows: tuple[int, ...] = (0, 1)) -> Tensor:
+    with inject(unet, contributions) as injection:
+        injection.set_rows(rows)
+        return call(unet, inputs(rows=len(rows)))
