@@ -14,13 +14,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
-    1: "attention catalogue checkpoint families image_proj infotext layers photo tokenizer variants",
+    1: "attention catalogue checkpoint external families image_proj infotext layers photo schema tokenizer variants",
     2: "adapter analysis archive bank clip_layouts clip_vision combining contact_sheet download face face_crops"
     " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"
     " recognisers record injection licences lora model_folders official_hosts references rows setup_check setup_text"
-    " transfer versions",
+    " transfer versions api_services public_web request_images unit_identity",
     3: "generation hosts",
-    4: "api ui xyz",
+    4: "answers api request_bodies route_docs ui xyz",
     5: "__main__ cli face_cli demo drawing miniature models_cli offer scripts sheet standalone",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
@@ -31,6 +31,8 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "onnxruntime": ["lib_faceid/faces.py"],
     "cv2": ["lib_faceid/face_crops.py"],
     "urllib.request": ["lib_faceid/official_hosts.py"],
+    "http.client": ["lib_faceid/download.py", "lib_faceid/official_hosts.py", "lib_faceid/public_web.py"],
+    "socket": ["lib_faceid/public_web.py"],
     "requests": [],
     "httpx": [],
     "huggingface_hub": [],

@@ -286,7 +286,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.headers["Host"], self.path))
         self.server.answers[self.path](self)
 
-    def log_message(self, *args: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
         pass
 
 

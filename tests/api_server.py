@@ -1,0 +1,116 @@
+"""An app with our routes over small parts, for the tests of the HTTP API and of its documents."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.testclient import TestClient
+
+from lib_faceid.api import PREFIX, add_routes
+from lib_faceid.api_services import ApiServices
+from lib_faceid.errors import FileError, MissingModelError, UnitError
+from lib_faceid.face import Face, FaceSearch
+from lib_faceid.identity import Identity
+from lib_faceid.model_folders import Roots
+from lib_faceid.record import Record
+from lib_faceid.request_images import RequestPolicy
+from lib_faceid.setup_check import check_setup
+
+
+class MemoryPeople:
+    """A library without files."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Identity] = {}
+
+    def names(self) -> list[str]:
+        return sorted(self.saved)
+
+    def load(self, name: str) -> Identity:
+        if name not in self.saved:
+            raise FileError(f"There is nobody called '{name[:40]}' in the library.")
+        return self.saved[name]
+
+    def save(self, name: str, identity: Identity, record: Record, *, is_replacing: bool = False) -> None:
+        if not name.isidentifier():
+            raise UnitError(f"'{name[:40]}' cannot be a name.")
+        if name in self.saved and not is_replacing:
+            raise UnitError(f"There is somebody called '{name}' already.")
+        assert record.photos
+        self.saved[name] = identity
+
+    def delete(self, name: str) -> None:
+        self.load(name)
+        del self.saved[name]
+
+
+class ColourAnalyser:
+    """Takes a picture for a face of its mean colour, and black for nobody."""
+
+    recogniser = "colour-00000000"
+
+    def search(self, image_rgb: NDArray[np.uint8]) -> FaceSearch:
+        height, width = image_rgb.shape[:2]
+        colour = image_rgb.reshape(-1, 3).mean(axis=0)
+        if not colour.any() or min(height, width) < 8:
+            return FaceSearch((), 0.1, (width, height))
+        points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32) * (width, height)
+        embedding = np.resize(colour - 100, 512).astype(np.float32)
+        crop = np.zeros((224, 224, 3), np.uint8)
+        face = Face((0.0, 0.0, float(width), float(height)), points.astype(np.float32), 0.9, embedding, crop)
+        return FaceSearch((face,), 0.9, (width, height))
+
+
+class Fixture:
+    """An app with our routes over parts that a test can exchange."""
+
+    def __init__(self, dependencies: Sequence[Any] = ()) -> None:
+        self.people = MemoryPeople()
+        self.analyser: Any = ColourAnalyser()
+        self.policy = RequestPolicy()
+        self.unloaded = 0
+        self.services = ApiServices(
+            setup=lambda: check_setup(Roots()),
+            face_analyser=lambda: self.analyser,
+            clip_vision=self._no_clip,
+            people=lambda: self.people,
+            policy=lambda: self.policy,
+            unload=self._unload,
+        )
+        self.app = FastAPI()
+        add_routes(self.app, self.services, dependencies)
+        self.client: Any = TestClient(self.app, raise_server_exceptions=False)
+
+    def _no_clip(self) -> Any:
+        raise MissingModelError("CLIP ViT-H is not here.")
+
+    def _unload(self) -> None:
+        self.unloaded += 1
+
+    def get(self, path: str, **arguments: Any) -> Any:
+        return told(self.client.get(PREFIX + path, **arguments))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return told(self.client.post(PREFIX + path, json=body))
+
+    def delete(self, path: str) -> Any:
+        return told(self.client.delete(PREFIX + path))
+
+
+def told(response: Any) -> Any:
+    """What a route answered; its sentence where it refused."""
+    answer = response.json()
+    return answer if response.status_code == 200 else (response.status_code, answer["detail"])
+
+
+def picture(rgb: tuple[int, int, int] = (200, 90, 40), size_px: int = 64) -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (size_px, size_px), rgb).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()

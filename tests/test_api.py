@@ -1,0 +1,400 @@
+"""The HTTP routes: what they answer, who may ask, and that no request whatever makes them fail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from secrets import compare_digest
+from typing import Any
+
+import pytest
+from api_server import Fixture, picture, told
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from PIL import Image
+
+from lib_faceid import api, references
+from lib_faceid.answers import Answers
+from lib_faceid.api import PREFIX, add_routes, guards_of
+from lib_faceid.errors import FaceIDError
+from lib_faceid.faces import load_face_analyser
+from lib_faceid.identity import Identity
+from lib_faceid.model_folders import Roots
+from lib_faceid.request_images import RequestPolicy
+from lib_faceid.route_docs import ROUTES
+from lib_faceid.schema import unit_schema
+from lib_faceid.setup_check import check_setup
+from lib_faceid.unit import FIELDS
+
+BODIES = {"POST": [route.path for route in ROUTES if route.body], "all": [route.path for route in ROUTES]}
+
+
+@pytest.fixture
+def served() -> Fixture:
+    references.forget_all()
+    return Fixture()
+
+
+PINK, BLUE, NOBODY = picture(), picture((10, 20, 250)), picture((0, 0, 0))
+
+# -------------------------------------------------------------------------------------------------- what they answer
+
+
+def test_the_version_and_the_schema(served: Fixture) -> None:
+    assert served.get("/version") == {"api_version": 1, "algorithm": 1}
+    schema = served.get("/schema")
+    assert schema.pop("$schema").endswith("2020-12/schema")
+    assert schema == unit_schema()
+
+
+def test_the_state_of_the_machine(served: Fixture) -> None:
+    status = served.get("/status")
+    assert status["is_ready"] is False
+    assert {row["status"] for row in status["rows"]} == {"missing"}
+    assert served.get("/models") == {"adapters": [], "auto": {"SD 1.5": None, "SDXL": None}}
+
+
+def test_models_that_are_here(miniature_adapter: Callable[..., Path], tmp_path: Path, served: Fixture) -> None:
+    source = miniature_adapter("faceid", "sd15")
+    (tmp_path / "faceid").mkdir()
+    (tmp_path / "faceid" / source.name).symlink_to(source)
+    services = replace(served.services, setup=lambda: check_setup(Roots(models=(tmp_path,))))
+    answer = Answers(services).models()
+    assert [(one["name"], one["variant"], one["family"]) for one in answer["adapters"]] == [
+        (source.name, "faceid", "SD 1.5")
+    ]
+    assert answer["auto"] == {"SD 1.5": source.name, "SDXL": None}
+
+
+def test_faces_in_a_photo(served: Fixture) -> None:
+    answer = served.post("/detect", {"image": PINK})
+    (face,) = answer["faces"]
+    assert (answer["size_px"], answer["message"]) == ([64, 64], "")
+    assert (face["number"], face["is_largest"], face["score"], face["box"]) == (1, True, 0.9, [0, 0, 64, 64])
+    assert face["report"]["verdict"] in ("good", "usable", "poor")
+    assert Image.open(io.BytesIO(base64.b64decode(face["crop"]))).size == (224, 224)
+    assert "crop" not in served.post("/detect", {"image": PINK, "crops": False})["faces"][0]
+
+
+def test_nobody_in_a_photo_is_an_answer_with_a_reason(served: Fixture) -> None:
+    answer = served.post("/detect", {"image": NOBODY})
+    assert answer["faces"] == []
+    assert "No face found in the photo (64x64 px" in answer["message"]
+
+
+def test_a_person_from_photos_to_the_library_and_out_of_it(served: Fixture) -> None:
+    saved = served.post(
+        "/faces", {"name": "Anna", "images": [PINK, {"image": NOBODY, "weight": 2}], "combine": "median"}
+    )
+    assert [photo["is_used"] for photo in saved["photos"]] == [True, False]
+    assert any("reference 2 was skipped" in message for message in saved["messages"])
+    assert any("CLIP ViT-H is not here" in message for message in saved["messages"])
+    assert served.get("/faces") == {"faces": ["Anna"]}
+    assert served.post("/compare", {"first": {"person": "Anna"}, "second": PINK})["cosine"] == pytest.approx(
+        1, abs=1e-4
+    )
+    assert served.post("/faces", {"name": "Anna", "image": BLUE}) == (422, "There is somebody called 'Anna' already.")
+    served.post("/faces", {"name": "Anna", "image": BLUE, "replace": True})
+    assert served.post("/compare", {"first": {"person": "Anna"}, "second": BLUE})["is_same_person"] is True
+    assert served.delete("/faces/Anna") == {"deleted": "Anna"}
+    assert served.delete("/faces/Anna") == (422, "There is nobody called 'Anna' in the library.")
+
+
+def test_two_people_are_compared(served: Fixture) -> None:
+    answer = served.post("/compare", {"first": PINK, "second": {"image": BLUE, "face": "1"}})
+    assert answer["is_same_person"] is False
+    assert answer["cosine"] < answer["threshold"] == 0.3
+    assert served.post("/compare", {"first": {"images": [PINK, PINK]}, "second": PINK})["is_same_person"] is True
+
+
+def test_memory_is_freed(served: Fixture) -> None:
+    assert served.post("/unload") == {"unloaded": True}
+    assert served.unloaded == 1
+
+
+def test_units_are_checked_without_drawing(served: Fixture) -> None:
+    (unit,) = served.post("/check", {"units": [{"image": PINK, "weight": 0.5}]})["units"]
+    assert list(unit) == list(FIELDS)
+    assert (unit["enabled"], unit["images"], unit["weight"], unit["lora"]) == (True, 1, 0.5, 0.6)
+
+
+# ------------------------------------------------------------------------------------------------- what they refuse
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sentence"),
+    [
+        ("/check", {"units": [{}, {"wieght": 1}]}, "Unit 1: unknown field 'wieght' (did you mean 'weight'?)"),
+        ("/check", {"units": [{"weight": 9}]}, "Unit 0: weight is 9; a number from 0 to 2 was expected."),
+        ("/check", {"units": [5]}, "Unit 0: it is of the type int; an object with fields of a unit was expected."),
+        ("/check", {}, "units must be a list of up to 10 units."),
+        ("/detect", {"imgae": PINK}, "unknown field 'imgae' (did you mean 'image'?)"),
+        ("/detect", {}, "A picture is missing; a text was expected."),
+        ("/detect", {"image": PINK, "crops": "no"}, "crops is of the type str; true or false was expected."),
+        ("/detect", {"image": "/etc/passwd.png"}, "no files are read by request"),
+        ("/detect", {"image": "http://127.0.0.1/a.png"}, "those are not fetched"),
+        ("/detect", {"image": "AAAA"}, "is not a picture that can be read here"),
+        ("/compare", {"first": PINK}, "second: it is missing; an object with fields of a unit was expected."),
+        ("/compare", {"first": {}, "second": PINK}, "first has neither of image and person; one of them was expected."),
+        ("/compare", {"first": {"image": PINK, "person": "A"}, "second": PINK}, "first has both of image and person"),
+        ("/compare", {"first": NOBODY, "second": PINK}, "first: No face found in reference 1 of 1"),
+        ("/compare", {"first": {"image": PINK, "face": "2"}, "second": PINK}, "first: There is no face 2"),
+        ("/compare", {"first": {"image": PINK, "face": "left"}, "second": PINK}, "first: face is 'left'; 'largest' or"),
+        ("/compare", {"first": {"person": "X"}, "second": PINK}, "There is nobody called 'X' in the library."),
+        ("/faces", {"images": [PINK]}, "name is missing; a text was expected."),
+        ("/faces", {"name": "Anna"}, "images is missing; one to 20 photos of one person were expected."),
+        ("/faces", {"name": "Anna", "images": [PINK] * 21}, "up to 20 photos"),
+        ("/faces", {"name": "Anna", "images": [5]}, "a photo is of the type int; base64 in a text was expected."),
+        ("/faces", {"name": "Anna", "image": PINK, "weight": 1}, "unknown field 'weight'"),
+        ("/faces", {"name": "Anna", "image": PINK, "combine": "sum"}, "one of average, median, tokens, concatenate"),
+    ],
+)
+def test_a_wrong_request_gets_a_sentence(served: Fixture, path: str, body: Any, sentence: str) -> None:
+    code, said = served.post(path, body)
+    assert code == 422
+    assert sentence in said
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "The body is not JSON"),
+        (b"{", "The body is not JSON"),
+        (b"\xff\xfe", "The body is not JSON"),
+        (b"[" * 100_000, "The body is not JSON"),
+        (b"1" * 5000, "The body is"),
+        (b"[1]", "The body is a list"),
+        (b"null", "The body is a NoneType"),
+    ],
+)
+def test_a_body_that_is_no_object_gets_a_sentence(served: Fixture, content: bytes, sentence: str) -> None:
+    response = served.client.post(f"{PREFIX}/detect", content=content, headers={"Content-Type": "application/json"})
+    code, said = told(response)
+    assert code == 422
+    assert sentence in said
+
+
+@pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_what_a_foreign_page_can_send_unasked_is_refused(served: Fixture, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+    body = json.dumps({"image": PINK}).encode()
+    assert told(served.client.post(f"{PREFIX}/detect", content=body, headers=headers))[0] == 415
+
+
+def test_large_bodies_are_refused_told_or_not(served: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_BODY_BYTES", 1000)
+    read: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(100):
+            read.append(100)
+            yield b" " * 100
+
+    headers = {"Content-Type": "application/json"}
+    for content in (b" " * 2000, chunks()):
+        assert told(served.client.post(f"{PREFIX}/detect", content=content, headers=headers))[0] == 413
+
+
+def test_a_mistake_of_ours_shows_nothing_of_it(served: Fixture, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("a secret path")
+
+    served.analyser.search = fail
+    code, said = served.post("/detect", {"image": picture((1, 2, 3))})
+    assert (code, said) == (500, "That failed for a reason of our own. The console of the server says which.")
+    assert "a secret path" in caplog.text
+
+
+def test_half_a_character_is_sent_back_escaped(served: Fixture) -> None:
+    content = b'{"units": [{"\\ud800": 1}]}'
+    response = served.client.post(f"{PREFIX}/check", content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert "\\ud800" in response.text
+
+
+def test_paths_only_where_the_policy_allows_them(served: Fixture, tmp_path: Path) -> None:
+    (tmp_path / "anna.png").write_bytes(base64.b64decode(PINK))
+    assert served.post("/detect", {"image": "anna.png"})[0] == 422
+    served.policy = RequestPolicy(folder=tmp_path)
+    assert len(served.post("/detect", {"image": "anna.png"})["faces"]) == 1
+    assert served.post("/compare", {"first": "anna.png", "second": PINK})["cosine"] == 1
+    assert served.post("/faces", {"name": "Anna", "images": ["anna.png"]})["name"] == "Anna"
+    assert served.post("/detect", {"image": "../anna.png"})[0] == 422
+
+
+# -------------------------------------------------------------------------------------------------- who may ask, docs
+
+
+def test_every_route_asks_what_the_hosts_own_asks() -> None:
+    """The host's class has the shape of the WebUI's `Api`: a bound method, given to each of its routes."""
+
+    class Host:
+        def auth(self, credentials: HTTPBasicCredentials = Depends(HTTPBasic())) -> bool:  # noqa: B008
+            if compare_digest(credentials.username + credentials.password, "userpass"):
+                return True
+            raise HTTPException(401, "Incorrect username or password", {"WWW-Authenticate": "Basic"})
+
+    host: Any = FastAPI()
+    host.add_api_route("/sdapi/v1/txt2img", lambda: None, methods=["POST"], dependencies=[Depends(Host().auth)])
+    host.add_api_route("/open", lambda: None)
+    assert guards_of(host, "/sdapi/v1/none") is None
+    assert guards_of(host, "/open") == []
+    guards = guards_of(host, "/sdapi/v1/txt2img")
+    assert guards
+    guarded = Fixture(guards)
+    guarded.people.saved["Anna"] = Identity.from_embedding([1.0] * 512)
+    for route in ROUTES:
+        url = PREFIX + route.path.format(name="Anna")
+        for content, credentials in ((b"", None), (b"{}", ("user", "wrong")), (b" " * 10_000, None)):
+            response = guarded.client.request(route.method, url, content=content, auth=credentials)
+            assert response.status_code == 401, route.path  # before the body is looked at
+    assert guarded.people.names() == ["Anna"]
+    assert guarded.unloaded == 0
+    assert guarded.get("/version", auth=("user", "pass"))["api_version"] == 1
+
+
+def test_the_docs_page_shows_each_route_and_the_schema_of_a_unit(served: Fixture) -> None:
+    told = served.client.get("/openapi.json").json()
+    assert served.client.get("/docs").status_code == 200
+    ours = {(path, method.upper()) for path, methods in told["paths"].items() for method in methods}
+    assert ours == {(PREFIX + route.path, route.method) for route in ROUTES}
+    body = told["paths"][f"{PREFIX}/check"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["properties"]["units"]["items"] == unit_schema()
+    for methods in told["paths"].values():
+        for route in methods.values():
+            assert route["responses"]["422"]["content"]["application/json"]["schema"]["required"] == ["detail"]
+            assert route["tags"] == ["IP-Adapter FaceID"]
+
+
+def test_routes_are_added_once(served: Fixture) -> None:
+    before = len(served.app.routes)
+    add_routes(served.app, served.services)
+    assert len(served.app.routes) == before
+
+
+# ------------------------------------------------------------------------------------------- any request whatever
+
+texts = some.one_of(
+    some.text(some.characters(), max_size=8),  # with halves of characters and zeros
+    some.sampled_from(
+        ["", PINK, NOBODY, "largest", "1", "0", "99999999", "../a.png", "C:\\a.png", "http://[", "data:,"]
+    ),
+)
+numbers = some.one_of(some.integers(-(10**30), 10**30), some.floats())
+names = some.one_of(
+    some.sampled_from([*FIELDS, "image", "name", "replace", "crops", "first", "second", "units", "weight"]), texts
+)
+values = some.recursive(
+    some.one_of(some.none(), some.booleans(), numbers, texts),
+    lambda inner: some.one_of(some.lists(inner, max_size=4), some.dictionaries(names, inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+def bodies_of(schema: dict[str, Any]) -> some.SearchStrategy[Any]:
+    """Bodies of a route's own fields with values that fit its schema, or nearly, or not at all."""
+    fields = {name: some.one_of(fitting(told), fitting(told), values) for name, told in schema["properties"].items()}
+    return some.one_of(
+        some.fixed_dictionaries({}, optional=fields),
+        some.builds(lambda body, more: {**body, **more}, some.fixed_dictionaries({}, optional=fields), values_by_name),
+        values,
+    )
+
+
+values_by_name = some.dictionaries(names, values, max_size=1)
+
+
+def fitting(schema: dict[str, Any]) -> some.SearchStrategy[Any]:
+    """Values that a schema describes."""
+    if "anyOf" in schema:
+        return some.one_of(*map(fitting, schema["anyOf"]))
+    if "enum" in schema:
+        return some.sampled_from(schema["enum"])
+    if schema["type"] == "array":
+        return some.lists(fitting(schema["items"]), max_size=3)
+    if schema["type"] == "object":
+        return some.fixed_dictionaries({}, optional={name: fitting(one) for name, one in schema["properties"].items()})
+    if schema["type"] == "number":
+        return some.floats(schema["minimum"], schema["maximum"])
+    return some.booleans() if schema["type"] == "boolean" else texts
+
+
+def check_never_fails(response: Any) -> None:
+    assert response.status_code in (200, 404, 405, 413, 415, 422), response.text
+    answer = response.json()
+    if response.status_code != 200:
+        assert isinstance(answer["detail"], str)
+        assert len(answer["detail"]) < 2000
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.body], ids=lambda route: route.answer)
+def test_no_body_makes_a_route_fail(route: Any) -> None:
+    served = Fixture()
+
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(bodies_of(route.body))
+    def run(body: Any) -> None:
+        content = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        check_never_fails(served.client.request(route.method, PREFIX + route.path, content=content, headers=headers))
+
+    run()
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.sampled_from(ROUTES), some.binary(max_size=40), some.sampled_from(["application/json", "text/plain", "é"]))
+def test_no_bytes_make_a_route_fail(route: Any, content: bytes, kind: str) -> None:
+    url = PREFIX + route.path.format(name="Anna")
+    headers = {"Content-Type": kind.encode()}
+    for method in ("GET", "POST", "DELETE", "PUT"):
+        check_never_fails(Fixture().client.request(method, url, content=content, headers=headers))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some.text(min_size=1, max_size=30))
+def test_no_name_makes_deleting_fail(name: str) -> None:
+    from urllib.parse import quote
+
+    url = f"{PREFIX}/faces/{quote(name.encode('utf-8', 'surrogatepass'), safe='')}"
+    check_never_fails(Fixture().client.delete(url))
+
+
+# -------------------------------------------------------------------------------------------- real photos, real models
+
+
+def test_real_photos(data_folder: Path, face_models: Path, served: Fixture) -> None:
+    served.analyser = load_face_analyser(face_models)
+    photos = data_folder / "photos"
+    first, second, other = (
+        base64.b64encode((photos / name).read_bytes()).decode() for name in ("Paul.jpeg", "Paul2.jpeg", "Bryan.png")
+    )
+    assert served.post("/compare", {"first": first, "second": second})["cosine"] > 0.5
+    assert served.post("/compare", {"first": first, "second": other})["is_same_person"] is False
+    group = base64.b64encode((photos / "solvay_conference_1927.png").read_bytes()).decode()
+    faces = served.post("/detect", {"image": group, "crops": False})["faces"]
+    assert 27 <= len(faces) <= 31
+    centres = [(face["box"][0] + face["box"][2]) / 2 for face in faces]
+    assert [face["number"] for face in faces] == list(range(1, len(faces) + 1))
+    assert centres == sorted(centres)
+    assert sum(face["is_largest"] for face in faces) == 1
+
+
+def test_every_error_of_ours_is_a_422(served: Fixture) -> None:
+    def all_kinds(kind: type[FaceIDError]) -> Iterator[type[FaceIDError]]:
+        yield kind
+        for one in kind.__subclasses__():
+            yield from all_kinds(one)
+
+    for kind in all_kinds(FaceIDError):
+
+        def fail(_: Any, kind: type[FaceIDError] = kind) -> Any:
+            raise kind("A sentence.")
+
+        served.analyser.search = fail
+        assert served.post("/detect", {"image": picture((1, 2, 4))}) == (422, "A sentence.")
