@@ -73,7 +73,7 @@ class Identity:
     @cached_property
     def fingerprint(self) -> str:
         """The SHA-256 of everything in it: two identities with the same one draw the same picture."""
-        digest = hashlib.sha256(self.recogniser.encode())
+        digest = hashlib.sha256(repr((self.recogniser, self.weights, self.tokens)).encode())
         for tensor in (self.id_embeddings, self.clip_hidden, self.clip_hidden_uncond):
             if tensor is not None:
                 digest.update(str(tuple(tensor.shape)).encode())

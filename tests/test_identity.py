@@ -226,3 +226,18 @@ def test_what_is_no_saved_identity(tmp_path: Path) -> None:
     for name, told in (("b.pt", "is not a saved identity"), ("missing", "does not exist")):
         with pytest.raises(FileError, match=told):
             Identity.load(tmp_path / name)
+
+
+def test_the_fingerprint_tells_what_draws_another_picture() -> None:
+    two = torch.randn(2, 512, generator=torch.Generator().manual_seed(0))
+    same = {Identity(two).fingerprint, Identity(two.clone()).fingerprint}
+    others = {
+        Identity(two + 1e-6).fingerprint,
+        Identity(two[:1]).fingerprint,
+        Identity(two, recogniser="another").fingerprint,
+        Identity(two, weights=(1.0, 2.0)).fingerprint,
+        Identity(two, tokens="average").fingerprint,
+        Identity(two, torch.zeros(2, 257, 1280), torch.zeros(257, 1280)).fingerprint,
+    }
+    assert len(same) == 1
+    assert len(same | others) == 7

@@ -1,0 +1,75 @@
+"""Keys and values are computed once for the same people, and never mixed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib_faceid import bank
+from lib_faceid.adapter import Adapter, load_adapter
+from lib_faceid.hosts.diffusers_checkpoint import load_parts
+from lib_faceid.identity import Identity
+from lib_faceid.layers import AttentionLayer, attention_layers
+
+
+@pytest.fixture(scope="module")
+def layers(miniature_checkpoint: Callable[[str], Path]) -> tuple[AttentionLayer, ...]:
+    return attention_layers(load_parts(miniature_checkpoint("sd15")).modules["unet"])
+
+
+@pytest.fixture
+def adapter(miniature_adapter: Callable[..., Path]) -> Adapter:
+    return load_adapter(miniature_adapter("faceid", "sd15"))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of people of every bank that was really made."""
+    made: list[int] = []
+    make = bank.make_bank
+    monkeypatch.setattr(
+        bank, "make_bank", lambda adapter, tokens, layers: made.append(len(tokens)) or make(adapter, tokens, layers)
+    )
+    bank._kept.clear()
+    return made
+
+
+def person(seed: int) -> Identity:
+    return Identity.from_embedding(torch.randn(512, generator=torch.Generator().manual_seed(seed)))
+
+
+def rows(one: bank.Bank) -> torch.Tensor:
+    return torch.cat(one.select(torch.tensor([0, 1]), torch.zeros(1)).layer(1))
+
+
+def test_the_same_people_are_computed_once(
+    adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]
+) -> None:
+    first, again = (bank.bank_of(adapter, [person(0)], 1.0, layers) for _ in range(2))
+    other = bank.bank_of(adapter, [person(1)], 1.0, layers)
+    assert made == [1, 1]
+    assert torch.equal(rows(first), rows(again))
+    assert not torch.equal(rows(first), rows(other))
+
+
+def test_what_changes_the_tokens_is_computed_anew(
+    adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]
+) -> None:
+    for people, structure in (([person(0)], 1.0), ([person(0)], 0.5), ([person(0), person(1)], 1.0)):
+        bank.bank_of(adapter, people, structure, layers)
+    assert made == [1, 1, 2]
+
+
+def test_only_a_few_are_kept(adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]) -> None:
+    for seed in range(bank.KEPT + 2):
+        bank.bank_of(adapter, [person(seed)], 1.0, layers)
+    assert len(bank._kept) == bank.KEPT
+
+
+def test_a_kept_bank_holds_no_copy_on_a_device(adapter: Adapter, layers: tuple[AttentionLayer, ...]) -> None:
+    used = bank.bank_of(adapter, [person(0)], 1.0, layers)
+    rows(used)
+    assert not any(kept._placed for kept in bank._kept.values())
