@@ -1,6 +1,7 @@
 """One command from a fresh clone, with nothing but Python 3.10 to 3.12.
 
     python dev.py demo [ARGS]    a photo in, four pictures out (ARGS go to `python -m lib_faceid demo`)
+    python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
     python dev.py check [ARGS]   formatting, lint, types, then the tests: what CI runs
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status of the command named in `argv`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
-    parser.add_argument("command", choices=["demo", "test", "check", "format", "venv"])
+    parser.add_argument("command", choices=["demo", "ui", "test", "check", "format", "venv"])
     parser.add_argument("args", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv or ["--help"])
     python = os.environ.get("FACEID_PYTHON") or ready_python(options.torch)
@@ -59,7 +60,7 @@ def main(argv: list[str]) -> int:
     if options.command == "format":
         lint = run([python, "-m", "ruff", "check", "--fix", "."])
         return run([python, "-m", "ruff", "format", "."]) or lint
-    module = {"demo": ["lib_faceid", "demo"], "test": ["pytest"]}[options.command]
+    module = {"demo": ["lib_faceid", "demo"], "ui": ["lib_faceid", "ui"], "test": ["pytest"]}[options.command]
     return run([python, "-m", *module, *options.args])
 
 

@@ -1,8 +1,9 @@
-// The closed accordion tells how many units are on, and an active unit's tab is marked.
+// The closed accordion tells how many units are on, an active unit's tab is marked, and lists fill when first opened.
 (() => {
     "use strict";
 
     const TABS = ["txt2img", "img2img"];
+    const opened = new WeakSet();
 
     function showActiveUnits(accordion) {
         const boxes = [...accordion.querySelectorAll("[id$='_enabled'] input[type=checkbox]")];
@@ -14,13 +15,35 @@
         if (label && (label.dataset.faceidActive ?? "") !== text) label.dataset.faceidActive = text;
     }
 
+    // Nothing is looked for on the disk while the page is built: only once somebody looks.
+    function fillWhenOpened(block, buttons) {
+        const label = block?.querySelector(".label-wrap");
+        if (!label || opened.has(label) || !label.classList.contains("open")) return;
+        opened.add(label);
+        for (const button of block.querySelectorAll(buttons)) button.click();
+    }
+
+    // A button that shows only a picture needs words for those who cannot see it.
+    function nameButtons(accordion) {
+        for (const button of accordion.querySelectorAll("button.tool:not([aria-label])")) {
+            const what = button.id.endsWith("_people") ? "saved people" : "adapters";
+            button.setAttribute("aria-label", `Refresh the list of ${what}`);
+            button.title = `Refresh the list of ${what}`;
+        }
+    }
+
     function update() {
         for (const tab of TABS) {
             const accordion = document.querySelector(`#${tab}_faceid`);
-            if (accordion) showActiveUnits(accordion);
+            if (!accordion) continue;
+            showActiveUnits(accordion);
+            nameButtons(accordion);
+            fillWhenOpened(accordion, "button.tool");
+            fillWhenOpened(accordion.querySelector(`#${tab}_faceid_setup`), `#${tab}_faceid_setup_check`);
         }
     }
 
     onAfterUiUpdate(update);
     document.addEventListener("change", update);
+    document.addEventListener("click", () => setTimeout(update, 100)); // opening an accordion adds nothing to the page
 })();

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lib_faceid.errors import FaceIDError
 from lib_faceid.models_cli import add_models
+from lib_faceid.page_cli import add_page
 from lib_faceid.unit import AUTO, Unit
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_identity(commands.add_parser("identity", help="save who is in a photo, to draw the person without it"))
     _add_demo(commands.add_parser("demo", help="one person at four weights, on one sheet"))
     _add_miniature(commands.add_parser("miniature", help="write small random models in the published layouts"))
+    add_page(commands.add_parser("ui", help="a page of our own, to try everything in a browser"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
 

@@ -14,17 +14,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
-    1: "attention catalogue checkpoint external families image_proj infotext layers photo schema tokenizer variants",
+    1: "attention catalogue checkpoint external families image_proj infotext layers photo presets schema"
+    " tokenizer variants",
     2: "adapter analysis archive bank clip_layouts clip_vision combining contact_sheet download face face_crops"
     " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"
     " recognisers record injection licences lora model_folders official_hosts references rows setup_check setup_text"
     " transfer versions api_services public_web request_images unit_identity",
-    3: "generation hosts",
-    4: "answers api request_bodies route_docs ui xyz",
-    5: "__main__ cli face_cli demo drawing miniature models_cli offer scripts sheet standalone",
+    3: "generation hosts preview",
+    4: "answers api request_bodies route_docs ui ui_host ui_parts ui_photos ui_references ui_services ui_settings"
+    " ui_setup xyz",
+    5: "__main__ cli face_cli demo drawing miniature models_cli offer page_cli painting scripts sheet standalone"
+    " ui_page",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
-    "gradio": ["lib_faceid/ui.py"],
+    "gradio": ["lib_faceid/ui*.py"],
     "fastapi": ["lib_faceid/api.py", "lib_faceid/hosts/*.py"],
     "diffusers": ["lib_faceid/hosts/diffusers*.py"],
     "insightface": ["lib_faceid/faces.py"],

@@ -47,12 +47,18 @@ class Studio:
                 entered.enter_context(merge_lora(self.unet, one.adapter, one.lora))
             yield entered.enter_context(inject(self.unet, [one.contribution for one in prepared]))
 
-    def draw(self, request: Request, injection: Injection | None = None) -> Image.Image:
+    def draw(
+        self,
+        request: Request,
+        injection: Injection | None = None,
+        after_step: Callable[[int], None] = lambda _steps_done: None,
+    ) -> Image.Image:
         """Return the picture; with an injection (from `person`) the one with that person in it.
 
-        The same request gives the same picture. Raises HostError when memory runs out or the numbers overflow.
+        The same request gives the same picture. `after_step` may raise to end it. Raises HostError when memory runs
+        out or the numbers overflow.
         """
-        step_done = _steer(injection, request) if injection else None
+        step_done = _steer(injection, request, after_step)
         width_px, height_px = request.size_px or (None, None)
         try:
             drawn = self._pipeline(
@@ -99,13 +105,18 @@ def _pipeline(parts: Parts) -> Any:
     return StableDiffusionPipeline(**parts.modules, **absent)
 
 
-def _steer(injection: Injection, request: Request) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+def _steer(
+    injection: Injection | None, request: Request, after_step: Callable[[int], None]
+) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
     """Tell the injection its rows and the first step; return the callback that tells it the others."""
-    injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
-    injection.set_progress(0)
+    if injection:
+        injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
+        injection.set_progress(0)
 
     def step_done(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        injection.set_progress((step + 1) / request.steps)
+        if injection:
+            injection.set_progress((step + 1) / request.steps)
+        after_step(step + 1)
         return {}
 
     return step_done

@@ -1,0 +1,165 @@
+"""Who is drawn: the left side of a unit. Photos come in, and what will be used of them is shown at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lib_faceid.ui_parts import QUICK, SNAPSHOT, UPLOAD, choice, labels, notice
+from lib_faceid.ui_photos import LARGEST, Photos, add, remove, reweigh, show
+from lib_faceid.ui_services import Services, attempt
+from lib_faceid.unit import FIELDS, Unit
+
+__all__ = ["References", "build_references", "wire_references"]
+
+NOBODY = ""
+MAX_PHOTO_WEIGHT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """The components of one unit's left side; those of the unit's own fields first."""
+
+    enabled: Any
+    images: Any
+    person: Any
+    face: Any
+    combine: Any
+    message: Any
+    drop: Any
+    upload: Any
+    webcam: Any
+    gallery: Any
+    selected: Any
+    """State: the index of the photo that was clicked, or None."""
+    picked: Any
+    """What is shown of it: a group with its weight, and buttons."""
+    photo_weight: Any
+    remove: Any
+    clear: Any
+    cards: Any
+    refresh_people: Any
+    name: Any
+    save: Any
+
+
+def build_references(prefix: str) -> References:
+    """Return the components, made where gradio stands right now."""
+    enabled = gr.Checkbox(value=False, label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
+    images, selected = gr.State([]), gr.State(None)
+    message = gr.HTML(elem_id=f"{prefix}_message")
+    drop = gr.Image(
+        type="pil", image_mode="RGBA", height=170, label="Drop a photo here, paste or click",
+        elem_id=f"{prefix}_image", elem_classes=["faceid-drop"], **UPLOAD,
+    )  # fmt: skip
+    with gr.Row(elem_classes=["faceid-buttons"]):
+        upload = gr.UploadButton(
+            "Add photos…", file_count="multiple", file_types=["image"], size="sm", elem_id=f"{prefix}_upload"
+        )
+        webcam = gr.Button("Webcam", size="sm", elem_id=f"{prefix}_webcam")
+    gallery = gr.Gallery(
+        label=FIELDS["images"].label, columns=3, show_label=False, object_fit="contain", visible=False,
+        elem_id=f"{prefix}_gallery", elem_classes=["faceid-gallery"],
+    )  # fmt: skip
+    with gr.Row(visible=False, elem_id=f"{prefix}_picked", elem_classes=["faceid-picked"]) as picked:
+        photo_weight = gr.Slider(
+            0, MAX_PHOTO_WEIGHT, 1, step=0.1, label="Weight of the photo", elem_id=f"{prefix}_photo_weight"
+        )
+        with gr.Column(min_width=90, scale=0):
+            remove_button = gr.Button("Remove", size="sm", elem_id=f"{prefix}_remove")
+            clear = gr.Button("Remove all", size="sm", elem_id=f"{prefix}_clear")
+    cards = gr.HTML(elem_id=f"{prefix}_cards")
+    face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
+    combine = choice("combine", prefix)
+    with gr.Row(elem_classes=["faceid-joined"]):
+        person = gr.Dropdown([NOBODY], value=NOBODY, allow_custom_value=True, **labels("person", prefix))
+        refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
+    with gr.Accordion("Save person", open=False, elem_id=f"{prefix}_save_person"):
+        name = gr.Textbox(
+            label="Name", info="The photos become one small file: numbers, no pictures.", max_lines=1,
+            elem_id=f"{prefix}_name",
+        )  # fmt: skip
+        save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
+    return References(
+        enabled, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
+        photo_weight, remove_button, clear, cards, refresh, name, save,
+    )  # fmt: skip
+
+
+def wire_references(parts: References, services: Services, clip_crop: Any) -> None:
+    """Let the components act on each other. clip_crop: the unit's component of that field."""
+    shown = [parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.message]
+    looked_at = [parts.images, parts.face, clip_crop]
+
+    def refreshed(photos: Photos, face: str, sees: str, message: str = "", index: int | None = None) -> list[Any]:
+        now = show(services, photos, face, sees)
+        chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
+        return [
+            photos,
+            gr.update(value=now.gallery, visible=bool(photos)),
+            now.cards,
+            gr.update(choices=now.faces),
+            chosen,
+            gr.update(visible=chosen is not None),
+            notice(message, "warning"),
+        ]
+
+    def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool) -> list[Any]:
+        if sources is None:
+            return [gr.update()] * (len(shown) + 2)
+        more, message = add(photos, sources if isinstance(sources, list) else [sources])
+        is_first = bool(more) and not photos
+        return [*refreshed(more, face, sees, message), enabled or is_first, None]
+
+    def chosen(photos: Photos, event: gr.SelectData) -> list[Any]:
+        weight = photos[event.index]["weight"]
+        label = f"Weight of photo {event.index + 1}"
+        return [event.index, gr.update(visible=True), gr.update(value=weight, label=label)]
+
+    def reweighed(photos: Photos, face: str, sees: str, index: int | None, weight: float) -> list[Any]:
+        return refreshed(reweigh(photos, index, weight), face, sees, index=index)
+
+    def removed(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
+        return refreshed(remove(photos, index), face, sees)
+
+    came_in, came_out = [*looked_at, parts.enabled], [*shown, parts.enabled, parts.drop]
+    parts.drop.change(came, [parts.drop, *came_in], came_out, queue=False)  # also a snapshot, which is no upload
+    parts.upload.upload(came, [parts.upload, *came_in], came_out, queue=False)
+    parts.gallery.select(chosen, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
+    parts.photo_weight.release(reweighed, [*looked_at, parts.selected, parts.photo_weight], shown, **QUICK)
+    parts.remove.click(removed, [*looked_at, parts.selected], shown, **QUICK)
+    parts.clear.click(lambda face, sees: refreshed([], face, sees), looked_at[1:], shown, **QUICK)
+    for chooser in (parts.face, clip_crop):
+        chooser.change(refreshed, looked_at, shown, **QUICK)
+    _wire_webcam(parts)
+    _wire_people(parts, services)
+
+
+def _wire_webcam(parts: References) -> None:
+    """Let the drop zone become the camera and back. The browser asks for the camera only then."""
+    is_on = gr.State(False)
+
+    def toggled(was_on: bool) -> list[Any]:
+        source = UPLOAD if was_on else SNAPSHOT
+        return [not was_on, gr.update(value=None, **source), "Webcam" if was_on else "Webcam off"]
+
+    parts.webcam.click(toggled, [is_on], [is_on, parts.drop, parts.webcam], **QUICK)
+
+
+def _wire_people(parts: References, services: Services) -> None:
+    def names() -> list[Any]:
+        people, message = attempt(services.people)
+        return [gr.update(choices=[NOBODY, *(people or ())]), notice(message, "warning")]
+
+    def saved(name: str, photos: Photos, face: str, combine: str) -> list[Any]:
+        unit, message = attempt(Unit.from_dict, {"images": photos, "face": face, "combine": combine})
+        done, message = (None, message) if unit is None else attempt(services.save_person, name, unit)
+        return [names()[0], notice(done, "good") if done else notice(message, "warning")]
+
+    parts.refresh_people.click(names, None, [parts.person, parts.message], **QUICK)
+    parts.save.click(
+        saved, [parts.name, parts.images, parts.face, parts.combine], [parts.person, parts.message], queue=False
+    )
+    parts.person.input(lambda person, was: was or bool(person), [parts.person, parts.enabled], [parts.enabled], **QUICK)
