@@ -21,7 +21,7 @@ FLOORS = {  # a folder stands for the modules in it
     " transfer versions",
     3: "generation hosts",
     4: "api ui xyz",
-    5: "__main__ cli face_cli demo drawing miniature models_cli offer scripts sheet standalone",
+    5: "__main__ cli cli_inputs face_cli people_cli demo drawing miniature models_cli offer scripts sheet standalone",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui.py"],
