@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.errors import FaceIDError
+from lib_faceid.face_cli import add_face_commands
 from lib_faceid.models_cli import add_models
 from lib_faceid.page_cli import add_page
 from lib_faceid.unit import AUTO, Unit
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="one person at four weights, on one sheet"))
     _add_miniature(commands.add_parser("miniature", help="write small random models in the published layouts"))
     add_page(commands.add_parser("ui", help="a page of our own, to try everything in a browser"))
+    add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
 

@@ -20,11 +20,11 @@ FLOORS = {  # a folder stands for the modules in it
     " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"
     " recognisers record injection licences lora model_folders official_hosts references rows setup_check setup_text"
     " transfer versions api_services public_web request_images unit_identity",
-    3: "generation hosts preview",
+    3: "choosing generation hosts preview",
     4: "answers api request_bodies route_docs ui ui_host ui_parts ui_photos ui_references ui_services ui_settings"
     " ui_setup xyz",
-    5: "__main__ cli face_cli demo drawing miniature models_cli offer page_cli painting scripts sheet standalone"
-    " ui_page",
+    5: "__main__ cli cli_inputs face_cli people_cli demo drawing miniature models_cli offer page_cli painting scripts"
+    " sheet standalone ui_page",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui*.py"],
