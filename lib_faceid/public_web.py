@@ -153,7 +153,8 @@ def _answer(target: _Target, deadline: float) -> Generator[HTTPResponse, None, N
     try:
         timer.start()
         connection.request("GET", target.path, headers=headers)
-        yield connection.getresponse()
+        with connection.getresponse() as response:
+            yield response
         if connection.is_cut:  # what was read until then looks like an end
             raise TimeoutError
     except (OSError, HTTPException, ValueError) as error:
