@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,9 +66,12 @@ class Adapter:
         """The checkpoints it is for, in words."""
         return {768: "SD 1.5", 2048: "SDXL"}[self.cross_attention_dim]
 
-    @cached_property
+    @property
     def image_proj(self) -> nn.Module:
-        """The projection network, float32 on the CPU. Raises FileError when the tensors do not make one."""
+        """The projection network, float32 on the CPU; made anew each time, as what it gives is kept and it is large.
+
+        Raises FileError when the tensors do not make one.
+        """
         try:
             return self.variant.image_proj(self.image_proj_state)
         except (RuntimeError, ValueError, LookupError, ArithmeticError) as error:
@@ -84,9 +87,10 @@ class Adapter:
         """
         embeddings = identity.id_embeddings if self.variant.raw_embedding else identity.normed_embeddings
         clip_hidden, clip_hidden_uncond = self._clip_features(identity)
+        network = self.image_proj
         with torch.autocast("cpu", enabled=False):
-            cond = self.image_proj(embeddings, clip_hidden, structure)
-            uncond = self.image_proj(torch.zeros_like(embeddings), clip_hidden_uncond, structure)
+            cond = network(embeddings, clip_hidden, structure)
+            uncond = network(torch.zeros_like(embeddings), clip_hidden_uncond, structure)
         if identity.tokens == "average":
             return Tokens(torch.tensordot(identity.relative_weights, cond, dims=1), uncond[0])
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
