@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from lib_faceid.analysis import AnalysedFace, analyse
 from lib_faceid.api_services import ApiServices
 from lib_faceid.clip_vision import ClipVision
 from lib_faceid.combining import SAME_PERSON
-from lib_faceid.errors import FaceIDError
+from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.external import API_VERSION
 from lib_faceid.face import largest, no_face_sentence
 from lib_faceid.face_crops import clip_crop
@@ -95,12 +96,13 @@ class Answers:
 
     def save_face(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Build a person from photos and keep it under a name."""
-        name, is_replacing = text(body, "name"), flag(body, "replace", default=False)
-        unit = person_in({key: body[key] for key in body if key not in ("name", "replace")})
+        name, overwrite = text(body, "name"), flag(body, "overwrite", default=False)
+        unit = person_in({key: body[key] for key in body if key not in ("name", "overwrite")})
         clip, messages = self._clip_if_there()
         with self._turn:
             joined = join_unit(unit, self._services.face_analyser(), clip, self._services.policy())
-        self._services.people().save(name, joined.identity, joined.record, is_replacing=is_replacing)
+        with _writing():
+            name = self._services.people().save(name, joined.identity, joined.record, overwrite=overwrite)
         photos = [
             {
                 "is_used": use.is_used,
@@ -114,7 +116,8 @@ class Answers:
 
     def delete_face(self, name: str) -> dict[str, Any]:
         """Forget a saved person for good."""
-        self._services.people().delete(name)
+        with _writing():
+            self._services.people().delete(name)
         return {"deleted": name}
 
     def unload(self) -> dict[str, Any]:
@@ -126,7 +129,7 @@ class Answers:
     def _identity(self, body: Mapping[str, Any], name: str) -> Identity:
         unit = reference_in(body, name)
         if unit.person:
-            return self._services.people().load(unit.person)
+            return self._services.people().load(unit.person).identity
         try:
             with self._turn:
                 return join_unit(unit, self._services.face_analyser(), policy=self._services.policy()).identity
@@ -138,6 +141,15 @@ class Answers:
             return self._services.clip_vision(), []
         except FaceIDError as error:
             return None, [f"Saved without what the Plus variants read. {error}"]
+
+
+@contextmanager
+def _writing() -> Generator[None, None, None]:
+    """Turn what the disk refuses into a sentence; paths stay out of it."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"The library of people cannot be written: {error.strerror}. Check its folder.") from error
 
 
 def _adapter(row: Row) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def units_in(body: Mapping[str, Any]) -> list[Unit]:
 
 def person_in(body: Mapping[str, Any]) -> Unit:
     """Return the photos of somebody to save, as a unit. Raises UnitError where there is none."""
-    only(body, ("name", "replace", *PERSON_FIELDS))
+    only(body, ("name", "overwrite", *PERSON_FIELDS))
     unit = _unit(body, PERSON_FIELDS)
     if not unit.images:
         raise UnitError("images is missing; one to 20 photos of one person were expected.")

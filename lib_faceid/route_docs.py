@@ -100,7 +100,7 @@ ROUTES = (
             ["name"],
             name=_NAME,
             **_part_of_unit(PERSON_FIELDS),
-            replace=_flag(False, "Whether somebody of that name may be replaced."),
+            overwrite=_flag(False, "Whether somebody of that name may be replaced."),
         ),
     ),
     Route("DELETE", "/faces/{name}", "delete_face", "Forget a person", "Deletes somebody from the library for good."),

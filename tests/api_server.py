@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,40 +17,12 @@ from starlette.testclient import TestClient
 
 from lib_faceid.api import PREFIX, add_routes
 from lib_faceid.api_services import ApiServices
-from lib_faceid.errors import FileError, MissingModelError, UnitError
+from lib_faceid.errors import MissingModelError
 from lib_faceid.face import Face, FaceSearch
-from lib_faceid.identity import Identity
 from lib_faceid.model_folders import Roots
-from lib_faceid.record import Record
+from lib_faceid.people import People
 from lib_faceid.request_images import RequestPolicy
 from lib_faceid.setup_check import check_setup
-
-
-class MemoryPeople:
-    """A library without files."""
-
-    def __init__(self) -> None:
-        self.saved: dict[str, Identity] = {}
-
-    def names(self) -> list[str]:
-        return sorted(self.saved)
-
-    def load(self, name: str) -> Identity:
-        if name not in self.saved:
-            raise FileError(f"There is nobody called '{name[:40]}' in the library.")
-        return self.saved[name]
-
-    def save(self, name: str, identity: Identity, record: Record, *, is_replacing: bool = False) -> None:
-        if not name.isidentifier():
-            raise UnitError(f"'{name[:40]}' cannot be a name.")
-        if name in self.saved and not is_replacing:
-            raise UnitError(f"There is somebody called '{name}' already.")
-        assert record.photos
-        self.saved[name] = identity
-
-    def delete(self, name: str) -> None:
-        self.load(name)
-        del self.saved[name]
 
 
 class ColourAnalyser:
@@ -72,7 +46,8 @@ class Fixture:
     """An app with our routes over parts that a test can exchange."""
 
     def __init__(self, dependencies: Sequence[Any] = ()) -> None:
-        self.people = MemoryPeople()
+        self.folder = TemporaryDirectory()
+        self.people = People(Path(self.folder.name) / "faces")
         self.analyser: Any = ColourAnalyser()
         self.policy = RequestPolicy()
         self.unloaded = 0

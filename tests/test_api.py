@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -99,11 +100,29 @@ def test_a_person_from_photos_to_the_library_and_out_of_it(served: Fixture) -> N
     assert served.post("/compare", {"first": {"person": "Anna"}, "second": PINK})["cosine"] == pytest.approx(
         1, abs=1e-4
     )
-    assert served.post("/faces", {"name": "Anna", "image": BLUE}) == (422, "There is somebody called 'Anna' already.")
-    served.post("/faces", {"name": "Anna", "image": BLUE, "replace": True})
+    assert served.post("/faces", {"name": "Anna", "image": BLUE}) == (
+        422,
+        "There is a saved person 'Anna' already. Choose another name, or overwrite it.",
+    )
+    served.post("/faces", {"name": "Anna", "image": BLUE, "overwrite": True})
     assert served.post("/compare", {"first": {"person": "Anna"}, "second": BLUE})["is_same_person"] is True
     assert served.delete("/faces/Anna") == {"deleted": "Anna"}
-    assert served.delete("/faces/Anna") == (422, "There is nobody called 'Anna' in the library.")
+    assert served.delete("/faces/Anna") == (422, "There is no saved person 'Anna'. Saved: nobody.")
+
+
+def test_a_name_is_made_harmless_and_said(served: Fixture) -> None:
+    saved = served.post("/faces", {"name": "../../Anna: *the* second", "image": PINK})
+    assert saved["name"] == served.get("/faces")["faces"][0] == "Anna- -the- second"
+    assert [path.parent for path in served.people.folder.parent.rglob("*.safetensors")] == [served.people.folder]
+
+
+def test_a_library_that_cannot_be_written_is_a_sentence(served: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/a/secret/path")
+
+    monkeypatch.setattr(Identity, "save", refuse)
+    code, said = served.post("/faces", {"name": "Anna", "image": PINK})
+    assert (code, said) == (422, "The library of people cannot be written: No space left on device. Check its folder.")
 
 
 def test_two_people_are_compared(served: Fixture) -> None:
@@ -146,7 +165,7 @@ def test_units_are_checked_without_drawing(served: Fixture) -> None:
         ("/compare", {"first": NOBODY, "second": PINK}, "first: No face found in reference 1 of 1"),
         ("/compare", {"first": {"image": PINK, "face": "2"}, "second": PINK}, "first: There is no face 2"),
         ("/compare", {"first": {"image": PINK, "face": "left"}, "second": PINK}, "first: face is 'left'; 'largest' or"),
-        ("/compare", {"first": {"person": "X"}, "second": PINK}, "There is nobody called 'X' in the library."),
+        ("/compare", {"first": {"person": "X"}, "second": PINK}, "There is no saved person 'X'. Saved: nobody."),
         ("/faces", {"images": [PINK]}, "name is missing; a text was expected."),
         ("/faces", {"name": "Anna"}, "images is missing; one to 20 photos of one person were expected."),
         ("/faces", {"name": "Anna", "images": [PINK] * 21}, "up to 20 photos"),
@@ -248,13 +267,13 @@ def test_every_route_asks_what_the_hosts_own_asks() -> None:
     guards = guards_of(host, "/sdapi/v1/txt2img")
     assert guards
     guarded = Fixture(guards)
-    guarded.people.saved["Anna"] = Identity.from_embedding([1.0] * 512)
+    guarded.people.save("Anna", Identity.from_embedding([1.0] * 512))
     for route in ROUTES:
         url = PREFIX + route.path.format(name="Anna")
         for content, credentials in ((b"", None), (b"{}", ("user", "wrong")), (b" " * 10_000, None)):
             response = guarded.client.request(route.method, url, content=content, auth=credentials)
             assert response.status_code == 401, route.path  # before the body is looked at
-    assert guarded.people.names() == ["Anna"]
+    assert guarded.people.names() == ("Anna",)
     assert guarded.unloaded == 0
     assert guarded.get("/version", auth=("user", "pass"))["api_version"] == 1
 
@@ -288,7 +307,7 @@ texts = some.one_of(
 )
 numbers = some.one_of(some.integers(-(10**30), 10**30), some.floats())
 names = some.one_of(
-    some.sampled_from([*FIELDS, "image", "name", "replace", "crops", "first", "second", "units", "weight"]), texts
+    some.sampled_from([*FIELDS, "image", "name", "overwrite", "crops", "first", "second", "units", "weight"]), texts
 )
 values = some.recursive(
     some.one_of(some.none(), some.booleans(), numbers, texts),

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from modules import sd_models
 
 from lib_faceid import analysis, clip_vision, faces
-from lib_faceid.api_services import ApiServices, People
+from lib_faceid.api_services import ApiServices
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.layers import cross_attention_dim
 from lib_faceid.model_folders import require_clip_vision
+from lib_faceid.people import open_library
 from lib_faceid.request_images import RequestPolicy
 from lib_faceid.setup_check import SetupReport, check_setup
 
-__all__ = ["GUARDED_ROUTE", "api_services", "request_policy"]
+__all__ = ["GUARDED_ROUTE", "api_services", "loaded_family", "request_policy"]
 
 GUARDED_ROUTE = "/sdapi/v1/txt2img"
 """There only where the WebUI runs with --api. `--api-auth` guards its routes one by one: what guards this one guards
 ours."""
 
 
-def api_services(people: Callable[[], People]) -> ApiServices:
+def api_services() -> ApiServices:
     """Return what our routes ask this WebUI for."""
     return ApiServices(
         setup=_setup,
@@ -31,7 +31,7 @@ def api_services(people: Callable[[], People]) -> ApiServices:
             require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device")
         ),
         clip_vision=lambda: clip_vision.load_clip_vision(require_clip_vision(roots())),
-        people=people,
+        people=lambda: open_library(roots()),
         policy=request_policy,
         unload=_unload,
     )
@@ -43,10 +43,15 @@ def request_policy() -> RequestPolicy:
     return RequestPolicy(Path(folder) if folder else None, are_urls_allowed=setting("faceid_request_urls"))
 
 
-def _setup() -> SetupReport:
+def loaded_family() -> int | None:
+    """Return the cross attention dimension of the loaded checkpoint; None while none is loaded."""
     # Not `shared.sd_model`: asking for that would load a checkpoint.
     model = sd_models.model_data.sd_model
-    return check_setup(roots(), None if model is None else cross_attention_dim(model.model.diffusion_model))
+    return None if model is None else cross_attention_dim(model.model.diffusion_model)
+
+
+def _setup() -> SetupReport:
+    return check_setup(roots(), loaded_family())
 
 
 def _unload() -> None:
