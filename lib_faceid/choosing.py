@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 from lib_faceid.adapter import Adapter, load_adapter
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.identity import Identity
+from lib_faceid.request_images import BASE64_ONLY, RequestPolicy
 from lib_faceid.unit import AUTO, Unit
 from lib_faceid.variants import VARIANTS
 
@@ -31,6 +32,8 @@ class Models:
     clip_vision: Callable[[], ClipVision]
     person: Callable[[str], Identity]
     """Gives somebody of the library by name; raises FaceIDError for an unknown name."""
+    policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
+    """What a request may name as a picture."""
 
 
 def nobody(name: str) -> NoReturn:

@@ -6,24 +6,24 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 from torch import nn
 
 from lib_faceid.adapter import Adapter
 from lib_faceid.choosing import Models, choose_adapter
-from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
+from lib_faceid.errors import FaceIDError, MissingModelError
 from lib_faceid.identity import Identity
 from lib_faceid.injection import Contribution, Injection, inject
 from lib_faceid.layers import cross_attention_dim
-from lib_faceid.photo import decode_base64
-from lib_faceid.references import Combine, Joined, Look, join_photos
+from lib_faceid.references import Joined
 from lib_faceid.unit import Unit
+from lib_faceid.unit_identity import join_unit
 
 if TYPE_CHECKING:
-    from lib_faceid.face_crops import ClipSees
+    pass
 
-__all__ = ["Job", "Prepared", "which_face"]
+__all__ = ["Job", "Prepared"]
 
 
 @dataclass(frozen=True)
@@ -134,31 +134,14 @@ class Job:
     def _ready(self, number: int, unit: Unit, dim: int) -> Prepared:
         person = self._models.person(unit.person) if unit.person else None
         adapter, note = choose_adapter(unit, _without_clip(self._models, person), dim)
-        joined = self._joined(unit, adapter) if person is None else Joined(person, (), _ignored(unit))
+        if person is None:
+            clip = self._models.clip_vision() if adapter.variant.needs_clip else None
+            joined = join_unit(unit, self._models.face_analyser(), clip, self._models.policy())
+        else:
+            joined = Joined(person, (), _ignored(unit))
         contribution = Contribution(adapter, (joined.identity,), unit.weight, unit.structure, unit.start, unit.end)
         references = tuple(use.sha256[:8] for use in joined.photos if use.is_used) or (joined.identity.fingerprint[:8],)
         return Prepared(number, unit, contribution, tuple(filter(None, (note, *joined.messages))), references)
-
-    def _joined(self, unit: Unit, adapter: Adapter) -> Joined:
-        # Text is a picture in base64, never a path: what a request says must not open a file.
-        photos = [decode_base64(one.image) if isinstance(one.image, str) else one.image for one in unit.images]
-        return join_photos(
-            photos,
-            analyser=self._models.face_analyser(),
-            clip=self._models.clip_vision() if adapter.variant.needs_clip else None,
-            combine=cast("Combine", unit.combine),
-            weights=[one.weight for one in unit.images],
-            look=Look(which_face(unit.face), cast("ClipSees", unit.clip_crop)),
-        )
-
-
-def which_face(text: str) -> Literal["largest"] | int:
-    """Return the face that a unit means. Raises UnitError for what is neither "largest" nor a number."""
-    if text == "largest":
-        return "largest"
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise UnitError(f"face is '{text[:20]}'; largest, or a number from the preview, was expected.")
 
 
 def _without_clip(models: Models, person: Identity | None) -> Models:

@@ -13,7 +13,19 @@ from PIL import Image
 
 from lib_faceid.unit import FIELDS, Range
 
-__all__ = ["QUICK", "SNAPSHOT", "UPLOAD", "choice", "data_url", "labels", "leaves", "notice", "script", "slider"]
+__all__ = [
+    "QUICK",
+    "SNAPSHOT",
+    "UPLOAD",
+    "choice",
+    "component",
+    "data_url",
+    "labels",
+    "leaves",
+    "notice",
+    "script",
+    "slider",
+]
 
 IS_GRADIO_4 = int(gr.__version__.split(".", maxsplit=1)[0]) >= 4
 
@@ -29,6 +41,11 @@ Tone = Literal["info", "good", "warning", "error"]
 def script(code: str) -> dict[str, Any]:
     """Return the argument of an event that runs JavaScript in the browser."""
     return {"js" if IS_GRADIO_4 else "_js": code}
+
+
+def component(kind: str) -> type:
+    """Return a class of gradio's by its name, for a host's settings page."""
+    return getattr(gr, kind)
 
 
 def labels(name: str, prefix: str) -> dict[str, Any]:

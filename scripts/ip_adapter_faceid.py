@@ -6,8 +6,11 @@ from typing import Any
 from modules import script_callbacks, scripts
 
 from lib_faceid import ui, xyz
-from lib_faceid.hosts import webui, webui_settings
+from lib_faceid.hosts import webui, webui_api, webui_settings
 from lib_faceid.infotext import pasted
+from lib_faceid.people import open_library
+from lib_faceid.ui_host import services_for
+from lib_faceid.ui_parts import component
 from lib_faceid.unit import FIELDS
 
 TITLE = "IP-Adapter FaceID"
@@ -23,7 +26,9 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        components = ui.unit_components("img2img" if is_img2img else "txt2img", webui.adapter_files)
+        services = services_for(webui_settings.roots, webui_api.loaded_family, webui.models())
+        tab = "img2img" if is_img2img else "txt2img"
+        components = ui.unit_components(tab, services, webui_settings.setting("faceid_unit_count"))
         self.infotext_fields = [
             (component, partial(pasted, number=at // len(FIELDS), name=list(FIELDS)[at % len(FIELDS)]))
             for at, component in enumerate(components)
@@ -53,10 +58,18 @@ def add_axes() -> None:
         xyz.add_axes(plot, webui_settings.setting("faceid_unit_count"), adapters)
 
 
+def add_routes(_demo: Any, app: Any) -> None:
+    """Add our HTTP routes where the WebUI has its own, behind the same password."""
+    guards = api.guards_of(app, webui_api.GUARDED_ROUTE)
+    if guards is not None:
+        api.add_routes(app, webui_api.api_services(lambda: open_library(webui_settings.roots())), guards)
+
+
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
     script_callbacks.on_before_ui(add_axes)
-    script_callbacks.on_ui_settings(lambda: webui_settings.add_options(ui.component))
+    script_callbacks.on_app_started(add_routes)
+    script_callbacks.on_ui_settings(lambda: webui_settings.add_options(component))
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)
     script_callbacks.on_model_loaded(webui.on_model_loaded)
     script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)

@@ -13,21 +13,24 @@ from weakref import WeakSet
 
 from modules import scripts
 
-from lib_faceid.choosing import Models, nobody
+from lib_faceid.choosing import Models
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import FaceAnalyser, load_face_analyser
+from lib_faceid.hosts.webui_api import request_policy
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.infotext import infotext_key
 from lib_faceid.model_folders import find_adapters, require_clip_vision
 from lib_faceid.overrides import with_overrides
+from lib_faceid.people import open_library
 from lib_faceid.unit import units_from_args
 
 __all__ = [
     "adapter_files",
     "apply_loras",
     "end",
+    "models",
     "on_denoiser",
     "on_model_loaded",
     "on_scripts_unloaded",
@@ -50,7 +53,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
         if any(unit.acts for unit in units):
-            job = WebUIJob(p, units, _models())
+            job = WebUIJob(p, units, models())
             _live.add(job)
             setattr(p, _ATTRIBUTE, job)
             _close_with(p, job)
@@ -132,12 +135,14 @@ def adapter_files() -> list[Path]:
     return list(find_adapters(roots()))
 
 
-def _models() -> Models:
+def models() -> Models:
+    """Return where this WebUI's models come from."""
     return Models(
         adapter_files=adapter_files,
         face_analyser=_face_analyser,
         clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
-        person=nobody,
+        person=lambda name: open_library(roots()).load(name).identity,
+        policy=request_policy,
     )
 
 

@@ -27,6 +27,13 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
     "faceid_write_hashes": (True, "Write short hashes of the photos into pictures, to find them again", "Checkbox", {}),
     "faceid_face_device": ("cpu", "Face analysis device", "Radio", {"choices": ["cpu", "auto"]}),
     "faceid_models_folder": ("", "Another folder with adapters, face models and saved people", "Textbox", {}),
+    "faceid_request_folder": (
+        "",
+        "Folder from which API requests may name pictures by path (none if empty)",
+        "Textbox",
+        {},
+    ),
+    "faceid_request_urls": (False, "API requests may name pictures by http(s) address", "Checkbox", {}),
     "faceid_comfyui_folder": ("", "Folder of ComfyUI, whose models are found too", "Textbox", {}),
 }
 
