@@ -5,10 +5,9 @@ from typing import Any
 
 from modules import script_callbacks, scripts
 
-from lib_faceid import ui, xyz
+from lib_faceid import api, ui, xyz
 from lib_faceid.hosts import webui, webui_api, webui_settings
 from lib_faceid.infotext import pasted
-from lib_faceid.people import open_library
 from lib_faceid.ui_host import services_for
 from lib_faceid.ui_parts import component
 from lib_faceid.unit import FIELDS
@@ -62,7 +61,7 @@ def add_routes(_demo: Any, app: Any) -> None:
     """Add our HTTP routes where the WebUI has its own, behind the same password."""
     guards = api.guards_of(app, webui_api.GUARDED_ROUTE)
     if guards is not None:
-        api.add_routes(app, webui_api.api_services(lambda: open_library(webui_settings.roots())), guards)
+        api.add_routes(app, webui_api.api_services(), guards)
 
 
 def register() -> None:

@@ -29,7 +29,7 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
     "faceid_models_folder": ("", "Another folder with adapters, face models and saved people", "Textbox", {}),
     "faceid_request_folder": (
         "",
-        "Folder from which API requests may name pictures by path (none if empty)",
+        "Folder whose pictures API requests may name by path",
         "Textbox",
         {},
     ),
