@@ -37,7 +37,7 @@ def page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
             page.locator(f"#txt2img_{name} input[type=number]").fill(str(value))
         page.locator("#txt2img_prompt textarea").fill("a person")
         page.locator("#txt2img_seed input").fill("7")
-        page.locator("#txt2img_faceid .label-wrap").click()
+        page.locator("#txt2img_faceid > .label-wrap").click()
         yield page
         browser.close()
 
@@ -49,13 +49,14 @@ def generate(page: Page) -> None:
     page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=JOB_TIMEOUT_MS)
 
 
-def upload(page: Page, photo: Path) -> None:
-    image = "#txt2img_faceid_0_image"
-    clear = page.locator(f"{image} button[aria-label='Clear'], {image} button[title='Clear']")
-    if clear.count():
-        clear.first.click()
-    page.locator(f"{image} input[type=file]").set_input_files(photo)
-    page.locator(f"{image} img").wait_for(timeout=30_000)
+def upload(page: Page, number: int, photo: Path) -> None:
+    """Drop a photo on a unit, and wait until it stands among the unit's photos and the unit is on."""
+    unit = f"#txt2img_faceid_{number}"
+    page.locator("#txt2img_faceid_units > .tab-nav > button").nth(number).click()
+    page.locator(f"{unit}_image input[type=file]").set_input_files(photo)
+    page.locator(f"{unit}_gallery img").first.wait_for(timeout=30_000)
+    box = page.locator(f"{unit}_enabled input")
+    page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
 
 
 def under_the_picture(page: Page) -> str:
@@ -69,9 +70,7 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_an_upload_enables_the_unit_and_the_job_says_what_was_applied(page: Page, data_folder: Path) -> None:
-    upload(page, data_folder / "photos" / "astronaut.png")
-    box = page.locator("#txt2img_faceid_0_enabled input")
-    page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
+    upload(page, 0, data_folder / "photos" / "astronaut.png")
     keep(page, "1-uploaded")
     generate(page)
     page.locator("#txt2img_gallery img").first.wait_for(timeout=10_000)
@@ -79,10 +78,24 @@ def test_an_upload_enables_the_unit_and_the_job_says_what_was_applied(page: Page
     keep(page, "2-drawn")
 
 
+def test_metadata_bring_the_unit_back(page: Page) -> None:
+    """After a change, "Read generation parameters" of the last job restores what the unit had."""
+    weight = page.locator("#txt2img_faceid_0_weight input[type=number]")
+    weight.fill("1.7")
+    weight.blur()
+    page.locator("#txt2img_faceid_0_enabled input").uncheck()
+    page.locator("#txt2img_prompt textarea").fill("")
+    page.locator("#paste").click()
+    box = page.locator("#txt2img_faceid_0_enabled input")
+    page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
+    assert weight.input_value() == "0.8"
+
+
 def test_a_photo_without_a_face_ends_the_job_in_red(page: Page, data_folder: Path) -> None:
-    upload(page, data_folder / "photos" / "no_face.jpeg")
+    page.locator("#txt2img_faceid_0_enabled input").uncheck()
+    upload(page, 1, data_folder / "photos" / "no_face.jpeg")
     generate(page)
     error = page.locator("#html_log_txt2img .error, #txt2img_results .error").first
     error.wait_for(timeout=10_000)
-    assert "No face found" in error.inner_text()
+    assert "Unit 1: No face found" in error.inner_text()
     keep(page, "3-no-face")
