@@ -13,10 +13,11 @@ from secrets import compare_digest
 from typing import Any
 
 import pytest
-from api_server import Fixture, picture, told
+import torch
+from api_server import ColourAnalyser, Fixture, picture, told
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 from PIL import Image
 
@@ -29,7 +30,7 @@ from lib_faceid.identity import Identity
 from lib_faceid.model_folders import Roots
 from lib_faceid.request_images import RequestPolicy
 from lib_faceid.route_docs import ROUTES
-from lib_faceid.schema import unit_schema
+from lib_faceid.schema import PICTURE_SCHEMA, unit_schema
 from lib_faceid.setup_check import check_setup
 from lib_faceid.unit import FIELDS
 
@@ -42,6 +43,7 @@ def served() -> Fixture:
     return Fixture()
 
 
+ANNA = Identity(torch.ones(1, 512), recogniser=ColourAnalyser.recogniser)
 PINK, BLUE, NOBODY = picture(), picture((10, 20, 250)), picture((0, 0, 0))
 
 # -------------------------------------------------------------------------------------------------- what they answer
@@ -267,7 +269,7 @@ def test_every_route_asks_what_the_hosts_own_asks() -> None:
     guards = guards_of(host, "/sdapi/v1/txt2img")
     assert guards
     guarded = Fixture(guards)
-    guarded.people.save("Anna", Identity.from_embedding([1.0] * 512))
+    guarded.people.save("Anna", ANNA)
     for route in ROUTES:
         url = PREFIX + route.path.format(name="Anna")
         for content, credentials in ((b"", None), (b"{}", ("user", "wrong")), (b" " * 10_000, None)):
@@ -317,31 +319,41 @@ values = some.recursive(
 
 
 def bodies_of(schema: dict[str, Any]) -> some.SearchStrategy[Any]:
-    """Bodies of a route's own fields with values that fit its schema, or nearly, or not at all."""
-    fields = {name: some.one_of(fitting(told), fitting(told), values) for name, told in schema["properties"].items()}
-    return some.one_of(
+    """Bodies that fit a route's schema, that nearly do, and that do not at all."""
+    fields = {name: some.one_of(fitting(told), values) for name, told in schema["properties"].items()}
+    nearly = some.builds(
+        lambda body, more: {**body, **more},
         some.fixed_dictionaries({}, optional=fields),
-        some.builds(lambda body, more: {**body, **more}, some.fixed_dictionaries({}, optional=fields), values_by_name),
-        values,
+        some.dictionaries(names, values, max_size=1),
     )
-
-
-values_by_name = some.dictionaries(names, values, max_size=1)
+    return some.one_of(fitting(schema), nearly, values)
 
 
 def fitting(schema: dict[str, Any]) -> some.SearchStrategy[Any]:
-    """Values that a schema describes."""
-    if "anyOf" in schema:
-        return some.one_of(*map(fitting, schema["anyOf"]))
-    if "enum" in schema:
-        return some.sampled_from(schema["enum"])
+    """Values that a schema describes; pictures are mostly pictures."""
+    if schema.get("description") == PICTURE_SCHEMA["description"]:
+        return some.one_of(some.sampled_from([PINK, BLUE, NOBODY, f"data:image/png;base64,{PINK}"]), texts)
+    if "anyOf" in schema or "enum" in schema:
+        return some.one_of(*map(fitting, schema.get("anyOf", ())), *map(some.just, schema.get("enum", ())))
     if schema["type"] == "array":
         return some.lists(fitting(schema["items"]), max_size=3)
     if schema["type"] == "object":
-        return some.fixed_dictionaries({}, optional={name: fitting(one) for name, one in schema["properties"].items()})
+        fields = {name: fitting(one) for name, one in schema["properties"].items()}
+        needed = {name: fields.pop(name) for name in schema.get("required", ())}
+        return some.fixed_dictionaries(needed, optional=fields)
     if schema["type"] == "number":
         return some.floats(schema["minimum"], schema["maximum"])
-    return some.booleans() if schema["type"] == "boolean" else texts
+    return (
+        some.booleans() if schema["type"] == "boolean" else some.one_of(some.sampled_from(["Anna", "largest"]), texts)
+    )
+
+
+GOOD: dict[str, Any] = {
+    "check": {"units": [{"image": PINK}]},
+    "detect": {"image": PINK},
+    "compare": {"first": PINK, "second": {"person": "Anna"}},
+    "save_face": {"name": "Bea", "images": [PINK]},
+}
 
 
 def check_never_fails(response: Any) -> None:
@@ -355,15 +367,23 @@ def check_never_fails(response: Any) -> None:
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body], ids=lambda route: route.answer)
 def test_no_body_makes_a_route_fail(route: Any) -> None:
     served = Fixture()
+    answered: set[int] = set()
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(bodies_of(route.body))
+    @example(GOOD[route.answer])
+    @example({})
     def run(body: Any) -> None:
+        served.people.forget_all()
+        served.people.save("Anna", ANNA)
         content = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        check_never_fails(served.client.request(route.method, PREFIX + route.path, content=content, headers=headers))
+        response = served.client.request(route.method, PREFIX + route.path, content=content, headers=headers)
+        check_never_fails(response)
+        answered.add(response.status_code)
 
     run()
+    assert {200, 422} <= answered
 
 
 @settings(max_examples=60, deadline=None)
