@@ -85,7 +85,7 @@ def test_metadata_bring_the_unit_back(page: Page) -> None:
     weight.blur()
     page.locator("#txt2img_faceid_0_enabled input").uncheck()
     page.locator("#txt2img_prompt textarea").fill("")
-    page.locator("#paste").click()
+    page.locator("#txt2img_tools #paste").click()
     box = page.locator("#txt2img_faceid_0_enabled input")
     page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
     assert weight.input_value() == "0.8"
