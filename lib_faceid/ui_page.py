@@ -61,7 +61,8 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     loaded = {"name": names[0] if names else ""}
     services = services_for(lambda: easel.roots, lambda: easel.family(loaded["name"]), easel.models())
     style = (PROJECT / "style.css").read_text("utf-8") + OWN_STYLE
-    with gr.Blocks(title="IP-Adapter FaceID", css=style, analytics_enabled=False) as page:
+    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
+    with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
         gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
@@ -69,7 +70,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
                 units = _units(services, count)
             with gr.Column(scale=2, min_width=300):
                 drawn = _drawn()
-        _wire(page, easel, loaded, [*asked, *units], drawn)
+        _wire(easel, loaded, [*asked, *units], drawn)
         code = (PROJECT / "javascript" / "ip_adapter_faceid.js").read_text("utf-8")
         page.load(None, None, None, **script(SHIM % code))
     return page
@@ -113,7 +114,7 @@ def _drawn() -> list[Any]:
     return [generate, stop, state, gallery, texts]
 
 
-def _wire(page: Any, easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Sequence[Any]) -> None:
+def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Sequence[Any]) -> None:
     generate, stop, state, gallery, texts = drawn
     is_stopped = {"now": False}
 
@@ -139,10 +140,9 @@ def _wire(page: Any, easel: Easel, loaded: dict[str, str], inputs: Sequence[Any]
     def changed(name: str) -> None:
         loaded["name"] = name
 
-    running = generate.click(painted, list(inputs), [state, gallery, texts])
+    generate.click(painted, list(inputs), [state, gallery, texts])
     stop.click(lambda: is_stopped.update(now=True), None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
-    del page, running
 
 
 def _request(args: Sequence[Any]) -> tuple[str, Any, Request, int]:

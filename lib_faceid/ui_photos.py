@@ -53,7 +53,7 @@ def encoded(source: Any) -> str:
         else:
             source.convert("RGB").save(file, "JPEG", quality=97, subsampling=0)
         return base64.b64encode(file.getvalue()).decode()
-    path = Path(getattr(source, "name", source))
+    path = Path(source if isinstance(source, (str, Path)) else source.name)
     if path.stat().st_size > MAX_BASE64_BYTES:
         raise PhotoError(f"{path.name} is larger than {MAX_BASE64_BYTES >> 20} MiB. Make it smaller.")
     text = base64.b64encode(path.read_bytes()).decode()
@@ -102,7 +102,8 @@ def show(services: Services, photos: Photos, face: str, sees: str) -> Shown:
         gallery.append((_image(look, photo), _caption(number, look, photo)))
         cards.append(_card(number, look, photo, hints))
     most = max((look.num_faces for look, _ in looks if look), default=0)
-    html = f'<div class="faceid-cards">{"".join(cards)}</div>' if cards else ""
+    group = '<div class="faceid-cards" role="group" tabindex="0" aria-label="What is used of the photos">'
+    html = f"{group}{''.join(cards)}</div>" if cards else ""
     return Shown(gallery, html, [LARGEST, *(str(number) for number in range(1, most + 1))])
 
 

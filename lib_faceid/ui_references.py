@@ -40,6 +40,8 @@ class References:
     remove: Any
     clear: Any
     cards: Any
+    show_again: Any
+    """Hidden; the page's script presses it where photos were put there by something else than these components."""
     refresh_people: Any
     name: Any
     save: Any
@@ -71,6 +73,7 @@ def build_references(prefix: str) -> References:
             remove_button = gr.Button("Remove", size="sm", elem_id=f"{prefix}_remove")
             clear = gr.Button("Remove all", size="sm", elem_id=f"{prefix}_clear")
     cards = gr.HTML(elem_id=f"{prefix}_cards")
+    show_again = gr.Button("Show photos", elem_id=f"{prefix}_show", elem_classes=["faceid-hidden"])
     face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
     combine = choice("combine", prefix)
     with gr.Row(elem_classes=["faceid-joined"]):
@@ -84,13 +87,14 @@ def build_references(prefix: str) -> References:
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
         enabled, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
-        photo_weight, remove_button, clear, cards, refresh, name, save,
+        photo_weight, remove_button, clear, cards, show_again, refresh, name, save,
     )  # fmt: skip
 
 
 def wire_references(parts: References, services: Services, clip_crop: Any) -> None:
     """Let the components act on each other. clip_crop: the unit's component of that field."""
-    shown = [parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.message]
+    shown = [parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.photo_weight]
+    shown.append(parts.message)
     looked_at = [parts.images, parts.face, clip_crop]
 
     def refreshed(photos: Photos, face: str, sees: str, message: str = "", index: int | None = None) -> list[Any]:
@@ -103,6 +107,7 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
             gr.update(choices=now.faces),
             chosen,
             gr.update(visible=chosen is not None),
+            gr.update() if chosen is None else _weight_of(photos, chosen),
             notice(message, "warning"),
         ]
 
@@ -114,12 +119,13 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
         return [*refreshed(more, face, sees, message), enabled or is_first, None]
 
     def chosen(photos: Photos, event: gr.SelectData) -> list[Any]:
-        weight = photos[event.index]["weight"]
-        label = f"Weight of photo {event.index + 1}"
-        return [event.index, gr.update(visible=True), gr.update(value=weight, label=label)]
+        return [event.index, gr.update(visible=True), _weight_of(photos, event.index)]
 
     def reweighed(photos: Photos, face: str, sees: str, index: int | None, weight: float) -> list[Any]:
         return refreshed(reweigh(photos, index, weight), face, sees, index=index)
+
+    def again(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
+        return refreshed(photos, face, sees, index=index)
 
     def removed(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
         return refreshed(remove(photos, index), face, sees)
@@ -128,13 +134,21 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
     parts.drop.change(came, [parts.drop, *came_in], came_out, queue=False)  # also a snapshot, which is no upload
     parts.upload.upload(came, [parts.upload, *came_in], came_out, queue=False)
     parts.gallery.select(chosen, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
+    weighed = [parts.images, parts.selected, parts.photo_weight]
+    parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
     parts.photo_weight.release(reweighed, [*looked_at, parts.selected, parts.photo_weight], shown, **QUICK)
     parts.remove.click(removed, [*looked_at, parts.selected], shown, **QUICK)
     parts.clear.click(lambda face, sees: refreshed([], face, sees), looked_at[1:], shown, **QUICK)
+    parts.show_again.click(again, [*looked_at, parts.selected], shown, **QUICK)
     for chooser in (parts.face, clip_crop):
-        chooser.change(refreshed, looked_at, shown, **QUICK)
+        chooser.change(again, [*looked_at, parts.selected], shown, **QUICK)
     _wire_webcam(parts)
     _wire_people(parts, services)
+
+
+def _weight_of(photos: Photos, index: int) -> Any:
+    """Return the update of the slider that shows the weight of one photo."""
+    return gr.update(value=photos[index]["weight"], label=f"Weight of photo {index + 1}")
 
 
 def _wire_webcam(parts: References) -> None:
@@ -143,7 +157,8 @@ def _wire_webcam(parts: References) -> None:
 
     def toggled(was_on: bool) -> list[Any]:
         source = UPLOAD if was_on else SNAPSHOT
-        return [not was_on, gr.update(value=None, **source), "Webcam" if was_on else "Webcam off"]
+        # The bare form of an update: gradio 3's own knows no source.
+        return [not was_on, {**source, "value": None, "__type__": "update"}, "Webcam" if was_on else "Webcam off"]
 
     parts.webcam.click(toggled, [is_on], [is_on, parts.drop, parts.webcam], **QUICK)
 

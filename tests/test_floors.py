@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it
     0: "errors unit",
-    1: "attention catalogue checkpoint external families image_proj infotext layers photo presets schema"
+    1: "attention catalogue checkpoint external families image_proj infotext layers overrides photo presets schema"
     " tokenizer variants",
     2: "adapter analysis archive bank clip_layouts clip_vision combining contact_sheet download face face_crops"
     " face_geometry face_packs face_search faces identity looking people photo_measures photo_report recent"

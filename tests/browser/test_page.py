@@ -1,0 +1,241 @@
+"""A person at our own page: photos, previews, settings, people, pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+
+UNIT = "#txt2img_faceid_0"
+WAIT_MS = 30_000
+DRAW_MS = 180_000
+
+
+@pytest.fixture
+def photos(data_folder: Path) -> Path:
+    return data_folder / "photos"
+
+
+def element(page: Page, name: str) -> Locator:
+    return page.locator(f"{UNIT}_{name}").first  # gradio 3 gives an HTML's id to the block around it too
+
+
+def drop(page: Page, photo: Path) -> None:
+    """Put a photo into the drop zone, and wait until it was looked at."""
+    before = page.locator(f"{UNIT}_cards .faceid-card").count()
+    element(page, "image").locator("input[type=file]").set_input_files(photo)
+    page.locator(f"{UNIT}_cards .faceid-card").nth(before).wait_for(timeout=WAIT_MS)
+
+
+def add(page: Page, *photos: Path) -> None:
+    """Add photos by the button for several."""
+    before = page.locator(f"{UNIT}_cards .faceid-card").count()
+    page.locator(f".faceid-buttons:has({UNIT}_upload) input[type=file]").set_input_files(list(photos))
+    page.locator(f"{UNIT}_cards .faceid-card").nth(before + len(photos) - 1).wait_for(timeout=WAIT_MS)
+
+
+def choose(page: Page, name: str, text: str) -> None:
+    """Choose from a list."""
+    element(page, name).locator("input").click()
+    option = element(page, name).locator("li", has_text=re.compile(rf"^[\s✓]*{re.escape(text)}\s*$"))
+    option.click(timeout=WAIT_MS)
+
+
+def open_part(page: Page, name: str) -> None:
+    element(page, name).locator(".label-wrap").first.click()
+
+
+def number(page: Page, name: str) -> Locator:
+    return element(page, name).locator("input[type=number]")
+
+
+def is_value(page: Page, name: str, value: str) -> None:
+    box = number(page, name)
+    page.wait_for_function(
+        "([box, value]) => box.value === value", arg=[box.element_handle(), value], timeout=WAIT_MS
+    )  # fmt: skip
+
+
+def generate(page: Page) -> str:
+    """Press Generate and return what is said under the picture."""
+    page.locator("#txt2img_generate").click()
+    page.locator("#txt2img_gallery img").first.wait_for(timeout=DRAW_MS)
+    return page.locator("#html_info_txt2img").first.inner_text()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a screenshot where FACEID_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("FACEID_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+def test_from_a_photo_to_a_picture(page: Page, photos: Path) -> None:
+    """Upload -> enabled and previewed -> weight -> generate -> the picture arrives, and says what was applied."""
+    assert "miniatures" in page.locator("#faceid_page_head").first.inner_text()
+    drop(page, photos / "Paul.jpeg")
+    page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
+    assert "good" in element(page, "cards").inner_text()
+    assert element(page, "image").locator("img").count() == 0, "the zone is free for the next photo"
+    page.locator("#txt2img_faceid > .label-wrap span[data-faceid-active='1 unit']").wait_for(timeout=WAIT_MS)
+    page.locator("#txt2img_faceid .tab-nav > button.faceid-active").wait_for(timeout=WAIT_MS)
+    number(page, "weight").fill("1.2")
+    number(page, "weight").blur()
+    told = generate(page)
+    assert "FaceID 0: ip-adapter-faceid-plusv2_sd15" in told
+    assert "weight 1.20" in told
+    keep(page, "page-drawn")
+
+
+def test_a_unit_that_is_off_stays_off_and_draws_nobody(page: Page, photos: Path) -> None:
+    drop(page, photos / "Paul.jpeg")
+    page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
+    element(page, "enabled").locator("input").click()
+    drop(page, photos / "Paul2.jpeg")
+    assert not element(page, "enabled").locator("input").is_checked()
+    assert "No unit is on" in generate(page)
+
+
+def test_each_photo_has_its_own_weight_and_can_be_removed(page: Page, photos: Path) -> None:
+    add(page, photos / "Paul.jpeg", photos / "Paul2.jpeg", photos / "Chris.jpeg")
+    assert "another person" in element(page, "cards").inner_text()
+    element(page, "gallery").locator("button.thumbnail-item").nth(1).click()
+    page.get_by_text("Weight of photo 2").wait_for(timeout=WAIT_MS)
+    number(page, "photo_weight").fill("2")
+    number(page, "photo_weight").blur()
+    page.wait_for_timeout(1000)
+    choose(page, "face", "1")  # anything that shows the photos anew
+    element(page, "cards").locator("text=weight 2").wait_for(timeout=WAIT_MS)
+    element(page, "remove").click()
+    page.locator(f"{UNIT}_cards .faceid-card").nth(2).wait_for(state="detached", timeout=WAIT_MS)
+    assert "weight 2" not in element(page, "cards").inner_text()
+
+
+def test_a_preset_sets_the_sliders_and_ones_own_can_be_saved(page: Page) -> None:
+    choose(page, "preset", "Follow prompt & style")
+    for name, value in {"weight": "0.7", "structure": "0.6", "lora": "0.5", "start": "0.2", "end": "1"}.items():
+        is_value(page, name, value)
+    number(page, "weight").fill("1.1")
+    number(page, "weight").blur()
+    open_part(page, "advanced")
+    element(page, "preset_name").locator("input, textarea").fill("My own")
+    element(page, "preset_save").click()
+    element(page, "preset_message").get_by_text("Saved as 'My own'").wait_for(timeout=WAIT_MS)
+    choose(page, "preset", "Balanced")
+    is_value(page, "weight", "0.8")
+    choose(page, "preset", "My own")
+    is_value(page, "weight", "1.1")
+
+
+def test_a_person_is_saved_and_drawn_without_the_photos(page: Page, photos: Path) -> None:
+    drop(page, photos / "Paul.jpeg")
+    open_part(page, "save_person")
+    element(page, "name").locator("input, textarea").fill("A friend")
+    element(page, "save").click()
+    element(page, "message").get_by_text("Saved as 'A friend'").wait_for(timeout=DRAW_MS)
+    element(page, "remove").click()
+    page.locator(f"{UNIT}_cards .faceid-card").wait_for(state="detached", timeout=WAIT_MS)
+    choose(page, "person", "A friend")
+    keep(page, "page-person")
+    told = generate(page)
+    assert "FaceID 0: ip-adapter-faceid-plusv2_sd15" in told
+    assert "A friend" not in told, "a picture tells nobody who is in it"
+
+
+def test_a_face_of_a_group_is_chosen_by_its_number(page: Page, photos: Path) -> None:
+    drop(page, photos / "solvay_conference_1927.png")
+    card = page.locator(f"{UNIT}_cards .faceid-card")
+    assert "of 29" in card.inner_text()
+    choose(page, "face", "2")
+    card.get_by_text("face 2 of 29").wait_for(timeout=WAIT_MS)
+    page.locator(f"{UNIT}_gallery button.thumbnail-item").first.click()
+    keep(page, "page-group")
+    assert "FaceID 0: ip-adapter-faceid" in generate(page)
+
+
+def test_a_photo_without_a_face_says_so_at_once_and_ends_the_job_with_a_sentence(page: Page, photos: Path) -> None:
+    drop(page, photos / "no_face.jpeg")
+    card = page.locator(f"{UNIT}_cards .faceid-card").inner_text()
+    assert "no face" in card
+    assert "Use a photo where the whole head is visible" in card
+    page.locator("#txt2img_generate").click()
+    error = page.locator("#faceid_state [role=alert]")
+    error.wait_for(timeout=DRAW_MS)
+    assert "No face found" in error.inner_text()
+    keep(page, "page-no-face")
+
+
+def test_sliders_are_those_that_the_adapter_uses(page: Page) -> None:
+    element(page, "auto").get_by_text("Auto for SD 1.5 is now").wait_for(timeout=WAIT_MS)
+    assert element(page, "structure").is_visible()
+    choose(page, "adapter", "ip-adapter-faceid-portrait_sd15.bin")
+    element(page, "structure").wait_for(state="hidden", timeout=WAIT_MS)
+    element(page, "lora").wait_for(state="hidden", timeout=WAIT_MS)
+    choose(page, "adapter", "ip-adapter-faceid_sd15.bin")
+    element(page, "lora").wait_for(state="visible", timeout=WAIT_MS)
+    assert not element(page, "structure").is_visible()
+
+
+def test_the_camera_takes_a_photo_and_is_asked_for_only_then(page: Page) -> None:
+    assert page.locator("video").count() == 0
+    element(page, "webcam").click()
+    page.locator(f"{UNIT}_image video").wait_for(timeout=WAIT_MS)
+    page.wait_for_timeout(1500)
+    for _ in range(2):  # gradio 4 first asks for access
+        if page.locator(f"{UNIT}_cards .faceid-card").count() == 0:
+            element(page, "image").locator("button").last.click()
+            page.wait_for_timeout(2500)
+    page.locator(f"{UNIT}_cards .faceid-card").wait_for(timeout=WAIT_MS)
+    element(page, "webcam").click()
+    page.locator(f"{UNIT}_image video").wait_for(state="detached", timeout=WAIT_MS)
+
+
+def test_the_setup_is_checked_and_a_licence_is_shown_before_a_download(page: Page) -> None:
+    setup = page.locator("#txt2img_faceid_setup")
+    setup.locator(".label-wrap").click()
+    setup.locator("table").wait_for(timeout=WAIT_MS)
+    assert "CLIP ViT-H" in setup.inner_text()
+    page.locator("#txt2img_faceid_setup_model input").click()
+    page.locator("#txt2img_faceid_setup_model li").nth(1).click()
+    page.locator("#txt2img_faceid_setup_licence").first.get_by_text("SHA-256").wait_for(timeout=WAIT_MS)
+    page.locator("#txt2img_faceid_setup_download").click()
+    setup.get_by_text("Read the licence and accept it first.").wait_for(timeout=WAIT_MS)
+    keep(page, "page-setup")
+    page.locator("#txt2img_faceid_setup_copy").click()
+    text = page.locator("#txt2img_faceid_setup_diagnostics textarea")
+    text.wait_for(timeout=WAIT_MS)
+    assert "torch: " in text.input_value()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1400])
+def test_nothing_sticks_out(page: Page, address: str, photos: Path, width: int, theme: str) -> None:
+    page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#txt2img_faceid .label-wrap").first.click(timeout=60_000)
+    add(page, photos / "Paul.jpeg", photos / "Paul2.jpeg")
+    open_part(page, "advanced")
+    page.locator("#txt2img_faceid_setup > .label-wrap").click()
+    page.locator("#txt2img_faceid_setup table").wait_for(timeout=WAIT_MS)
+    keep(page, f"page-{width}-{theme}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everything_can_be_reached_by_the_keyboard(page: Page) -> None:
+    """Tab visits the controls of a unit, in the order in which they stand."""
+    element(page, "enabled").locator("input").focus()
+    visited: list[str] = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        visited.append(page.evaluate("document.activeElement?.closest('[id^=txt2img_faceid_0_]')?.id ?? ''"))
+    order = list(dict.fromkeys(name.removeprefix("txt2img_faceid_0_") for name in visited if name))
+    wanted = ["upload", "webcam", "face", "combine", "person", "preset", "adapter", "weight", "structure", "lora"]
+    assert [name for name in order if name in wanted] == wanted

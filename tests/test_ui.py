@@ -1,0 +1,239 @@
+"""The page without a browser: its components are the unit's fields, and what its callbacks give back."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+import json
+import pickle
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_faceid.catalogue import catalogue, entry
+from lib_faceid.errors import DownloadError, HostError, PhotoError
+from lib_faceid.preview import Preview
+from lib_faceid.setup_check import Auto, Row, SetupReport
+from lib_faceid.unit import FIELDS, MAX_PHOTOS, Range, Unit, units_from_args
+from lib_faceid.variants import VARIANTS, by_id
+
+gr = pytest.importorskip("gradio")
+
+from lib_faceid.ui import Services, unit_components  # noqa: E402
+from lib_faceid.ui_parts import leaves, notice  # noqa: E402
+from lib_faceid.ui_photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
+from lib_faceid.ui_services import attempt  # noqa: E402
+from lib_faceid.ui_settings import used_by  # noqa: E402
+from lib_faceid.ui_setup import download_steps, licence_text, missing, table  # noqa: E402
+
+
+def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:
+    with gr.Blocks() as page:
+        components = unit_components(tab, Services(), count)
+    return page, components
+
+
+# ------------------------------------------------------------------------------------------------------ components
+@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_components_are_the_fields_of_all_units_in_their_order(tab: str, count: int) -> None:
+    _, components = built(tab, count)
+    assert len(components) == count * len(FIELDS)
+    for at, (number, name) in enumerate((number, name) for number in range(count) for name in FIELDS):
+        if name != "images":  # a state has no element
+            assert components[at].elem_id == f"{tab}_faceid_{number}_{name}"
+            assert components[at].label == FIELDS[name].label
+
+
+def test_the_page_begins_as_units_that_are_off_and_asks_the_host_for_nothing() -> None:
+    _, components = built()  # every service of `Services()` raises
+    assert units_from_args([component.value for component in components]) == [Unit()] * 3
+
+
+def test_sliders_have_the_bounds_of_the_fields() -> None:
+    _, components = built(count=1)
+    for component, field in zip(components, FIELDS.values(), strict=True):
+        if isinstance(field.kind, Range):
+            bounds = (component.minimum, component.maximum, component.step)
+            assert bounds == (field.kind.lowest, field.kind.highest, field.kind.step)
+
+
+def test_every_control_has_a_label_and_an_id_of_its_own() -> None:
+    page, _ = built()
+    controls = [one for one in leaves(page) if type(one).__name__ not in ("State", "HTML")]
+    for control in controls:
+        assert getattr(control, "label", None) or getattr(control, "value", None), control
+    ids = [one.elem_id for one in controls]
+    assert None not in ids
+    assert len(set(ids)) == len(ids)
+    assert all(one.do_not_save_to_config for one in controls)
+
+
+# ---------------------------------------------------------------------------------------------------------- photos
+def picture(shade: int = 0, size: tuple[int, int] = (40, 30)) -> Image.Image:
+    return Image.fromarray(np.full((size[1], size[0], 3), shade, np.uint8))
+
+
+def decoded(text: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
+def test_a_dropped_picture_is_kept_without_loss_and_a_file_as_it_is(tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (50, 40, 4), np.uint8), "RGBA")
+    assert np.array_equal(np.asarray(decoded(encoded(noise))), np.asarray(noise))
+    path = tmp_path / "me.jpg"
+    picture(90).save(path)
+    assert base64.b64decode(encoded(path)) == path.read_bytes()
+    with path.open("rb") as file:  # gradio 3 hands over open files
+        assert encoded(file) == encoded(path)
+
+
+def test_a_huge_picture_is_kept_as_jpeg() -> None:
+    huge = decoded(encoded(picture(90, (2500, 1700)).convert("RGBA")))
+    assert (huge.format, huge.size) == ("JPEG", (2500, 1700))
+
+
+def test_what_cannot_be_read_is_named_and_the_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    photos, message = add([], [picture(1), tmp_path / "text.png", picture(2), picture(1)])
+    assert [photo["weight"] for photo in photos] == [1.0, 1.0]
+    assert "text.png" in message
+    assert "here already" in message
+
+
+def test_no_more_photos_than_a_unit_takes() -> None:
+    photos, message = add([], [picture(shade) for shade in range(MAX_PHOTOS + 3)])
+    assert len(photos) == MAX_PHOTOS
+    assert str(MAX_PHOTOS) in message
+    Unit.from_dict({"images": photos})
+
+
+def test_the_photos_of_a_unit_can_be_kept_and_sent_on() -> None:
+    photos, _ = add([], [picture(1), picture(2)])
+    before = copy.deepcopy(photos)
+    assert json.loads(json.dumps(photos)) == pickle.loads(pickle.dumps(photos)) == photos
+    assert [photo["weight"] for photo in reweigh(photos, 1, 2.5)] == [1.0, 2.5]
+    assert remove(photos, 0) == photos[1:]
+    assert remove(photos, None) == reweigh(photos, None, 9) == photos == before
+
+
+def looked(_photo: str, face: str, sees: str) -> Preview:
+    return Preview(picture(), 3, 2, "usable (0.70)", f"face {face}, {sees}", ("<b>Too small</b>.",), picture(9))
+
+
+def test_what_is_shown_of_photos() -> None:
+    photos, _ = add([], [picture(1), picture(2)])
+    shown = show(Services(look=looked), reweigh(photos, 1, 2), "2", "head")
+    assert [caption for _, caption in shown.gallery] == ["1 · usable (0.70)", "2 · usable (0.70) · weight 2"]
+    assert shown.faces == [LARGEST, "1", "2", "3"]
+    assert "face 2, head" in shown.cards
+    assert "&lt;b&gt;Too small&lt;/b&gt;." in shown.cards
+    assert "<b>" not in shown.cards
+    assert 'alt="The face that is used of photo 1"' in shown.cards
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_args: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [HostError("No face models. Get them."), RuntimeError("surprise")])
+def test_a_look_that_fails_costs_a_sentence(error: Exception) -> None:
+    photos, _ = add([], [picture(1)])
+    shown = show(Services(look=failing(error)), photos, "largest", "face")
+    assert str(error) in shown.cards
+    assert shown.gallery[0][1] == "1 · not checked"
+    assert shown.faces == [LARGEST]
+
+
+def test_no_photos_show_nothing() -> None:
+    shown = show(Services(), [], "largest", "face")
+    assert (shown.gallery, shown.cards, shown.faces) == ([], "", [LARGEST])
+
+
+def test_attempt_names_the_kind_of_a_surprise_only() -> None:
+    assert attempt(lambda: 3) == (3, "")
+    assert attempt(failing(PhotoError("Too dark."))) == (None, "Too dark.")
+    assert attempt(failing(KeyError("x"))) == (None, "KeyError: 'x'")
+    assert attempt(Services().people)[1] == "That is not available here."
+
+
+def test_a_notice_is_escaped_and_an_error_is_announced() -> None:
+    assert notice("") == ""
+    assert notice("<i>", "error") == '<div class="faceid-notice faceid-error" role="alert">&lt;i&gt;</div>'
+
+
+# -------------------------------------------------------------------------------------------------------- settings
+def test_only_what_a_variant_uses_is_shown() -> None:
+    assert all(used_by(None).values())
+    used = {variant.id: {name for name, is_used in used_by(variant).items() if is_used} for variant in VARIANTS}
+    assert used == {
+        "plusv2": {"structure", "lora", "clip_crop"},
+        "plus": {"lora", "clip_crop"},
+        "portrait": set(),
+        "faceid": {"lora"},
+        "portrait_unnorm": set(),
+    }
+    assert used_by(by_id("faceid")) == {"structure": False, "lora": True, "clip_crop": False}
+
+
+# ----------------------------------------------------------------------------------------------------------- setup
+def report(*rows: Row) -> SetupReport:
+    return SetupReport(768, rows, (Auto(768, None, "There is no adapter."),), (), {"python": "3"})
+
+
+def test_the_table_says_what_is_there_and_escapes_names() -> None:
+    found = Row("adapter", "<script>", "found", 768, "plus", (Path("/a/<b>.bin"),), 5, "none", "Fine & good")
+    html = table(report(found, Row("face_models", "Face models", "missing", entry=entry("buffalo_l"))))
+    for part in ("&lt;script&gt;", "&lt;b&gt;.bin", "Fine &amp; good", "Auto for SD 1.5: nothing yet", "missing"):
+        assert part in html
+    assert "<script>" not in html
+
+
+def test_missing_models_are_offered_once() -> None:
+    rows = [Row("face_models", "x", state, entry=entry("buffalo_l")) for state in ("missing", "damaged")]
+    assert missing(report(*rows, Row("clip_vision", "y", "found", entry=entry("clip_vit_h")))) == [entry("buffalo_l")]
+
+
+@pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
+def test_before_a_download_everything_is_said(one: Any) -> None:
+    html = licence_text(one)
+    for part in (one.url, one.size, one.sha256 or "none is published", one.licence.url):
+        assert part.replace("&", "&amp;") in html
+
+
+def test_a_download_accepts_the_licence_first_and_shows_how_far_it_is() -> None:
+    done: list[str] = []
+    goes_on = threading.Event()
+
+    def fetch(name: str, progress: Callable[[int, int | None], None], _is_stopped: Callable[[], bool]) -> str:
+        done.append(f"download {name}")
+        progress(5_000_000, 10_000_000)
+        goes_on.wait(20)
+        return "It is here."
+
+    services = Services(accept_licence=lambda name: done.append(f"accept {name}"), download=fetch)
+    said: list[tuple[str, bool]] = []
+    for html, is_over in download_steps(services, "buffalo_l", threading.Event()):
+        said.append((html, is_over))
+        if "5 of 10 MB" in html:
+            goes_on.set()
+    assert done == ["accept buffalo_l", "download buffalo_l"]
+    assert '<progress value="5000000" max="10000000">' in "".join(html for html, _ in said)
+    assert [is_over for _, is_over in said] == [False] * (len(said) - 1) + [True]
+    assert "It is here." in said[-1][0]
+
+
+def test_a_download_that_fails_says_why() -> None:
+    services = Services(accept_licence=lambda _name: None, download=failing(DownloadError("You are offline.")))
+    *_, (html, is_over) = download_steps(services, "buffalo_l", threading.Event())
+    assert is_over
+    assert "You are offline." in html
