@@ -82,13 +82,13 @@ class ClipVision:
 def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu") -> ClipVision:
     """Return the encoder in a file, or of the first file in the usual places.
 
-    It is kept until `unload`, or until nobody has asked for it for five minutes.
-
-    Raises MissingModelError, WrongFamilyError for another encoder, FileError for no encoder at all.
+    It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError, WrongFamilyError for another encoder, FileError for no encoder at all.
     """
     path = path or require_clip_vision()
     with _loading:
-        return _load(path, torch.device(device))
+        encoder = _load(path, torch.device(device))
+        _idle.restart()
+        return encoder
 
 
 def check_clip_vision(path: Path) -> None:
@@ -98,6 +98,7 @@ def check_clip_vision(path: Path) -> None:
 
 def unload() -> None:
     """Forget the encoder that is kept in memory (2.5 GB)."""
+    _idle.stop()
     _load.cache_clear()
 
 
