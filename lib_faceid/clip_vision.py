@@ -82,7 +82,8 @@ class ClipVision:
 def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu") -> ClipVision:
     """Return the encoder in a file, or of the first file in the usual places.
 
-    It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError, WrongFamilyError for another encoder, FileError for no encoder at all.
+    It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError,
+    WrongFamilyError for another encoder, FileError for no encoder at all.
     """
     path = path or require_clip_vision()
     with _loading:
