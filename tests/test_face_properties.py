@@ -20,7 +20,8 @@ from lib_faceid.photo import read_photo
 from lib_faceid.photo_report import judge
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
-slow = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
+slow = settings(max_examples=25, deadline=None, suppress_health_check=CHECKS, derandomize=True)
 
 
 @pytest.fixture(scope="module")
