@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from lib_faceid.identity import Identity
     from lib_faceid.injection import Contribution, Injection, inject
     from lib_faceid.lora import merge_lora
-    from lib_faceid.references import identity_from_photos
+    from lib_faceid.people import People
+    from lib_faceid.photo_report import PhotoReport
+    from lib_faceid.references import Joined, Look, identity_from_photos, join_photos
     from lib_faceid.unit import Unit
     from lib_faceid.variants import VARIANTS, Variant
 
@@ -36,10 +38,15 @@ __all__ = [
     "FaceIDError",
     "Identity",
     "Injection",
+    "Joined",
+    "Look",
+    "People",
+    "PhotoReport",
     "Unit",
     "Variant",
     "identity_from_photos",
     "inject",
+    "join_photos",
     "load_adapter",
     "load_clip_vision",
     "load_face_analyser",
@@ -54,7 +61,9 @@ _MODULES = {
     "identity": ("Identity",),
     "injection": ("Contribution", "Injection", "inject"),
     "lora": ("merge_lora",),
-    "references": ("identity_from_photos",),
+    "people": ("People",),
+    "photo_report": ("PhotoReport",),
+    "references": ("Joined", "Look", "identity_from_photos", "join_photos"),
     "unit": ("Unit",),
     "variants": ("VARIANTS", "Variant"),
 }

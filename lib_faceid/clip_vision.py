@@ -21,6 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from lib_faceid.checkpoint import read_tensors
+from lib_faceid.clip_layouts import vision_tensors
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.model_folders import require_clip_vision
 
@@ -38,8 +39,7 @@ HEADS, ACTIVATION = 16, "gelu"
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB, the same for every CLIP (github.com/openai/CLIP, MIT)
 STD = (0.26862954, 0.26130258, 0.27577711)
 OTHER_ENCODERS = {768: "CLIP ViT-B", 1024: "CLIP ViT-L/14", 1152: "SigLIP", 1664: "CLIP ViT-bigG/14"}
-CLASS_EMBEDDING = "embeddings.class_embedding"
-USED_PARTS = ("embeddings.", "pre_layrnorm.", "encoder.", "post_layernorm.")  # transformers' spelling
+FREED_AFTER_S = 300  # without use: it has 2.5 GB
 USE_OFFICIAL = "Use models/image_encoder/model.safetensors of h94/IP-Adapter."
 
 
@@ -80,22 +80,26 @@ class ClipVision:
 
 
 def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu") -> ClipVision:
-    """Return the encoder in a file, or of the first file in the usual places; kept until `unload`.
+    """Return the encoder in a file, or of the first file in the usual places.
 
-    Raises MissingModelError, WrongFamilyError for another encoder, FileError for no encoder at all.
+    It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError,
+    WrongFamilyError for another encoder, FileError for no encoder at all.
     """
     path = path or require_clip_vision()
     with _loading:
-        return _load(path, torch.device(device))
+        encoder = _load(path, torch.device(device))
+        _idle.restart()
+        return encoder
 
 
 def check_clip_vision(path: Path) -> None:
     """Raise what `load_clip_vision` would raise for another encoder or a damaged file, without loading it."""
-    _check_is_vit_h(_vision_tensors(read_tensors(path), path.name), path.name)
+    _check_is_vit_h(vision_tensors(read_tensors(path), path.name, USE_OFFICIAL), path.name)
 
 
 def unload() -> None:
     """Forget the encoder that is kept in memory (2.5 GB)."""
+    _idle.stop()
     _load.cache_clear()
 
 
@@ -123,9 +127,29 @@ def _full_precision(device_type: str) -> contextlib.AbstractContextManager[objec
 _loading = threading.Lock()
 
 
+class _Idle:
+    """Unloads the encoder when it has not been asked for in a while."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def restart(self) -> None:
+        self.stop()
+        self._timer = threading.Timer(FREED_AFTER_S, _load.cache_clear)
+        self._timer.daemon = True  # it keeps no program alive
+        self._timer.start()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+_idle = _Idle()
+
+
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, device: torch.device) -> ClipVision:
-    tensors = _vision_tensors(read_tensors(path), path.name)
+    tensors = vision_tensors(read_tensors(path), path.name, USE_OFFICIAL)
     _check_is_vit_h(tensors, path.name)
     model = _empty_model(tensors)
     weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
@@ -149,24 +173,8 @@ def _fill(model: CLIPVisionModel, weights: Mapping[str, Tensor], file_name: str)
     raise FileError(f"{file_name} is not a whole CLIP ViT-H ({problem}). {USE_OFFICIAL}")
 
 
-def _vision_tensors(tensors: Mapping[str, Tensor], file_name: str) -> dict[str, Tensor]:
-    """Return the image side of a checkpoint under transformers' names, whatever stands in front of them."""
-    found = next((name for name in tensors if name.endswith(CLASS_EMBEDDING)), None)
-    if found is None:
-        is_open_clip = "visual.conv1.weight" in tensors
-        kind = "CLIP in open_clip's layout" if is_open_clip else "not a CLIP image encoder"
-        raise WrongFamilyError(f"{file_name} is {kind}; transformers' layout was expected. {USE_OFFICIAL}")
-    prefix = found.removesuffix(CLASS_EMBEDDING)
-    parts = tuple(prefix + part for part in USED_PARTS)
-    return {
-        f"vision_model.{name.removeprefix(prefix)}": tensor
-        for name, tensor in tensors.items()
-        if name.startswith(parts) and not name.endswith("position_ids")
-    }
-
-
 def _check_is_vit_h(tensors: Mapping[str, Tensor], file_name: str) -> None:
-    width = tensors[f"vision_model.{CLASS_EMBEDDING}"].shape[-1]
+    width = tensors["vision_model.embeddings.class_embedding"].shape[-1]
     expected = {
         "embeddings.patch_embedding.weight": (WIDTH, 3, PATCH_PX, PATCH_PX),
         "embeddings.position_embedding.weight": (TOKENS, WIDTH),

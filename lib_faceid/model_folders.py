@@ -40,6 +40,8 @@ CLIP_NAMES = (
     "CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors",
     "image_encoder/model.safetensors",
     "SD1.5/model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "CLIP-ViT-H-14-laion2B-s32B-b79K/open_clip_pytorch_model.safetensors",
     "model.safetensors",
     "clip_h.pth",
     "image_encoder/pytorch_model.bin",

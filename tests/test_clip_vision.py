@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,50 @@ def test_kept_until_unload(miniature_clip: Path) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- errors
+def in_open_clip(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The names of open_clip, where queries, keys and values are one tensor."""
+    vision = {name.removeprefix("vision_model."): t for name, t in tensors.items() if name.startswith("vision")}
+    renamed: dict[str, Tensor] = {
+        "class_embedding": vision["embeddings.class_embedding"],
+        "positional_embedding": vision["embeddings.position_embedding.weight"],
+        "conv1.weight": vision["embeddings.patch_embedding.weight"],
+        "proj": torch.zeros(1280, 1024),
+    }
+    parts = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "self_attn.out_proj": "attn.out_proj"}
+    parts |= {"mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj"}
+    for kind in ("weight", "bias"):
+        renamed[f"ln_pre.{kind}"] = vision[f"pre_layrnorm.{kind}"]
+        renamed[f"ln_post.{kind}"] = vision[f"post_layernorm.{kind}"]
+        for layer in range(2):
+            old, new = f"encoder.layers.{layer}", f"transformer.resblocks.{layer}"
+            qkv = [vision[f"{old}.self_attn.{which}_proj.{kind}"] for which in "qkv"]
+            renamed[f"{new}.attn.in_proj_{kind}"] = torch.cat(qkv)
+            renamed |= {f"{new}.{theirs}.{kind}": vision[f"{old}.{ours}.{kind}"] for ours, theirs in parts.items()}
+    text = {"transformer.resblocks.0.mlp.c_fc.weight": torch.zeros(8, 8), "logit_scale": torch.ones(1)}
+    return {f"{prefix}{name}": tensor.contiguous() for name, tensor in renamed.items()} | (text if prefix else {})
+
+
+@pytest.mark.parametrize("prefix", ["visual.", "model.visual.", ""])
+def test_the_layout_of_open_clip(
+    prefix: str, miniature_clip: Path, tensors: dict[str, Tensor], crop_rgb: np.ndarray, tmp_path: Path
+) -> None:
+    expected = load_clip_vision(miniature_clip).encode([crop_rgb])
+    save_file(in_open_clip(tensors, prefix), tmp_path / "open_clip_pytorch_model.safetensors")
+    found = load_clip_vision(tmp_path / "open_clip_pytorch_model.safetensors").encode([crop_rgb])
+    assert torch.allclose(found, expected, rtol=0, atol=2e-5)
+
+
+def test_it_is_freed_after_use(miniature_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_vision, "FREED_AFTER_S", 0.2)
+    clip_vision.unload()
+    first = load_clip_vision(miniature_clip)
+    assert load_clip_vision(miniature_clip) is first
+    time.sleep(0.6)
+    assert clip_vision._load.cache_info().currsize == 0
+    monkeypatch.undo()
+    assert load_clip_vision(miniature_clip) is not first
+
+
 def refused(tensors: dict[str, Tensor], path: Path, error: type[Exception]) -> str:
     save_file(tensors, path)
     with pytest.raises(error) as caught:
@@ -171,9 +216,11 @@ def test_another_picture_size_is_refused(tensors: dict[str, Tensor], tmp_path: P
     assert "position_embedding" in refused(larger, tmp_path / "a.safetensors", WrongFamilyError)
 
 
-def test_open_clip_and_other_files_are_refused(tmp_path: Path) -> None:
-    open_clip = {"visual.conv1.weight": torch.zeros(8, 3, 2, 2)}
-    assert "open_clip" in refused(open_clip, tmp_path / "a.safetensors", WrongFamilyError)
+def test_other_open_clip_and_other_files_are_refused(tmp_path: Path) -> None:
+    open_clip = {"visual.conv1.weight": torch.zeros(1024, 3, 14, 14), "visual.class_embedding": torch.zeros(1024)}
+    assert "is CLIP ViT-L/14" in refused(open_clip, tmp_path / "a.safetensors", WrongFamilyError)
+    resnet = {"conv1.weight": torch.zeros(8, 3, 2, 2)}
+    assert "not a CLIP image encoder" in refused(resnet, tmp_path / "c.safetensors", WrongFamilyError)
     lora = {"lora_unet_mid.lora_down.weight": torch.zeros(8, 8)}
     assert "not a CLIP image encoder" in refused(lora, tmp_path / "b.safetensors", WrongFamilyError)
 

@@ -111,9 +111,32 @@ def test_a_tight_crop_is_found_and_is_the_same_person(
     x0, y0, x1, y1 = (round(edge) for edge in whole.box)
     crop = photo("astronaut.png")[y0:y1, x0:x1]
     assert len(analyser._detect(np.ascontiguousarray(crop[:, :, ::-1]), 640).scores) == 0
+    assert crop.shape[:2] == (120, 92)
     (face,) = analyser.detect(crop)
+    assert face.score >= 0.5
     assert likeness(face, whole) > 0.9
     assert np.abs(face.points + np.array([x0, y0]) - whole.points).max() < 6
+
+
+def test_a_padded_and_a_small_photo_are_the_same_person(
+    analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
+) -> None:
+    whole = largest(analyser.detect(photo("astronaut.png")))
+    (padded,) = analyser.detect(np.pad(photo("astronaut.png"), ((300, 300), (300, 300), (0, 0)), mode="edge"))
+    assert padded.score >= 0.5
+    assert likeness(padded, whole) > 0.9
+    for name in ("Chris.jpeg", "Paul.jpeg", "Paul2.jpeg"):  # whose faces have 43 px and more when 8 times as small
+        image = Image.fromarray(photo(name))
+        (small,) = analyser.detect(np.asarray(image.resize((image.width // 8, image.height // 8))))
+        assert small.score >= 0.5
+        assert small.size_px >= 32
+        assert likeness(small, largest(analyser.detect(photo(name)))) > 0.7
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea"])
+def test_cups_and_cats_have_no_face(name: str, analyser: FaceAnalyser) -> None:
+    data = pytest.importorskip("skimage.data")
+    assert analyser.detect(getattr(data, name)()) == ()
 
 
 @pytest.mark.parametrize("name", ["Bryan.png", "Chris.jpeg", "Luciano.png", "astronaut.png"])

@@ -59,7 +59,7 @@ def chris(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> Face:
 def test_the_score_predicts_the_identity_that_is_lost(
     analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
 ) -> None:
-    """Other steps than those that the curves were fitted to. docs/PHOTO_REPORT.md has the whole table."""
+    """A third of the steps, on three photos; docs/PHOTO_REPORT.md has the whole table."""
     scores: list[float] = []
     cosines: list[float] = []
     for name in ("Chris.jpeg", "Luciano.png", "astronaut.png"):

@@ -1,0 +1,69 @@
+"""The image side of a CLIP checkpoint under transformers' names, whichever program wrote the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from lib_faceid.errors import WrongFamilyError
+
+__all__ = ["vision_tensors"]
+
+CLASS_EMBEDDING = "embeddings.class_embedding"
+USED_PARTS = ("embeddings.", "pre_layrnorm.", "encoder.", "post_layernorm.")  # transformers' spelling
+# open_clip's names -> transformers' (github.com/mlfoundations/open_clip, transformer.py).
+OPEN_CLIP_WHOLE = {
+    "class_embedding": CLASS_EMBEDDING,
+    "positional_embedding": "embeddings.position_embedding.weight",
+    "conv1.weight": "embeddings.patch_embedding.weight",
+}
+OPEN_CLIP_NORMS = {"ln_pre": "pre_layrnorm", "ln_post": "post_layernorm"}
+OPEN_CLIP_PARTS = {
+    "ln_1": "layer_norm1",
+    "ln_2": "layer_norm2",
+    "attn.out_proj": "self_attn.out_proj",
+    "mlp.c_fc": "mlp.fc1",
+    "mlp.c_proj": "mlp.fc2",
+}
+BLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
+
+
+def vision_tensors(tensors: Mapping[str, Tensor], file_name: str, remedy: str) -> dict[str, Tensor]:
+    """Return the tensors of the image encoder, each name after `vision_model.`, whatever stands in front of them.
+
+    Raises WrongFamilyError where there is none.
+    """
+    if found := next((name for name in tensors if name.endswith(CLASS_EMBEDDING)), None):
+        prefix = found.removesuffix(CLASS_EMBEDDING)
+        parts = tuple(prefix + part for part in USED_PARTS)
+        return {
+            f"vision_model.{name.removeprefix(prefix)}": tensor
+            for name, tensor in tensors.items()
+            if name.startswith(parts) and not name.endswith("position_ids")
+        }
+    found = next((name for name in tensors if name.endswith("conv1.weight")), None)
+    prefix = found.removesuffix("conv1.weight") if found else ""
+    if found is None or f"{prefix}class_embedding" not in tensors:
+        raise WrongFamilyError(f"{file_name} is not a CLIP image encoder. {remedy}")
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            renamed |= _from_open_clip(name.removeprefix(prefix), tensor)
+    return {f"vision_model.{name}": tensor for name, tensor in renamed.items()}
+
+
+def _from_open_clip(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """Return one tensor under transformers' names; empty for what is not read (the text side, the projection)."""
+    if name in OPEN_CLIP_WHOLE:
+        return {OPEN_CLIP_WHOLE[name]: tensor}
+    part, _, kind = name.rpartition(".")
+    if part in OPEN_CLIP_NORMS:
+        return {f"{OPEN_CLIP_NORMS[part]}.{kind}": tensor}
+    if not (match := BLOCK.fullmatch(name)):
+        return {}
+    layer, part, kind = f"encoder.layers.{match[1]}", match[2], match[3]
+    if part == "attn.in_proj":  # queries, keys and values in one
+        return {f"{layer}.self_attn.{which}_proj.{kind}": t for which, t in zip("qkv", tensor.chunk(3), strict=True)}
+    return {f"{layer}.{OPEN_CLIP_PARTS[part]}.{kind}": tensor} if part in OPEN_CLIP_PARTS else {}
