@@ -41,7 +41,7 @@ def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
 @pytest.fixture(scope="module")
 def person(family: str, miniature_adapter: Callable[..., Path]) -> Prepared:
     adapter = load_adapter(miniature_adapter("faceid", family))
-    return Prepared(0, Unit(enabled=True), Contribution(adapter, (identity(1),)), "")
+    return Prepared(0, Unit(enabled=True), Contribution(adapter, (identity(1),)))
 
 
 def drawn(studio: Studio, *people: Prepared, request: Request = REQUEST) -> Pixels:

@@ -11,7 +11,7 @@ import pytest
 
 from lib_faceid import setup_check
 from lib_faceid.catalogue import entry
-from lib_faceid.choosing import Models, choose_adapter
+from lib_faceid.choosing import Models, choose_adapter, nobody
 from lib_faceid.cli import main
 from lib_faceid.clip_vision import load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
@@ -162,7 +162,8 @@ def test_auto_is_what_a_job_would_take(
     if has_clip:
         put_clip(roots, miniature_clip)
     (auto,) = check_setup(roots, 768).auto
-    models = Models(lambda: find_adapters(roots), no_faces, lambda: load_clip_vision(require_clip_vision(roots)))
+    clip = lambda: load_clip_vision(require_clip_vision(roots))  # noqa: E731
+    models = Models(lambda: find_adapters(roots), no_faces, clip, nobody)
     if not variants:
         with pytest.raises(MissingModelError):
             choose_adapter(Unit(), models, 768)

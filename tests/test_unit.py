@@ -51,6 +51,7 @@ def test_every_field_is_labelled_and_explained() -> None:
 def test_bounds(name: str) -> None:
     lowest, highest = BOUNDS[name]
     allowed = FIELDS[name].kind
+    assert isinstance(allowed, Range)
     assert (allowed.lowest, allowed.highest) == (lowest, highest)
     assert 0 < allowed.step <= (highest - lowest) / 10
     assert lowest <= DEFAULTS[name] <= highest

@@ -34,7 +34,7 @@ def test_every_field_but_the_photos_is_an_axis() -> None:
     labels = {field.label for name, field in FIELDS.items() if name != "images"}
     assert set(OPTIONS) == {f"[FaceID{unit}] {label}" for unit in ("", " 0", " 1") for label in labels}
     assert OPTIONS["[FaceID] Adapter"].choices() == ["Auto", "mine"]
-    assert OPTIONS["[FaceID 1] Combine"].choices() == list(FIELDS["combine"].kind)
+    assert OPTIONS["[FaceID 1] Combine"].choices() == ["average", "median", "tokens", "concatenate"]
 
 
 def test_axes_are_added_once() -> None:
