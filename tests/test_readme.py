@@ -14,21 +14,32 @@ import torch
 from PIL import Image
 
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.unit import Unit
+from lib_faceid.unit import FIELDS, Field, Range, Unit
 from lib_faceid.variants import VARIANTS, Variant, families_of
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-MARKS = ("<!-- variants: generated from lib_faceid/variants.py -->\n", "<!-- /variants -->")
 
 
 def variant_table() -> str:
-    """The table between the marks; with FACEID_WRITE_README=1 the test puts it there."""
+    """The variants, as README lists them."""
     head = "| variant | id | for | the identity vector | also reads | face structure |\n|---|---|---|---|---|---|\n"
-    return head + "".join(_row(variant) for variant in VARIANTS)
+    return head + "".join(_row(*_variant_cells(variant)) for variant in VARIANTS)
 
 
-def _row(variant: Variant) -> str:
-    cells = (
+def settings_table() -> str:
+    """The unit's fields, as README lists them."""
+    head = "| setting | API | range | default | what it does |\n|---|---|---|---|---|\n"
+    return head + "".join(_row(*_field_cells(field)) for field in FIELDS.values())
+
+
+TABLES = {
+    ("<!-- variants: generated from lib_faceid/variants.py -->\n", "<!-- /variants -->"): variant_table,
+    ("<!-- settings: generated from lib_faceid/unit.py -->\n", "<!-- /settings -->"): settings_table,
+}
+
+
+def _variant_cells(variant: Variant) -> tuple[str, ...]:
+    return (
         variant.label,
         f"`{variant.id}`",
         families_of(variant),
@@ -36,17 +47,32 @@ def _row(variant: Variant) -> str:
         "CLIP ViT-H of the aligned face" if variant.needs_clip else "",
         "yes" if variant.shortcut else "",
     )
+
+
+def _field_cells(field: Field) -> tuple[str, ...]:
+    allowed = field.kind
+    if isinstance(allowed, Range):
+        values = f"{allowed.lowest:g} to {allowed.highest:g}"
+    else:
+        values = ", ".join(allowed) if isinstance(allowed, tuple) else ""
+    default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default or "")
+    return (field.label, f"`{field.name}`", values, default, field.help)
+
+
+def _row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
-def test_the_table_of_variants_is_that_of_the_code() -> None:
+@pytest.mark.parametrize(("marks", "table"), TABLES.items(), ids=["variants", "settings"])
+def test_tables_are_those_of_the_code(marks: tuple[str, str], table: Callable[[], str]) -> None:
+    """With FACEID_WRITE_README=1 the table is put there instead."""
     text = README.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0])
-    table, after = rest.split(MARKS[1])
+    before, rest = text.split(marks[0])
+    found, after = rest.split(marks[1])
     if os.environ.get("FACEID_WRITE_README"):
-        README.write_text(before + MARKS[0] + variant_table() + MARKS[1] + after, encoding="utf-8")
+        README.write_text(before + marks[0] + table() + marks[1] + after, encoding="utf-8")
     else:
-        assert table == variant_table()
+        assert found == table()
 
 
 def test_the_api_section_names_every_field() -> None:
