@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from bench.degrade import degraded
 from bench.joining import share_of_wins
 
 from lib_faceid import analysis
+from lib_faceid.adapter import load_adapter
 from lib_faceid.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.combining import geometric_median, likeness_to_rest, mean_direction, relative_weights
 from lib_faceid.errors import MismatchError, NoFaceError, PhotoError, UnitError
@@ -197,8 +200,30 @@ def test_the_median_is_not_moved_by_a_wrong_photo(analyser: FaceAnalyser, photos
 
 def test_averaging_pays(analyser: FaceAnalyser, photos: Path) -> None:
     """Three to eight bad photos joined are nearer to the clean one than the best of them, in 9 of 10 trials."""
-    shares = share_of_wins([photos / name for name in ("Luciano.png", "Paul2.jpeg", "astronaut.png")], analyser)
+    shares = share_of_wins([photos / name for name in ("Luciano.png", "Paul2.jpeg", "astronaut.png")], analyser, 16)
     assert sum(shares.values()) / len(shares) >= 0.9, shares
+
+
+@pytest.mark.parametrize("variant", ["faceid", "plusv2", "portrait"])
+def test_the_average_of_tokens(variant: str, miniature_adapter: Callable[..., Path]) -> None:
+    """As many tokens as one face has: the weighted mean of what each face says alone."""
+    adapter = load_adapter(miniature_adapter(variant, "sd15"))
+    numbers = torch.Generator().manual_seed(0)
+    hidden = torch.randn(3, 257, 1280, generator=numbers) if adapter.variant.needs_clip else None
+    uncond = torch.randn(257, 1280, generator=numbers) if adapter.variant.needs_clip else None
+    vectors = torch.randn(3, 512, generator=numbers)
+    together = Identity(vectors, hidden, uncond, weights=(1, 2, 1), tokens="average")
+    said = adapter.encode(together)
+    alone = [
+        adapter.encode(Identity(vectors[i : i + 1], None if hidden is None else hidden[i : i + 1], uncond))
+        for i in range(3)
+    ]
+    assert said.cond.shape == alone[0].cond.shape
+    expected = 0.25 * alone[0].cond + 0.5 * alone[1].cond + 0.25 * alone[2].cond
+    assert torch.allclose(said.cond, expected, atol=1e-5)
+    assert torch.allclose(said.uncond, alone[0].uncond, atol=1e-5)
+    every = adapter.encode(replace(together, tokens="concatenate"))
+    assert every.cond.shape[0] == 3 * said.cond.shape[0]
 
 
 # ------------------------------------------------------------------------------------------------------- the numbers
@@ -314,9 +339,10 @@ def test_an_error_is_not_kept(analyser: FaceAnalyser, photos: Path, monkeypatch:
 
 
 def test_eight_threads_give_what_one_gives(analyser: FaceAnalyser, photos: Path) -> None:
-    """200 photos, of which half are the same ones again."""
+    """200 photos, each of which comes twice, so that threads meet at the cache."""
     face = read_photo(photos / "Bryan.png")
-    pictures = [np.roll(face, shift, axis=1) for shift in range(-10, 10)] * 10
+    shifts = [(down, right) for down in range(-5, 5) for right in range(-5, 5)]
+    pictures = [np.roll(face, shift, axis=(0, 1)) for shift in shifts] * 2
     expected = [identity_from_photos([picture], analyser=analyser).id_embeddings for picture in pictures]
     forget_all()
     with ThreadPoolExecutor(8) as pool:
