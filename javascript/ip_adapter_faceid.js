@@ -25,12 +25,16 @@
         for (const button of block.querySelectorAll(buttons)) button.click();
     }
 
-    // A button that shows only a picture needs words for those who cannot see it.
-    function nameButtons(accordion) {
+    // Those who cannot see the page need words where it shows a picture, and at the number beside a slider.
+    function nameControls(accordion) {
         for (const button of accordion.querySelectorAll("button.tool:not([aria-label])")) {
             const what = button.id.endsWith("_people") ? "saved people" : "adapters";
             button.setAttribute("aria-label", `Refresh the list of ${what}`);
             button.title = `Refresh the list of ${what}`;
+        }
+        for (const number of accordion.querySelectorAll("input[type=number]")) {
+            const label = number.closest(".block")?.querySelector("[data-testid=block-info]")?.textContent.trim();
+            if (label && number.getAttribute("aria-label") !== label) number.setAttribute("aria-label", label);
         }
     }
 
@@ -39,7 +43,7 @@
             const accordion = document.querySelector(`#${tab}_faceid`);
             if (!accordion) continue;
             showActiveUnits(accordion);
-            nameButtons(accordion);
+            nameControls(accordion);
             fillWhenOpened(accordion, "button.tool");
             fillWhenOpened(accordion.querySelector(`#${tab}_faceid_setup`), `#${tab}_faceid_setup_check`);
         }

@@ -20,7 +20,7 @@ MAX_NAME_LETTERS = 60
 
 
 def _preset(**values: float) -> Preset:
-    return {name: values.get(name, FIELDS[name].default) for name in PRESET_FIELDS}
+    return {name: values[name] if name in values else FIELDS[name].default for name in PRESET_FIELDS}
 
 
 BUILT_IN: Mapping[str, Preset] = {

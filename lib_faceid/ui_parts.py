@@ -29,8 +29,9 @@ __all__ = [
 
 IS_GRADIO_4 = int(gr.__version__.split(".", maxsplit=1)[0]) >= 4
 
-UPLOAD: dict[str, Any] = {"sources": ["upload", "clipboard"]} if IS_GRADIO_4 else {"source": "upload"}
-SNAPSHOT: dict[str, Any] = {"sources": ["webcam"]} if IS_GRADIO_4 else {"source": "webcam"}
+UPLOAD: dict[str, Any] = {"sources": ["upload", "clipboard", "webcam"]} if IS_GRADIO_4 else {"source": "upload"}
+SNAPSHOT: dict[str, Any] | None = None if IS_GRADIO_4 else {"source": "webcam"}
+"""What turns an upload into a camera; None where the upload offers one by itself."""
 
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 """For an event that is answered at once: a running job does not hold it up."""

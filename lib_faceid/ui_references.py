@@ -53,14 +53,14 @@ def build_references(prefix: str) -> References:
     images, selected = gr.State([]), gr.State(None)
     message = gr.HTML(elem_id=f"{prefix}_message")
     drop = gr.Image(
-        type="pil", image_mode="RGBA", height=170, label="Drop a photo here, paste or click",
+        type="pil", image_mode="RGBA", height=190, label="Drop a photo here, paste or click",
         elem_id=f"{prefix}_image", elem_classes=["faceid-drop"], **UPLOAD,
     )  # fmt: skip
     with gr.Row(elem_classes=["faceid-buttons"]):
         upload = gr.UploadButton(
             "Add photos…", file_count="multiple", file_types=["image"], size="sm", elem_id=f"{prefix}_upload"
         )
-        webcam = gr.Button("Webcam", size="sm", elem_id=f"{prefix}_webcam")
+        webcam = gr.Button("Webcam", size="sm", visible=SNAPSHOT is not None, elem_id=f"{prefix}_webcam")
     gallery = gr.Gallery(
         label=FIELDS["images"].label, columns=3, show_label=False, object_fit="contain", visible=False,
         elem_id=f"{prefix}_gallery", elem_classes=["faceid-gallery"],
@@ -119,7 +119,8 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
         return [*refreshed(more, face, sees, message), enabled or is_first, None]
 
     def chosen(photos: Photos, event: gr.SelectData) -> list[Any]:
-        return [event.index, gr.update(visible=True), _weight_of(photos, event.index)]
+        index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
+        return [index, gr.update(visible=True), _weight_of(photos, index)]
 
     def reweighed(photos: Photos, face: str, sees: str, index: int | None, weight: float) -> list[Any]:
         return refreshed(reweigh(photos, index, weight), face, sees, index=index)
@@ -153,10 +154,12 @@ def _weight_of(photos: Photos, index: int) -> Any:
 
 def _wire_webcam(parts: References) -> None:
     """Let the drop zone become the camera and back. The browser asks for the camera only then."""
-    is_on = gr.State(False)
+    if SNAPSHOT is None:
+        return
+    is_on, snapshot = gr.State(False), SNAPSHOT
 
     def toggled(was_on: bool) -> list[Any]:
-        source = UPLOAD if was_on else SNAPSHOT
+        source = UPLOAD if was_on else snapshot
         # The bare form of an update: gradio 3's own knows no source.
         return [not was_on, {**source, "value": None, "__type__": "update"}, "Webcam" if was_on else "Webcam off"]
 

@@ -23,7 +23,7 @@ def test_ours_are_the_four_of_the_requirements() -> None:
         "Identity only, free hair & pose": (0.8, 0.0, 0.6, 0.0, 1.0),
     }
     for preset in BUILT_IN.values():
-        Unit(enabled=True, **preset)
+        Unit.from_dict({"enabled": True, **preset})
 
 
 def test_a_preset_is_saved_replaces_ours_and_is_deleted(tmp_path: Path) -> None:
