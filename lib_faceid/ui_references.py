@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,6 +15,9 @@ from lib_faceid.ui_services import Services, attempt
 from lib_faceid.unit import FIELDS, Unit
 
 __all__ = ["References", "build_references", "wire_references"]
+
+Refresh = Callable[..., list[Any]]
+"""`_refreshed` for one host."""
 
 NOBODY = ""
 MAX_PHOTO_WEIGHT = 3
@@ -93,23 +98,42 @@ def build_references(prefix: str) -> References:
 
 def wire_references(parts: References, services: Services, clip_crop: Any) -> None:
     """Let the components act on each other. clip_crop: the unit's component of that field."""
-    shown = [parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.photo_weight]
-    shown.append(parts.message)
+    refreshed: Refresh = partial(_refreshed, services)
     looked_at = [parts.images, parts.face, clip_crop]
+    _wire_incoming(parts, looked_at, refreshed)
+    _wire_gallery(parts, looked_at, refreshed)
+    _wire_webcam(parts)
+    _wire_people(parts, services)
 
-    def refreshed(photos: Photos, face: str, sees: str, message: str = "", index: int | None = None) -> list[Any]:
-        now = show(services, photos, face, sees)
-        chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
-        return [
-            photos,
-            gr.update(value=now.gallery, visible=bool(photos)),
-            now.cards,
-            gr.update(choices=now.faces),
-            chosen,
-            gr.update(visible=chosen is not None),
-            gr.update() if chosen is None else _weight_of(photos, chosen),
-            notice(message, "warning"),
-        ]
+
+def _shown(parts: References) -> list[Any]:
+    """Return the components that show the photos: what `_refreshed` gives, in its order."""
+    return [
+        parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.photo_weight,
+        parts.message,
+    ]  # fmt: skip
+
+
+def _refreshed(
+    services: Services, photos: Photos, face: str, sees: str, message: str = "", index: int | None = None
+) -> list[Any]:
+    now = show(services, photos, face, sees)
+    chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
+    return [
+        photos,
+        gr.update(value=now.gallery, visible=bool(photos)),
+        now.cards,
+        gr.update(choices=now.faces),
+        chosen,
+        gr.update(visible=chosen is not None),
+        gr.update() if chosen is None else _weight_of(photos, chosen),
+        notice(message, "warning"),
+    ]
+
+
+def _wire_incoming(parts: References, looked_at: list[Any], refreshed: Refresh) -> None:
+    """Let photos come in: dropped, pasted, taken or chosen. The first one switches the unit on."""
+    shown = _shown(parts)
 
     def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool) -> list[Any]:
         if sources is None:
@@ -117,6 +141,15 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
         more, message = add(photos, sources if isinstance(sources, list) else [sources])
         is_first = bool(more) and not photos
         return [*refreshed(more, face, sees, message), enabled or is_first, None]
+
+    came_in, came_out = [*looked_at, parts.enabled], [*shown, parts.enabled, parts.drop]
+    parts.drop.change(came, [parts.drop, *came_in], came_out, queue=False)  # also a snapshot, which is no upload
+    parts.upload.upload(came, [parts.upload, *came_in], came_out, queue=False)
+
+
+def _wire_gallery(parts: References, looked_at: list[Any], refreshed: Refresh) -> None:
+    """Let a photo be chosen, weighed and removed, and all be looked at again when the question changes."""
+    shown, chosen_too = _shown(parts), [*looked_at, parts.selected]
 
     def chosen(photos: Photos, event: gr.SelectData) -> list[Any]:
         index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
@@ -131,20 +164,15 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
     def removed(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
         return refreshed(remove(photos, index), face, sees)
 
-    came_in, came_out = [*looked_at, parts.enabled], [*shown, parts.enabled, parts.drop]
-    parts.drop.change(came, [parts.drop, *came_in], came_out, queue=False)  # also a snapshot, which is no upload
-    parts.upload.upload(came, [parts.upload, *came_in], came_out, queue=False)
     parts.gallery.select(chosen, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
     weighed = [parts.images, parts.selected, parts.photo_weight]
     parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
-    parts.photo_weight.release(reweighed, [*looked_at, parts.selected, parts.photo_weight], shown, **QUICK)
-    parts.remove.click(removed, [*looked_at, parts.selected], shown, **QUICK)
+    parts.photo_weight.release(reweighed, [*chosen_too, parts.photo_weight], shown, **QUICK)
+    parts.remove.click(removed, chosen_too, shown, **QUICK)
     parts.clear.click(lambda face, sees: refreshed([], face, sees), looked_at[1:], shown, **QUICK)
-    parts.show_again.click(again, [*looked_at, parts.selected], shown, **QUICK)
-    for chooser in (parts.face, clip_crop):
-        chooser.change(again, [*looked_at, parts.selected], shown, **QUICK)
-    _wire_webcam(parts)
-    _wire_people(parts, services)
+    parts.show_again.click(again, chosen_too, shown, **QUICK)
+    for chooser in looked_at[1:]:
+        chooser.change(again, chosen_too, shown, **QUICK)
 
 
 def _weight_of(photos: Photos, index: int) -> Any:
