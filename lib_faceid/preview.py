@@ -21,7 +21,7 @@ from lib_faceid.photo import decode_base64, read_photo
 
 __all__ = ["Preview", "preview", "strangers", "thumbnail"]
 
-THUMBNAIL_PX = 768
+THUMBNAIL_PX = 1024
 CHOSEN_RGB, OTHER_RGB, INK_RGB = (34, 197, 94), (148, 163, 184), (15, 23, 42)
 
 
@@ -117,16 +117,18 @@ def _drawn(image_rgb: NDArray[np.uint8], photo: AnalysedPhoto, chosen: int | Non
         is_chosen = number == chosen
         box = [edge * scale for edge in face.box]
         score = f"  {face.report.measures.detector_score:.2f}" if is_chosen or len(photo.faces) < 8 else ""
-        _mark(draw, box, f"{number}{score}", CHOSEN_RGB if is_chosen else OTHER_RGB)
+        _mark(draw, box, f"{number}{score}", CHOSEN_RGB if is_chosen else OTHER_RGB, image.width / 36)
     return image
 
 
-def _mark(draw: ImageDraw.ImageDraw, box: list[float], label: str, colour: tuple[int, int, int]) -> None:
-    """Draw a box, and on its upper edge (inside, where the picture ends there) a label."""
+def _mark(
+    draw: ImageDraw.ImageDraw, box: list[float], label: str, colour: tuple[int, int, int], letter_px: float
+) -> None:
+    """Draw a box, and on its upper edge (inside, where the picture ends there) a label of at least that height."""
     side = max(box[2] - box[0], box[3] - box[1])
     draw.rectangle(box, outline=INK_RGB, width=max(math.ceil(side / 60), 2) + 2)
     draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline=colour, width=max(round(side / 60), 2))
-    font = _font(int(min(max(side / 7, 13), 26)))
+    font = _font(int(max(min(side / 7, 36), letter_px, 12)))
     left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
     width, height = right - left + 8, bottom - top + 6
     x, y = max(box[0], 0), box[1] - height if box[1] >= height else max(box[1], 0)

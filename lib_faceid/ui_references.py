@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -15,9 +13,6 @@ from lib_faceid.ui_services import Services, attempt
 from lib_faceid.unit import FIELDS, Unit
 
 __all__ = ["References", "build_references", "wire_references"]
-
-Refresh = Callable[..., list[Any]]
-"""`_refreshed` for one host."""
 
 NOBODY = ""
 MAX_PHOTO_WEIGHT = 3
@@ -98,81 +93,72 @@ def build_references(prefix: str) -> References:
 
 def wire_references(parts: References, services: Services, clip_crop: Any) -> None:
     """Let the components act on each other. clip_crop: the unit's component of that field."""
-    refreshed: Refresh = partial(_refreshed, services)
-    looked_at = [parts.images, parts.face, clip_crop]
-    _wire_incoming(parts, looked_at, refreshed)
-    _wire_gallery(parts, looked_at, refreshed)
+    photo = (parts.selected, parts.picked, parts.photo_weight)
+    shown = [parts.images, parts.gallery, parts.cards, parts.face, *photo, parts.message]
+    seen = _Seen(services, [parts.images, parts.face, clip_crop], shown)
+    _wire_coming(parts, seen)
+    _wire_picking(parts, seen)
+    for chooser in (parts.face, clip_crop):
+        chooser.change(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
+    parts.show_again.click(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
     _wire_webcam(parts)
     _wire_people(parts, services)
 
 
-def _shown(parts: References) -> list[Any]:
-    """Return the components that show the photos: what `_refreshed` gives, in its order."""
-    return [
-        parts.images, parts.gallery, parts.cards, parts.face, parts.selected, parts.picked, parts.photo_weight,
-        parts.message,
-    ]  # fmt: skip
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """How photos are looked at, and what then changes in the page."""
+
+    services: Services
+    looked_at: list[Any]
+    shown: list[Any]
+
+    def again(self, photos: Photos, face: str, sees: str, index: int | None = None, message: str = "") -> list[Any]:
+        """Return the values of `shown`; index: of the photo that was clicked."""
+        now = show(self.services, photos, face, sees)
+        chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
+        return [
+            photos,
+            gr.update(value=now.gallery, visible=bool(photos)),
+            now.cards,
+            gr.update(choices=now.faces),
+            chosen,
+            gr.update(visible=chosen is not None),
+            gr.update() if chosen is None else _weight_of(photos, chosen),
+            notice(message, "warning"),
+        ]
 
 
-def _refreshed(
-    services: Services, photos: Photos, face: str, sees: str, message: str = "", index: int | None = None
-) -> list[Any]:
-    now = show(services, photos, face, sees)
-    chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
-    return [
-        photos,
-        gr.update(value=now.gallery, visible=bool(photos)),
-        now.cards,
-        gr.update(choices=now.faces),
-        chosen,
-        gr.update(visible=chosen is not None),
-        gr.update() if chosen is None else _weight_of(photos, chosen),
-        notice(message, "warning"),
-    ]
-
-
-def _wire_incoming(parts: References, looked_at: list[Any], refreshed: Refresh) -> None:
-    """Let photos come in: dropped, pasted, taken or chosen. The first one switches the unit on."""
-    shown = _shown(parts)
-
+def _wire_coming(parts: References, seen: _Seen) -> None:
     def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool) -> list[Any]:
         if sources is None:
-            return [gr.update()] * (len(shown) + 2)
+            return [gr.update()] * (len(seen.shown) + 2)
         more, message = add(photos, sources if isinstance(sources, list) else [sources])
         is_first = bool(more) and not photos
-        return [*refreshed(more, face, sees, message), enabled or is_first, None]
+        return [*seen.again(more, face, sees, message=message), enabled or is_first, None]
 
-    came_in, came_out = [*looked_at, parts.enabled], [*shown, parts.enabled, parts.drop]
-    parts.drop.change(came, [parts.drop, *came_in], came_out, queue=False)  # also a snapshot, which is no upload
-    parts.upload.upload(came, [parts.upload, *came_in], came_out, queue=False)
+    inputs, outputs = [*seen.looked_at, parts.enabled], [*seen.shown, parts.enabled, parts.drop]
+    parts.drop.change(came, [parts.drop, *inputs], outputs, queue=False)  # also a snapshot, which is no upload
+    parts.upload.upload(came, [parts.upload, *inputs], outputs, queue=False)
 
 
-def _wire_gallery(parts: References, looked_at: list[Any], refreshed: Refresh) -> None:
-    """Let a photo be chosen, weighed and removed, and all be looked at again when the question changes."""
-    shown, chosen_too = _shown(parts), [*looked_at, parts.selected]
-
-    def chosen(photos: Photos, event: gr.SelectData) -> list[Any]:
+def _wire_picking(parts: References, seen: _Seen) -> None:
+    def picked(photos: Photos, event: gr.SelectData) -> list[Any]:
         index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
         return [index, gr.update(visible=True), _weight_of(photos, index)]
 
     def reweighed(photos: Photos, face: str, sees: str, index: int | None, weight: float) -> list[Any]:
-        return refreshed(reweigh(photos, index, weight), face, sees, index=index)
-
-    def again(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
-        return refreshed(photos, face, sees, index=index)
+        return seen.again(reweigh(photos, index, weight), face, sees, index)
 
     def removed(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
-        return refreshed(remove(photos, index), face, sees)
+        return seen.again(remove(photos, index), face, sees)
 
-    parts.gallery.select(chosen, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
+    parts.gallery.select(picked, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
     weighed = [parts.images, parts.selected, parts.photo_weight]
     parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
-    parts.photo_weight.release(reweighed, [*chosen_too, parts.photo_weight], shown, **QUICK)
-    parts.remove.click(removed, chosen_too, shown, **QUICK)
-    parts.clear.click(lambda face, sees: refreshed([], face, sees), looked_at[1:], shown, **QUICK)
-    parts.show_again.click(again, chosen_too, shown, **QUICK)
-    for chooser in looked_at[1:]:
-        chooser.change(again, chosen_too, shown, **QUICK)
+    parts.photo_weight.release(reweighed, [*seen.looked_at, parts.selected, parts.photo_weight], seen.shown, **QUICK)
+    parts.remove.click(removed, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
+    parts.clear.click(lambda face, sees: seen.again([], face, sees), seen.looked_at[1:], seen.shown, **QUICK)
 
 
 def _weight_of(photos: Photos, index: int) -> Any:

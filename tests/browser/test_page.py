@@ -193,7 +193,7 @@ def test_the_camera_takes_a_photo_and_is_asked_for_only_then(page: Page) -> None
         zone.locator("button[aria-label='Capture from camera']").click()
         zone.get_by_text("Access Webcam").click(timeout=WAIT_MS)
     page.wait_for_function("() => document.querySelector('video')?.videoWidth > 0", timeout=WAIT_MS)
-    zone.locator("button:has(svg)").first.click()
+    zone.locator("button:visible:has(svg)").first.click()
     page.locator(f"{UNIT}_cards .faceid-card").wait_for(timeout=WAIT_MS)
     if own_button.is_visible():
         own_button.click()
