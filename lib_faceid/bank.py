@@ -70,7 +70,8 @@ def bank_of(
     Raises MismatchError: the adapter was made for another UNet, or the identities differ in their number of faces.
     """
     sizes = tuple((layer.index, layer.hidden_dim, layer.context_dim) for layer in layers if layer.is_cross)
-    key = (adapter.fingerprint, adapter.variant.id, structure, sizes, *(one.fingerprint for one in identities))
+    # The adapter itself, not its file: somebody may have put other weights or another variant into it.
+    key = (adapter, structure, sizes, *(one.fingerprint for one in identities))
     with _keeping:
         if key not in _kept:
             tokens = [adapter.encode(identity, structure) for identity in identities]

@@ -73,3 +73,11 @@ def test_a_kept_bank_holds_no_copy_on_a_device(adapter: Adapter, layers: tuple[A
     used = bank.bank_of(adapter, [person(0)], 1.0, layers)
     rows(used)
     assert not any(kept._placed for kept in bank._kept.values())
+
+
+def test_an_adapter_with_other_weights_has_a_bank_of_its_own(
+    adapter: Adapter, layers: tuple[AttentionLayer, ...]
+) -> None:
+    doubled = replace(adapter, to_k_ip={index: 2 * weight for index, weight in adapter.to_k_ip.items()})
+    one, other = (bank.bank_of(each, [person(0)], 1.0, layers) for each in (adapter, doubled))
+    assert not torch.equal(rows(one), rows(other))
