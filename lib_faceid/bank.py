@@ -15,7 +15,7 @@ from lib_faceid.errors import MismatchError
 from lib_faceid.identity import Identity
 from lib_faceid.layers import AttentionLayer
 
-__all__ = ["Bank", "Selection", "bank_of", "make_bank"]
+__all__ = ["Bank", "Selection", "bank_of", "forget_all", "make_bank"]
 
 
 class Selection:
@@ -80,6 +80,12 @@ def bank_of(
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
         return _kept[key].unplaced()
+
+
+def forget_all() -> None:
+    """Forget the people whose keys and values are kept in memory."""
+    with _keeping:
+        _kept.clear()
 
 
 KEPT = 4

@@ -34,7 +34,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(
         bank, "make_bank", lambda adapter, tokens, layers: made.append(len(tokens)) or make(adapter, tokens, layers)
     )
-    bank._kept.clear()
+    bank.forget_all()
     return made
 
 

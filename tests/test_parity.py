@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from unets import call, inputs
 
 from lib_faceid.adapter import Adapter, Tokens
+from lib_faceid.bank import forget_all
 from lib_faceid.identity import Identity
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle")
@@ -167,6 +168,12 @@ def test_wrong_layer_order_is_told_apart(world: WorldWithOracle, measure: Measur
     difference = apart(got, world.expected(FACEID))
     measure(difference=difference)
     assert difference > TOLD_APART
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_remembered() -> None:
+    """A wrong control must not get the right keys and values that an earlier test has left."""
+    forget_all()
 
 
 def test_zero_tokens_as_uncond_are_told_apart(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules import sd_models
 
-from lib_faceid import analysis, clip_vision, faces
+from lib_faceid import analysis, bank, clip_vision, faces
 from lib_faceid.api_services import ApiServices
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.hosts.webui_settings import roots, setting
@@ -58,3 +58,4 @@ def _unload() -> None:
     faces.unload()
     clip_vision.unload()
     analysis.forget_all()
+    bank.forget_all()
