@@ -16,7 +16,7 @@ from lib_faceid.checkpoint import read_metadata, read_tensors, sha256_of
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.families import family_of
 from lib_faceid.identity import Identity
-from lib_faceid.variants import KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
+from lib_faceid.variants import FAMILY_NAMES, KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
 
 __all__ = ["Adapter", "LoraPair", "Tokens", "load_adapter"]
 
@@ -64,7 +64,7 @@ class Adapter:
     @property
     def family(self) -> str:
         """The checkpoints it is for, in words."""
-        return {768: "SD 1.5", 2048: "SDXL"}[self.cross_attention_dim]
+        return FAMILY_NAMES[self.cross_attention_dim]
 
     @property
     def image_proj(self) -> nn.Module:

@@ -12,15 +12,13 @@ from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, 
 from lib_faceid.identity import Identity
 from lib_faceid.request_images import BASE64_ONLY, RequestPolicy
 from lib_faceid.unit import AUTO, Unit
-from lib_faceid.variants import VARIANTS
+from lib_faceid.variants import FAMILY_NAMES, VARIANTS
 
 if TYPE_CHECKING:
     from lib_faceid.clip_vision import ClipVision
     from lib_faceid.faces import FaceAnalyser
 
 __all__ = ["Models", "choose_adapter", "file_of", "nobody"]
-
-_FAMILIES = {768: "SD 1.5", 2048: "SDXL"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
     "Auto" is the best variant found that can be used right now (VARIANTS is in order of preference). Raises
     MissingModelError where there is none, HostError for a checkpoint that FaceID does not exist for.
     """
-    if dim not in _FAMILIES:
+    if dim not in FAMILY_NAMES:
         found = "SD 2" if dim == 1024 else f"of another family (cross attention {dim})"
         raise HostError(f"FaceID exists for SD 1.5 and SDXL only; the loaded checkpoint is {found}.")
     files = models.adapter_files()
@@ -55,8 +53,8 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
         adapter = load_adapter(file_of(unit.adapter, files), None if unit.variant == AUTO else unit.variant)
         if adapter.cross_attention_dim != dim:
             raise MismatchError(
-                f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {_FAMILIES[dim]}. Choose an "
-                f"adapter for {_FAMILIES[dim]}, or '{AUTO}'."
+                f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {FAMILY_NAMES[dim]}. Choose an "
+                f"adapter for {FAMILY_NAMES[dim]}, or '{AUTO}'."
             )
         return adapter, adapter.assumed
     found, unreadable = _readable(files)
@@ -106,7 +104,7 @@ def _none_found(found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -
     wanted = f"ip-adapter-faceid-plusv2_{'sd15' if dim == 768 else 'sdxl'}.bin"
     return " ".join(
         [
-            f"No FaceID adapter for {_FAMILIES[dim]} was found (found: {others}).",
+            f"No FaceID adapter for {FAMILY_NAMES[dim]} was found (found: {others}).",
             *unreadable,
             f"Put {wanted}, from h94/IP-Adapter-FaceID on Hugging Face (non-commercial), into models/faceid.",
         ]

@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from lib_faceid import image_proj
 
-__all__ = ["KNOWN_FILES", "VARIANTS", "Shapes", "Variant", "by_id", "candidates", "families_of"]
+__all__ = ["FAMILY_NAMES", "KNOWN_FILES", "VARIANTS", "Shapes", "Variant", "by_id", "candidates", "families_of"]
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]  # tensor name below `image_proj.` -> shape
 
 SD15, SDXL = 768, 2048  # cross_attention_dim of the two families that FaceID exists for
+FAMILY_NAMES = {SD15: "SD 1.5", SDXL: "SDXL"}
 
 
 @dataclass(frozen=True)
@@ -122,4 +123,4 @@ def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
 
 def families_of(variant: Variant) -> str:
     """Return the checkpoint families of a variant in words."""
-    return " and ".join({SD15: "SD 1.5", SDXL: "SDXL"}[dim] for dim in variant.families)
+    return " and ".join(FAMILY_NAMES[dim] for dim in variant.families)

@@ -15,9 +15,7 @@ from modules import scripts
 
 from lib_faceid.choosing import Models
 from lib_faceid.clip_vision import load_clip_vision
-from lib_faceid.face_packs import require_face_pack
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.hosts.webui_api import request_policy
+from lib_faceid.hosts.webui_api import face_analyser, request_policy
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.infotext import infotext_key
@@ -139,7 +137,7 @@ def models() -> Models:
     """Return where this WebUI's models come from."""
     return Models(
         adapter_files=adapter_files,
-        face_analyser=_face_analyser,
+        face_analyser=face_analyser,
         clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
         person=lambda name: open_library(roots()).load(name).identity,
         policy=request_policy,
@@ -150,10 +148,6 @@ def plot_module() -> Any | None:
     """Return the module of the WebUI's X/Y/Z plot, which is loaded like an extension's script; None without it."""
     names = {"xyz_grid.py", "scripts.xyz_grid"}
     return next((one.module for one in scripts.scripts_data if one.script_class.__module__ in names), None)
-
-
-def _face_analyser() -> FaceAnalyser:
-    return load_face_analyser(require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device"))
 
 
 def _close_with(p: Any, job: WebUIJob) -> None:

@@ -16,7 +16,7 @@ from lib_faceid.people import open_library
 from lib_faceid.request_images import RequestPolicy
 from lib_faceid.setup_check import SetupReport, check_setup
 
-__all__ = ["GUARDED_ROUTE", "api_services", "loaded_family", "request_policy"]
+__all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "loaded_family", "request_policy"]
 
 GUARDED_ROUTE = "/sdapi/v1/txt2img"
 """There only where the WebUI runs with --api. `--api-auth` guards its routes one by one: what guards this one guards
@@ -27,13 +27,18 @@ def api_services() -> ApiServices:
     """Return what our routes ask this WebUI for."""
     return ApiServices(
         setup=_setup,
-        face_analyser=lambda: faces.load_face_analyser(
-            require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device")
-        ),
+        face_analyser=face_analyser,
         clip_vision=lambda: clip_vision.load_clip_vision(require_clip_vision(roots())),
         people=lambda: open_library(roots()),
         policy=request_policy,
         unload=_unload,
+    )
+
+
+def face_analyser() -> faces.FaceAnalyser:
+    """Return the analyser of this WebUI's face models, on the device that its settings name."""
+    return faces.load_face_analyser(
+        require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device")
     )
 
 
