@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from torch import nn
 
-from lib_faceid.adapter import Adapter
+from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.errors import FaceIDError, MissingModelError
-from lib_faceid.identity import Identity
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.layers import cross_attention_dim
-from lib_faceid.references import Joined
+from lib_faceid.people.identity import Identity
+from lib_faceid.people.references import Joined
+from lib_faceid.people.unit_identity import join_unit
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unit import Unit
-from lib_faceid.unit_identity import join_unit
 
 if TYPE_CHECKING:
     pass

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, diffusers_copy, drawn, identity_of, inputs, ldm_unet, snapshot
 
-from lib_faceid.adapter import Adapter
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.layers import attention_layers
-from lib_faceid.lora import merge_lora
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.layers import attention_layers
+from lib_faceid.unet.lora import merge_lora
 
 
 @pytest.fixture(scope="module")

@@ -15,12 +15,12 @@ from bench.degrade import STEPS, degraded, spearman
 from PIL import Image, ImageDraw
 
 from lib_faceid.errors import FileError
-from lib_faceid.face import Face, largest
-from lib_faceid.face_geometry import TEMPLATE, moved, pose_degrees
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.photo_measures import Measures, measure
-from lib_faceid.photo_report import PhotoReport, _reasons, judge, score_of
+from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.faces.face import Face, largest
+from lib_faceid.faces.geometry import TEMPLATE, moved, pose_degrees
+from lib_faceid.faces.measures import Measures, measure
+from lib_faceid.faces.report import PhotoReport, _reasons, judge, score_of
+from lib_faceid.pictures.photo import read_photo
 
 GOOD = Measures(
     size_px=300,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, identity_of, inputs, ldm_unet
 
-from lib_faceid.adapter import Adapter
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.rows import MAX_SLOT, tag_rows, untag_rows
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.rows import MAX_SLOT, tag_rows, untag_rows
 
 CHUNK = 77
 

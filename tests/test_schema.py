@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lib_faceid.errors import UnitError
-from lib_faceid.schema import unit_schema
 from lib_faceid.unit import FIELDS, Range, Unit
+from lib_faceid.units.schema import unit_schema
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "API.md"
 MARKS = ("<!-- fields: generated from lib_faceid/unit.py -->\n", "<!-- /fields -->")

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet, sdxl_unet, snapshot
 
-from lib_faceid.adapter import Adapter, load_adapter
+from lib_faceid.adapters.adapter import Adapter, load_adapter
 from lib_faceid.errors import HostError, MismatchError, UnitError
-from lib_faceid.injection import Contribution, inject
-from lib_faceid.layers import attention_layers
+from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.unet.layers import attention_layers
 
 
 @pytest.fixture(scope="module")

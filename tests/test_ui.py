@@ -16,21 +16,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.catalogue import catalogue, entry
+from lib_faceid.adapters.variants import VARIANTS, by_id
 from lib_faceid.errors import DownloadError, HostError, PhotoError
-from lib_faceid.preview import Preview
-from lib_faceid.setup_check import Auto, Row, SetupReport
+from lib_faceid.models.catalogue import catalogue, entry
+from lib_faceid.page.preview import Preview
+from lib_faceid.setup.check import Auto, Row, SetupReport
 from lib_faceid.unit import FIELDS, MAX_PHOTOS, Range, Unit, units_from_args
-from lib_faceid.variants import VARIANTS, by_id
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.ui import Services, unit_components  # noqa: E402
-from lib_faceid.ui_parts import leaves, notice  # noqa: E402
-from lib_faceid.ui_photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
-from lib_faceid.ui_services import attempt  # noqa: E402
-from lib_faceid.ui_settings import used_by  # noqa: E402
-from lib_faceid.ui_setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.page.parts import leaves, notice  # noqa: E402
+from lib_faceid.page.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
+from lib_faceid.page.services import attempt  # noqa: E402
+from lib_faceid.page.settings import used_by  # noqa: E402
+from lib_faceid.page.setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.page.units import Services, unit_components  # noqa: E402
 
 
 def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.overrides import with_overrides
 from lib_faceid.unit import FIELDS, Unit
+from lib_faceid.units.overrides import with_overrides
 from lib_faceid.xyz import add_axes, axis_options
 
 

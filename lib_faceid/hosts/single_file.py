@@ -11,9 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lib_faceid.checkpoint import read_tensors
+from lib_faceid.adapters.families import family_of
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.families import family_of
 from lib_faceid.hosts.network_sizes import (
     Config,
     Shapes,
@@ -23,6 +22,7 @@ from lib_faceid.hosts.network_sizes import (
     unet_config,
     vae_config,
 )
+from lib_faceid.models.checkpoint import read_tensors
 
 __all__ = ["Layout", "read_checkpoint", "read_layout"]
 
