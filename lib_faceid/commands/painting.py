@@ -12,7 +12,7 @@ from PIL import Image
 from lib_faceid.choosing import Models
 from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.commands.drawing import parameters_text
-from lib_faceid.commands.standalone import CHECKPOINT_SUFFIXES, CROSS_ATTENTION_DIM, load_studio
+from lib_faceid.commands.standalone import CHECKPOINT_SUFFIXES, load_studio
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.faces.packs import require_face_pack
@@ -60,7 +60,7 @@ class Easel:
     def family(self, name: str) -> int | None:
         """Return the cross attention dimension of a checkpoint; its weights are not loaded for that."""
         path = self.checkpoints().get(name)
-        return CROSS_ATTENTION_DIM[read_checkpoint(path)[1].family] if path else None
+        return read_checkpoint(path)[1].cross_attention_dim if path else None
 
     def paint(
         self, name: str, units: Sequence[Unit], request: Request, count: int, progress: Progress

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Person", "Workshop", "load_studio"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
-CROSS_ATTENTION_DIM = {"SD 1.5": 768, "SDXL": 2048}
 
 Person = Callable[[ClipVision | None], Identity]
 """Gives the person; with the CLIP encoder where the adapter needs it."""
@@ -66,7 +65,7 @@ class Workshop:
         Raises FaceIDError: a model is missing, does not fit, or no face was found.
         """
         _, layout = read_checkpoint(checkpoint)
-        adapter, note = choose_adapter(unit, self._models(), CROSS_ATTENTION_DIM[layout.family])
+        adapter, note = choose_adapter(unit, self._models(), layout.cross_attention_dim)
         identity = person(load_clip_vision() if adapter.variant.needs_clip else None)
         contribution = Contribution(adapter, (identity,), unit.weight, unit.structure, unit.start, unit.end)
         return Prepared(0, unit, contribution, (note,) if note else ())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from lib_faceid.adapters.adapter import load_adapter
-from lib_faceid.adapters.variants import Variant
+from lib_faceid.adapters.variants import FAMILY_NAMES, Variant
 from lib_faceid.choosing import Models, file_of
 from lib_faceid.errors import HostError
 from lib_faceid.faces.crops import ClipSees
@@ -20,7 +20,7 @@ from lib_faceid.page.preview import Preview, preview
 from lib_faceid.page.services import Services, attempt
 from lib_faceid.people.library import People, open_library
 from lib_faceid.people.unit_identity import join_unit
-from lib_faceid.setup.check import FAMILIES, SetupReport, check_setup
+from lib_faceid.setup.check import SetupReport, check_setup
 from lib_faceid.setup.text import diagnostics
 from lib_faceid.unit import AUTO, Unit
 
@@ -61,7 +61,7 @@ def _auto_means(report: SetupReport) -> str:
     if not report.auto:
         raise HostError(report.problems[0] if report.problems else "FaceID has no adapter for the loaded checkpoint.")
     meanings = [
-        f"{AUTO} for {FAMILIES[one.family]} is now "
+        f"{AUTO} for {FAMILY_NAMES[one.family]} is now "
         f"{f'{one.adapter.name}.' if one.adapter else 'nothing: no adapter can be used.'} {one.note}".strip()
         for one in report.auto
     ]

@@ -10,10 +10,11 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.adapters.variants import FAMILY_NAMES
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.page.parts import QUICK, notice, script
 from lib_faceid.page.services import Services, attempt
-from lib_faceid.setup.check import FAMILIES, Row, SetupReport
+from lib_faceid.setup.check import Row, SetupReport
 
 __all__ = ["build_setup", "download_steps", "licence_text", "missing", "table"]
 
@@ -154,7 +155,7 @@ def table(report: SetupReport) -> str:
     """Return the report as an HTML table, with what Auto means and what is wrong above it."""
     ready = "Ready: a person can be drawn." if report.is_ready else "Something is missing; see below."
     autos = [
-        f"Auto for {FAMILIES[one.family]}: {one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
+        f"Auto for {FAMILY_NAMES[one.family]}: {one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
         for one in report.auto
     ]
     told = [notice(ready, "good" if report.is_ready else "warning"), *(notice(one, "error") for one in report.problems)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lib_faceid.adapters.adapter import Adapter, load_adapter
-from lib_faceid.adapters.variants import VARIANTS, Variant
+from lib_faceid.adapters.variants import FAMILY_NAMES, VARIANTS, Variant
 from lib_faceid.clip.vision import check_clip_vision
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
@@ -20,9 +20,7 @@ from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, pl
 from lib_faceid.models.licences import is_licence_accepted
 from lib_faceid.setup.versions import NOT_INSTALLED, versions
 
-__all__ = ["FAMILIES", "Auto", "Row", "SetupReport", "check_setup"]
-
-FAMILIES = {768: "SD 1.5", 2048: "SDXL"}
+__all__ = ["Auto", "Row", "SetupReport", "check_setup"]
 
 Status = Literal["found", "missing", "damaged"]
 
@@ -92,7 +90,7 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
 
     Adapters are opened to know what they are; nothing is downloaded, and no model is loaded.
     """
-    families = tuple(FAMILIES) if family is None else tuple(one for one in FAMILIES if one == family)
+    families = tuple(FAMILY_NAMES) if family is None else tuple(one for one in FAMILY_NAMES if one == family)
     adapters, damaged = _adapters(roots)
     clip, faces, known = _clip_row(roots), _face_row(roots), versions()
     auto = tuple(_auto(one, adapters, _why_no_clip(clip, known)) for one in families)
@@ -161,7 +159,7 @@ def _auto(family: int, adapters: Sequence[Found], no_clip: str) -> Auto:
     fitting.sort(key=lambda one: VARIANTS.index(one[1].variant))
     usable = [one for one in fitting if not no_clip or not one[1].variant.needs_clip]
     if not fitting:
-        return Auto(family, None, f"There is no FaceID adapter for {FAMILIES[family]}.")
+        return Auto(family, None, f"There is no FaceID adapter for {FAMILY_NAMES[family]}.")
     best = fitting[0][1].name
     if not usable:
         return Auto(family, None, f"{best} needs CLIP ViT-H: {no_clip}")
@@ -239,7 +237,7 @@ def _size_note(size_bytes: int, published: Entry | None) -> str:
 
 
 def _label(variant: Variant, family: int) -> str:
-    return f"{variant.label} for {FAMILIES[family]}"
+    return f"{variant.label} for {FAMILY_NAMES[family]}"
 
 
 def _with_place(row: Row, roots: Roots) -> Row:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from lib_faceid.adapters.variants import FAMILY_NAMES
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.setup.check import FAMILIES, Auto, Row, SetupReport
+from lib_faceid.setup.check import Auto, Row, SetupReport
 
 __all__ = ["anonymous", "as_text", "diagnostics"]
 
@@ -29,7 +30,7 @@ def diagnostics(report: SetupReport, *, with_hashes: bool = True, environ: Mappi
     gigabytes takes seconds, once for each file.
     """
     lines = [f"{name}: {number}" for name, number in report.versions.items()]
-    lines += [f"checkpoint: {FAMILIES.get(report.family or 0, report.family or 'none loaded')}", ""]
+    lines += [f"checkpoint: {FAMILY_NAMES.get(report.family or 0, report.family or 'none loaded')}", ""]
     for row in report.rows:
         lines.append(" · ".join(filter(None, [row.status, row.label, row.lora and f"LoRA {row.lora}", row.note])))
         lines += [f"    {_file_line(path, with_hashes=with_hashes)}" for path in row.paths if path.is_file()]
@@ -65,7 +66,7 @@ def _row_lines(row: Row, width: int) -> Iterator[str]:
 
 def _auto_line(auto: Auto) -> str:
     chosen = auto.adapter.name if auto.adapter else "nothing can be used"
-    return f"Auto for {FAMILIES[auto.family]}: {chosen}. {auto.note}".rstrip()
+    return f"Auto for {FAMILY_NAMES[auto.family]}: {chosen}. {auto.note}".rstrip()
 
 
 def _file_line(path: Path, *, with_hashes: bool) -> str:

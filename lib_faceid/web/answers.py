@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lib_faceid.adapters.variants import FAMILY_NAMES
 from lib_faceid.clip.vision import ClipVision
 from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.external import API_VERSION
@@ -25,7 +26,7 @@ from lib_faceid.people.identity import Identity
 from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
-from lib_faceid.setup.check import FAMILIES, Row
+from lib_faceid.setup.check import Row
 from lib_faceid.units.infotext import ALGORITHM
 from lib_faceid.units.schema import unit_schema
 from lib_faceid.web.bodies import flag, only, person_in, reference_in, text, units_in
@@ -53,7 +54,7 @@ class Answers:
         """Return what may stand in a unit's field `adapter`, and what Auto takes for each family of checkpoints."""
         report = self._services.setup()
         adapters = [_adapter(row) for row in report.rows if row.kind == "adapter" and row.status == "found"]
-        auto = {FAMILIES[one.family]: one.adapter.name if one.adapter else None for one in report.auto}
+        auto = {FAMILY_NAMES[one.family]: one.adapter.name if one.adapter else None for one in report.auto}
         return {"adapters": adapters, "auto": auto}
 
     def schema(self) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _writing() -> Generator[None, None, None]:
 
 def _adapter(row: Row) -> dict[str, Any]:
     name = row.paths[0].name if row.paths else row.label
-    return {"name": name, "label": row.label, "variant": row.variant, "family": FAMILIES.get(row.family or 0)}
+    return {"name": name, "label": row.label, "variant": row.variant, "family": FAMILY_NAMES.get(row.family or 0)}
 
 
 def _face(face: AnalysedFace) -> dict[str, Any]:
