@@ -125,8 +125,35 @@ def test_rows_can_be_switched_off_and_on_again(unet: nn.Module, one: Contributio
 )
 def test_start_and_end(adapter: Adapter, start: float, end: float, progress: float, acts: bool) -> None:
     contribution = Contribution(adapter, [identity_of(1)], start=start, end=end)
-    assert contribution.acts_at(progress) is acts
-    assert not replace(contribution, weight=0).acts_at(progress)
+    assert contribution.weight_at(progress) == (contribution.weight if acts else 0)
+    assert not replace(contribution, weight=0).weight_at(progress)
+
+
+@pytest.mark.parametrize(
+    ("span", "steps", "weights"),
+    [
+        ((0.0, 1.0, 0.0), 4, [1, 1, 1, 1]),
+        ((0.0, 1.0, 0.2), 10, [0.25, 0.75, 1, 1, 1, 1, 1, 1, 1, 1]),  # comes in, and stays to the end
+        ((0.2, 0.8, 0.2), 10, [0, 0, 0.25, 0.75, 1, 1, 0.75, 0.25, 0, 0]),
+        ((0.0, 1.0, 0.1), 4, [1, 1, 1, 1]),  # over before the first step is half done: no step is lost
+        ((0.4, 0.6, 0.5), 5, [0, 0, 0.2, 0, 0]),  # a span too short for both fades is never all there
+    ],
+)
+def test_a_fade_in_and_out(
+    adapter: Adapter, span: tuple[float, float, float], steps: int, weights: list[float]
+) -> None:
+    start, end, fade = span
+    contribution = Contribution(adapter, [identity_of(1)], weight=0.5, start=start, end=end, fade=fade)
+    found = [contribution.weight_at(step / steps, 1 / steps) for step in range(steps)]
+    assert found == pytest.approx([0.5 * weight for weight in weights])
+
+
+def test_a_faded_step_is_a_step_at_a_smaller_weight(unet: nn.Module, one: Contribution) -> None:
+    quarter = drawn(unet, replace(one, weight=one.weight / 4))
+    with inject(unet, [replace(one, start=0.25, fade=0.25)]) as injection:
+        injection.set_rows((0, 1))
+        injection.set_progress(0.25, 0.125)
+        assert torch.equal(call(unet, inputs()), quarter)
 
 
 def test_each_contribution_has_its_own_span(unet: nn.Module, one: Contribution, other: Contribution) -> None:

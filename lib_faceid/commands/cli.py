@@ -69,7 +69,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--variant", default=AUTO, help="only for files that do not tell")
     models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
     strength = parser.add_argument_group("how much of the person")
-    for name in ("weight", "structure", "lora", "start", "end"):
+    for name in ("weight", "structure", "lora", "start", "end", "fade"):
         field = Unit.__dataclass_fields__[name]
         strength.add_argument(
             f"--{name}", type=float, default=field.default, help=f"{field.metadata['help']} (%(default)s)"
@@ -117,7 +117,7 @@ def _generate(options: Options) -> None:
     from lib_faceid.commands.drawing import Sitter, draw
     from lib_faceid.hosts.request import Request
 
-    names = ("variant", "weight", "structure", "lora", "start", "end")
+    names = ("variant", "weight", "structure", "lora", "start", "end", "fade")
     adapter = options.adapter.name if options.adapter else AUTO
     unit = Unit(enabled=True, adapter=adapter, **{name: getattr(options, name) for name in names})
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed

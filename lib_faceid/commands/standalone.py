@@ -15,12 +15,11 @@ from lib_faceid.commands.offer import offer
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.packs import find_face_pack
-from lib_faceid.generation import Prepared
+from lib_faceid.generation import Prepared, contribution_of
 from lib_faceid.hosts.single_file import read_checkpoint
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters
 from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Contribution
 from lib_faceid.unit import Unit
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ class Workshop:
         _, layout = read_checkpoint(checkpoint)
         adapter, note = choose_adapter(unit, self._models(), layout.cross_attention_dim)
         identity = person(load_clip_vision() if adapter.variant.needs_clip else None)
-        contribution = Contribution(adapter, (identity,), unit.weight, unit.structure, unit.start, unit.end)
-        return Prepared(0, unit, contribution, (note,) if note else ())
+        return Prepared(0, unit, contribution_of(unit, adapter, identity), (note,) if note else ())
 
     def face_analyser(self) -> FaceAnalyser:
         """Return the face models, after offering to download them where there are none."""

@@ -33,6 +33,7 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made[name] = slider(name, prefix)
     with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
         made["variant"] = gr.Dropdown([AUTO, *(one.id for one in VARIANTS)], value=AUTO, **labels("variant", prefix))
+        made["fade"] = slider("fade", prefix)
         made["clip_crop"], made["hires"] = choice("clip_crop", prefix), choice("hires", prefix)
         _presets(prefix, services, preset, made)
     _wire_adapter(services, made, refresh, auto)

@@ -43,10 +43,22 @@ class Contribution:
     """Acts from this fraction of the steps ..."""
     end: float = 1.0
     """... up to, and without, this one."""
+    fade: float = 0.0
+    """Comes in over this fraction of the steps after start, and goes over as much before an end below 1."""
 
-    def acts_at(self, progress: float) -> bool:
-        """Say whether it does anything at that fraction of the steps (0 is the first step)."""
-        return self.weight != 0 and self.start <= progress and (progress < self.end or self.end >= 1)
+    def weight_at(self, progress: float, step: float = 0.0) -> float:
+        """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
+
+        step: how much of the pass that step is. A fade is measured in its middle, so that a pass of few steps loses
+        none of them to it.
+        """
+        if progress < self.start or (self.end <= progress and self.end < 1):
+            return 0.0
+        if not self.fade:
+            return self.weight
+        middle = progress + step / 2
+        coming, going = middle - self.start, self.end - middle if self.end < 1 else self.fade
+        return self.weight * min(max(min(coming, going) / self.fade, 0.0), 1.0)
 
 
 class Injection:
@@ -54,7 +66,7 @@ class Injection:
 
     def __init__(self, contributions: Sequence[Contribution], banks: Sequence[Bank]) -> None:
         self._members = list(zip(contributions, banks, strict=True))
-        self._progress = 0.0
+        self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
         self._slots: Tensor | None = None
@@ -68,11 +80,11 @@ class Injection:
     @property
     def acts(self) -> bool:
         """Whether any identity does anything at the current progress."""
-        return any(contribution.acts_at(self._progress) for contribution, _ in self._members)
+        return any(contribution.weight_at(*self._progress) for contribution, _ in self._members)
 
-    def set_progress(self, progress: float) -> None:
-        """Say how far sampling is: the coming step's number divided by the number of steps."""
-        self._progress = progress
+    def set_progress(self, progress: float, step: float = 0.0) -> None:
+        """Say how far the pass is where the coming step begins (0 is the first), and how much of the pass it is."""
+        self._progress = progress, step
 
     def set_rows(self, slots: Sequence[int] | None) -> None:
         """Say which slot each row of the coming UNet calls belongs to; None switches everything off."""
@@ -128,9 +140,9 @@ class Injection:
             return None
         if self._selected is None:
             self._selected = [
-                (bank.select(self._slots, query), contribution.weight)
+                (bank.select(self._slots, query), weight)
                 for contribution, bank in self._members
-                if contribution.acts_at(self._progress)
+                if (weight := contribution.weight_at(*self._progress))
             ]
         for selection, weight in self._selected:
             k, v = (_match_rows(x, query) for x in selection.layer(layer.index))
