@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib_faceid.errors import FaceIDError
-from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face
 from lib_faceid.faces.report import judge
 from lib_faceid.faces.search import VIEWS
@@ -22,11 +22,6 @@ from lib_faceid.pictures.photo import read_photo
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
 slow = settings(max_examples=25, deadline=None, suppress_health_check=CHECKS, derandomize=True)
-
-
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
 
 
 @pytest.fixture

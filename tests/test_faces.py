@@ -24,16 +24,6 @@ from lib_faceid.pictures.photo import read_photo
 PORTRAITS = ("Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png")
 
 
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
-
-
-@pytest.fixture(scope="module")
-def photo(data_folder: Path) -> Callable[[str], np.ndarray]:
-    return lambda name: read_photo(data_folder / "photos" / name)
-
-
 def likeness(a: Face, b: Face) -> float:
     x, y = a.id_embedding, b.id_embedding
     return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))

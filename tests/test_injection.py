@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -10,51 +10,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from unets import SMALL, adapter_for, call, diffusers_copy, drawn, identity_of, inputs, ldm_unet, snapshot
+from unets import call, drawn, identity_of, inputs
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.unet.injection import Contribution, Injection, inject
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.lora import merge_lora
 
-
-@pytest.fixture(scope="module")
-def ldm() -> nn.Module:
-    return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module", params=["ldm", "diffusers"])
-def unet(request: pytest.FixtureRequest, ldm: nn.Module) -> nn.Module:
-    return ldm if request.param == "ldm" else diffusers_copy(ldm)
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"))
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"), "portrait", seed=5)
-
-
-@pytest.fixture
-def one(adapter: Adapter) -> Contribution:
-    return Contribution(adapter, [identity_of(1)])
-
-
-@pytest.fixture
-def other(portrait: Adapter) -> Contribution:
-    return Contribution(portrait, [identity_of(2, faces=2)], weight=0.5)
-
-
-@pytest.fixture(autouse=True)
-def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test of this file: not one hook, replaced forward or changed weight is left on the UNets."""
-    unets = [request.getfixturevalue(name) for name in ("unet", "ldm") if name in request.fixturenames]
-    before = [snapshot(module) for module in unets]
-    yield
-    assert [snapshot(module) for module in unets] == before
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 def test_it_acts(unet: nn.Module, one: Contribution, other: Contribution) -> None:

@@ -24,16 +24,6 @@ State = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def ldm() -> nn.Module:
-    return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module", params=["ldm", "diffusers"])
-def unet(request: pytest.FixtureRequest, ldm: nn.Module) -> nn.Module:
-    return ldm if request.param == "ldm" else diffusers_copy(ldm)
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("lora")
 
