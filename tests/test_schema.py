@@ -40,18 +40,6 @@ def test_it_is_a_schema_in_both_dialects() -> None:
     assert not told, "these words mean different things in OpenAPI 3.0 and 3.1"
 
 
-def test_the_fields_are_those_of_the_unit_in_their_order() -> None:
-    assert list(SCHEMA["properties"]) == [*FIELDS, "image"]
-    for name, field in FIELDS.items():
-        told = SCHEMA["properties"][name]
-        assert told["title"] == field.label
-        if name == "enabled":
-            assert "default" not in told  # it follows from the rest
-            continue
-        assert told["description"] == field.help
-        assert told["default"] == (list(field.default) if isinstance(field.default, tuple) else field.default)
-
-
 def test_the_limits_are_those_of_the_unit() -> None:
     for name, field in FIELDS.items():
         kind = field.kind
