@@ -160,17 +160,21 @@ def _load(path: Path, device: torch.device) -> ClipVision:
 
 
 def _fill(model: CLIPVisionModel, weights: Mapping[str, Tensor], file_name: str) -> None:
-    """Give the model the file's tensors themselves; raise FileError unless they are exactly what it needs."""
-    try:
-        missing, unknown = model.load_state_dict(weights, strict=False, assign=True)
-    except RuntimeError as error:
-        problem = str(error).splitlines()[-1].strip()
-    else:
-        missing = [name for name in missing if not name.endswith("position_ids")]
-        if not missing and not unknown:
-            return
-        problem = f"{len(missing)} missing, {len(unknown)} unknown, first {(missing + unknown)[0]}"
-    raise FileError(f"{file_name} is not a whole CLIP ViT-H ({problem}). {USE_OFFICIAL}")
+    """Give the model the file's tensors themselves; raise FileError unless they are exactly what it needs.
+
+    By hand: a WebUI that is loading a checkpoint meanwhile has put another `load_state_dict` into torch itself.
+    """
+    needed = dict(model.named_parameters())
+    missing = [name for name in needed if name not in weights]
+    unknown = [name for name in weights if name not in needed and not name.endswith("position_ids")]
+    wrong = [name for name, tensor in weights.items() if name in needed and tensor.shape != needed[name].shape]
+    if missing or unknown or wrong:
+        first = (missing + unknown + wrong)[0]
+        problem = f"{len(missing)} missing, {len(unknown)} unknown, {len(wrong)} of another shape, first {first}"
+        raise FileError(f"{file_name} is not a whole CLIP ViT-H ({problem}). {USE_OFFICIAL}")
+    for name in needed:
+        owner, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(owner), attribute, torch.nn.Parameter(weights[name], requires_grad=False))
 
 
 def _check_is_vit_h(tensors: Mapping[str, Tensor], file_name: str) -> None:
