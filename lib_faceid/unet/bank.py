@@ -49,7 +49,8 @@ class Bank:
     def select(self, slots: Tensor, like: Tensor) -> Selection:
         """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
 
-        A slot beyond the last identity takes the last: a single one serves every image of a batch. Nothing here waits
+        A slot beyond the last identity takes the last: a single one serves every image of a batch; 0 and less are
+        uncond. Nothing here waits
         for the GPU, so that nothing can be checked either: an index outside would take the process down there.
         """
         slots = slots.to(like.device).clamp(0, self.num_slots - 1)

@@ -18,13 +18,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.errors import HostError, UnitError
 from lib_faceid.people.identity import Identity
+from lib_faceid.region import WHOLE, Box
 from lib_faceid.unet.attention import identity_attention
 from lib_faceid.unet.bank import Bank, Selection, bank_of
-from lib_faceid.unet.layers import AttentionLayer, attention_layers
+from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
+from lib_faceid.unet.regions import Region, RegionMasks
 from lib_faceid.unet.rows import MAX_SLOT, untag_rows
 
 __all__ = ["Contribution", "Injection", "inject"]
@@ -36,7 +39,7 @@ class Contribution:
 
     adapter: Adapter
     identities: Sequence[Identity]
-    """Slot i + 1 is identities[i]; a single one serves every slot. Slot 0 is uncond."""
+    """Slot i + 1 is identities[i]; a single one serves every slot. Slot 0, or a negative one, is uncond."""
     weight: float = 0.8
     structure: float = 1.0
     start: float = 0.0
@@ -45,6 +48,8 @@ class Contribution:
     """... up to, and without, this one."""
     fade: float = 0.0
     """Comes in over this fraction of the steps after start, and goes over as much before an end below 1."""
+    regions: Sequence[Region | None] = ()
+    """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
 
     def weight_at(self, progress: float, step: float = 0.0) -> float:
         """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
@@ -64,18 +69,26 @@ class Contribution:
 class Injection:
     """The hooks' state while a UNet is injected. Until rows are told or tags expected, nothing happens."""
 
-    def __init__(self, contributions: Sequence[Contribution], banks: Sequence[Bank]) -> None:
+    def __init__(self, contributions: Sequence[Contribution], banks: Sequence[Bank], view: Box = WHOLE) -> None:
         self._members = list(zip(contributions, banks, strict=True))
+        self._masks = RegionMasks([one.regions for one in contributions], [one.weight for one in contributions], view)
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
         self._slots: Tensor | None = None
-        self._selected: list[tuple[Selection, float]] | None = None
+        self._selected: list[tuple[int, Selection, float]] | None = None
         self._queries: dict[int, Tensor] = {}
+        self._latent = self._map = (0, 0)
+        self._shares: dict[tuple[int, tuple[int, int]], Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
         self.untagged_calls = 0
         """UNet calls so far that came without the tags that were expected, and were left alone."""
+
+    @property
+    def has_regions(self) -> bool:
+        """Whether any identity acts in a part of the picture only."""
+        return self._masks.any
 
     @property
     def acts(self) -> bool:
@@ -87,7 +100,11 @@ class Injection:
         self._progress = progress, step
 
     def set_rows(self, slots: Sequence[int] | None) -> None:
-        """Say which slot each row of the coming UNet calls belongs to; None switches everything off."""
+        """Say which slot each row of the coming UNet calls belongs to; None switches everything off.
+
+        Slot i + 1 is image i of the batch with its identity, slot -(i + 1) the same image without (its uncond). Where
+        all images have one identity and one region, 1 and 0 say enough.
+        """
         self.expect_tags(())
         if slots is not None:
             self._check_slots(slots)
@@ -100,15 +117,16 @@ class Injection:
 
     def _check_slots(self, slots: Sequence[int]) -> None:
         most = min((bank.num_slots - 1 for _, bank in self._members if bank.num_slots > 2), default=MAX_SLOT)
-        wrong = [slot for slot in slots if not 0 <= slot <= most]
+        wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
         if wrong:
-            raise UnitError(f"Slot {wrong[0]} was named for a row; slots go from 0 (uncond) to {most}.")
+            raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
 
     # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_identity per layer, end_call.
 
     def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Read the slots of this call, and give the UNet its conditioning without tags."""
         self.end_call()
+        self._latent = _latent_size(args, kwargs)
         if not self._tagged_lengths:
             self._slots = self._rows if self.acts else None
             return None
@@ -127,6 +145,11 @@ class Injection:
         self.calls += bool(self._selected)
         self._slots = self._selected = None
         self._queries.clear()
+        self._shares.clear()
+
+    def see_map(self, feature_map: Tensor) -> None:
+        """Note height and width of the feature map [B, C, H, W] that the coming layers look at."""
+        self._map = (feature_map.shape[-2], feature_map.shape[-1])
 
     def keep_query(self, index: int, query: Tensor) -> None:
         """Keep what `to_q` gave, until the same layer's `to_out` is called."""
@@ -140,26 +163,41 @@ class Injection:
             return None
         if self._selected is None:
             self._selected = [
-                (bank.select(self._slots, query), weight)
-                for contribution, bank in self._members
+                (number, bank.select(self._slots, query), weight)
+                for number, (contribution, bank) in enumerate(self._members)
                 if (weight := contribution.weight_at(*self._progress))
             ]
-        for selection, weight in self._selected:
+        for number, selection, weight in self._selected:
             k, v = (_match_rows(x, query) for x in selection.layer(layer.index))
             found = identity_attention(query, k, v, layer.heads).to(hidden.dtype)
-            hidden = torch.add(hidden, found, alpha=weight)
+            share = self._share(number, query)
+            hidden = torch.add(hidden, found if share is None else found * share, alpha=weight)
         return hidden
+
+    def _share(self, number: int, query: Tensor) -> Tensor | None:
+        """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
+        if not self._masks.any or self._slots is None:
+            return None
+        mask = self._masks.at(self._map, self._latent, query)[number]
+        if mask is None:
+            return None
+        key = (number, self._map)
+        if key not in self._shares:
+            images = (self._slots.abs() - 1).clamp(0, len(mask) - 1).to(query.device)
+            self._shares[key] = mask[:, :, None] if len(mask) == 1 else mask.index_select(0, images)[:, :, None]
+        return _match_places(self._shares[key], query)
 
 
 @contextmanager
-def inject(unet: nn.Module, contributions: Sequence[Contribution]) -> Generator[Injection]:
+def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = WHOLE) -> Generator[Injection]:
     """Inject identities into a UNet of `ldm`, `sgm` or diffusers, and give the Injection that steers them.
 
+    view: the part of the whole picture that the UNet draws, for regions (an inpainted part of it, say).
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
     layers = attention_layers(unet)
     banks = [bank_of(one.adapter, one.identities, one.structure, layers) for one in contributions]
-    injection = Injection(contributions, banks)
+    injection = Injection(contributions, banks, view)
     with ExitStack() as hooks:
         for handle in _attach(unet, layers, injection):
             hooks.callback(handle.remove)
@@ -172,10 +210,23 @@ def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Inject
     # In front of everybody else's, so that nobody ever sees a tag; and of two injections, the later one reads it.
     yield unet.register_forward_pre_hook(injection.begin_call, prepend=True, with_kwargs=True)
     yield unet.register_forward_hook(lambda *_: injection.end_call(), always_call=True)
+    if injection.has_regions:
+        for block in transformers(unet, layers):
+            yield block.register_forward_pre_hook(_see_map(injection), with_kwargs=True)
     for layer in layers:
         if layer.is_cross:
             yield layer.projection("q").register_forward_hook(_keep_query(injection, layer))
             yield layer.projection("out").register_forward_pre_hook(_add_identity(injection, layer))
+
+
+def _latent_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int]:
+    """Return height and width of what a UNet is called with: `x` in `ldm` and `sgm`, `sample` in diffusers."""
+    latent = args[0] if args else kwargs.get("x", kwargs.get("sample"))
+    return (latent.shape[-2], latent.shape[-1]) if isinstance(latent, Tensor) else (0, 0)
+
+
+def _see_map(injection: Injection) -> Callable[[nn.Module, Any, dict[str, Any]], None]:
+    return lambda _module, args, kwargs: injection.see_map(args[0] if args else next(iter(kwargs.values())))
 
 
 def _keep_query(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any, Tensor], None]:
@@ -201,3 +252,11 @@ def _match_rows(rows: Tensor, query: Tensor) -> Tensor:
             f"rearranges the batch in a way FaceID cannot follow. Switch extensions off one by one to find it."
         )
     return rows.repeat_interleave(times, dim=0)
+
+
+def _match_places(shares: Tensor, query: Tensor) -> Tensor:
+    """Return one share for each query: [B or 1, N, 1]. Where another extension merged or cut places, about that one."""
+    places = query.shape[1]
+    if shares.shape[1] != places:
+        shares = functional.interpolate(shares.transpose(1, 2), places, mode="linear").transpose(1, 2)
+    return shares if shares.shape[0] == 1 else _match_rows(shares, query)

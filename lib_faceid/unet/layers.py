@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,7 +10,7 @@ from torch import nn
 
 from lib_faceid.errors import HostError
 
-__all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim"]
+__all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim", "transformers"]
 
 # Adapter files number the layers of diffusers' `unet.attn_processors`: down, up, middle (not the order of execution).
 # `ldm` and `sgm` call the same stages by other names.
@@ -86,3 +87,9 @@ def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
 def cross_attention_dim(unet: nn.Module) -> int:
     """Return the width of the context that the UNet reads: 768 for SD 1.5, 1024 for SD 2, 2048 for SDXL."""
     return next(layer.context_dim for layer in attention_layers(unet) if layer.is_cross)
+
+
+def transformers(unet: nn.Module, layers: Iterable[AttentionLayer]) -> list[nn.Module]:
+    """Return the modules around the attention layers that take the feature map itself, [B, C, H, W]."""
+    names = dict.fromkeys(layer.name.split(".transformer_blocks.", 1)[0] for layer in layers)
+    return [unet.get_submodule(name) for name in names]

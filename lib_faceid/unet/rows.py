@@ -1,8 +1,9 @@
 """Slot tags: whose row is it? The answer rides in front of each row of the conditioning.
 
 A host may send cond and uncond together, apart, in chunks, several conds for one image, or tiles that repeat rows. A
-token in front of every row names the row's slot, so that no order needs to be guessed: slot 0 is uncond, slot i
-the i-th identity. Padding goes to the end of a row, so the front is safe.
+token in front of every row names the row's slot, so that no order needs to be guessed: slot i is the i-th image of the
+batch with its identity, slot -i the same image without (its uncond), 0 the uncond of any. Padding goes to the end of a
+row, so the front is safe.
 """
 
 from __future__ import annotations
