@@ -6,24 +6,25 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.errors import FaceIDError, MissingModelError
+from lib_faceid.passes import Pass, Places, is_auto, region_of
 from lib_faceid.people.identity import Identity
 from lib_faceid.people.references import Joined
 from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.unet.injection import Contribution, Injection, inject
 from lib_faceid.unet.layers import cross_attention_dim
+from lib_faceid.unet.regions import Region
 from lib_faceid.unit import Unit
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Job", "Prepared", "contribution_of"]
+__all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Prepared:
         return f"FaceID {self.number}: " + " · ".join(parts)
 
 
+FIRST_PASS = Pass()
+
+
 class Job:
     """The state of one running job. Closing it twice, or before it was ever attached, is harmless."""
 
@@ -73,7 +77,8 @@ class Job:
         self._units = [(number, unit) for number, unit in enumerate(units) if unit.acts]
         self._prepared: dict[int, tuple[Prepared, ...]] = {}
         self._hooks = ExitStack()
-        self._attached: tuple[nn.Module, bool] | None = None
+        self._attached: tuple[nn.Module, Pass] | None = None
+        self._places = Places([number for number, unit in self._units if is_auto(unit)])
         self.injection: Injection | None = None
         self.calls = 0
         """UNet calls in which an identity acted, over all UNets of the job."""
@@ -97,16 +102,49 @@ class Job:
         """The units as they were prepared so far, for one checkpoint after the other."""
         return [prepared for group in self._prepared.values() for prepared in group]
 
-    def attach(self, unet: nn.Module, *, hires: bool = False) -> Injection:
+    def attach(self, unet: nn.Module, now: Pass = FIRST_PASS) -> Injection:
         """Return the injection into this UNet for one pass, moving the hooks there if they are on another one."""
-        if self.injection is None or self._attached != (unet, hires):
+        if not self.differs_by_image:
+            now = replace(now, images=range(1))  # one attachment serves all
+        if self.injection is None or self._attached != (unet, now):
             self.detach()
-            contributions = [one.contribution for one in self.prepare(unet) if one.unit.acts_in(hires=hires)]
+            contributions = [
+                self._contribution(one, now) for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)
+            ]
             began = time.perf_counter()
-            self.injection = self._hooks.enter_context(inject(unet, contributions))
-            self._attached = (unet, hires)
+            self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
+            self._attached = (unet, now)
             self.seconds += time.perf_counter() - began
         return self.injection
+
+    @property
+    def follows_faces(self) -> bool:
+        """Whether a unit acts where its face is, so that `see` should be called before a pass that can use it."""
+        return any(is_auto(unit) for _, unit in self._units)
+
+    @property
+    def differs_by_image(self) -> bool:
+        """Whether a unit does something else in one image of a batch than in another."""
+        return self.follows_faces
+
+    def see(self, unet: nn.Module, pictures: Sequence[NDArray[np.uint8]], first: int = 0) -> list[str]:
+        """Look where the people are (uint8 RGB [H, W, 3]), for the coming passes, and return what was missed.
+
+        first: the number of the first picture, counted through the job. Raises FaceIDError where no face can be looked
+        for; then the units keep the places they have.
+        """
+        if not pictures:
+            return []
+        self.detach()
+        people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
+        return self._places.see(first, pictures, people, self._models.face_analyser())
+
+    def _contribution(self, prepared: Prepared, now: Pass) -> Contribution:
+        """Return what a unit contributes in a pass."""
+        if not is_auto(prepared.unit):
+            return prepared.contribution
+        boxes = self._places.of(prepared.number, now.images)
+        return replace(prepared.contribution, regions=[Region(box, feather_px=prepared.unit.feather) for box in boxes])
 
     def detach(self) -> None:
         """Take the hooks out of the UNet, if they are in one."""
@@ -139,7 +177,8 @@ class Job:
             joined = join_unit(unit, self._models.face_analyser(), clip, self._models.policy())
         else:
             joined = Joined(person, (), _ignored(unit))
-        contribution = contribution_of(unit, adapter, joined.identity)
+        region = region_of(unit, self._models.policy())
+        contribution = replace(contribution_of(unit, adapter, joined.identity), regions=(region,) if region else ())
         references = tuple(use.sha256[:8] for use in joined.photos if use.is_used) or (joined.identity.fingerprint[:8],)
         return Prepared(number, unit, contribution, tuple(filter(None, (note, *joined.messages))), references)
 

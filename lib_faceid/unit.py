@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.region import EVERYWHERE, MASK, box_of
 
-__all__ = ["AUTO", "FIELDS", "Field", "Photo", "Range", "Unit", "units_from_args"]
+__all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
 
 AUTO = "Auto"
 MAX_PHOTOS = 20
@@ -26,6 +27,10 @@ class Range:
 
     def __str__(self) -> str:
         return f"a number from {self.lowest:g} to {self.highest:g}"
+
+
+class Picture:
+    """The kind of a field that holds one picture or None: base64 or a data URL in text, or pixels."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Field:
     label: str
     help: str
     kind: Range | tuple[str, ...] | type
-    """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos)."""
+    """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos), `Picture`."""
 
     def check(self, value: Any) -> None:
         """Raise UnitError unless the value may stand in this field."""
@@ -103,10 +108,22 @@ class Unit:
     hires: str = _setting(
         "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
     )
+    region: str = _setting(
+        EVERYWHERE,
+        str,
+        "Region",
+        "Where the person acts: left, top right, centre, 'box 0.1 0.2 0.6 0.9', mask; auto follows the faces.",
+    )
+    mask: Any = _setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
+    feather: float = _setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
 
     def __post_init__(self) -> None:
         for one in FIELDS.values():
             one.check(getattr(self, one.name))
+        box_of(self.region)
+        object.__setattr__(self, "region", " ".join(self.region.lower().split()))
+        if self.enabled and self.region == MASK and self.mask is None:
+            raise UnitError("region is 'mask', but there is no mask. Draw or upload one, or choose another region.")
         if self.enabled and self.start >= self.end:
             raise UnitError(f"start is {self.start:g} and end is {self.end:g}: start must come before end.")
 
@@ -139,6 +156,8 @@ class Unit:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
         settings["images"] = _photos(settings.get("images"))
+        if settings.get("mask") is not None:
+            settings.setdefault("region", MASK)
         given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}
         return cls(**given)
 
@@ -206,6 +225,7 @@ _CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] 
     list: (_are_photos, lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,"),
     tuple: (lambda value, choices: value in choices, lambda choices: f"one of {', '.join(choices)}"),
     Range: (_is_number, str),
+    Picture: (lambda value, _: not isinstance(value, (bool, int, float)), lambda _: "a picture or nothing"),
 }
 
 FIELDS: Mapping[str, Field] = {

@@ -15,7 +15,7 @@ from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.clip.vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
 from lib_faceid.faces.analyser import load_face_analyser
-from lib_faceid.generation import Job
+from lib_faceid.generation import Job, Pass
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.people.identity import Identity
@@ -158,7 +158,7 @@ def test_a_pass_in_which_nobody_acts(models: Models, unit: Unit, unet: nn.Module
     job = Job([replace(unit, hires="hires")], models)
     assert not job.attach(unet).acts
     assert job.loras(unet) == []
-    assert job.attach(unet, hires=True).acts
+    assert job.attach(unet, Pass(hires=True)).acts
     assert [strength for _, strength in job.loras(unet, hires=True)] == [0.6]
     job.close()
 

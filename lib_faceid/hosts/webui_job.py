@@ -12,9 +12,10 @@ from modules import sd_unet, shared
 from torch import Tensor, nn
 
 from lib_faceid.choosing import Models
-from lib_faceid.errors import HostError
+from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
+from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
@@ -22,8 +23,6 @@ from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import infotext_key, unit_to_infotext
 
 __all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
-
-_UNCOND, _COND = 0, 1
 
 
 class FaceIDStopped(HTTPException):
@@ -43,6 +42,7 @@ class WebUIJob:
         self._merged = ExitStack()
         self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
+        self._looked_at: set[int] = set()
 
     def prepare(self) -> None:
         """Get every unit ready, and write down what will be drawn. Raises FaceIDError."""
@@ -55,11 +55,8 @@ class WebUIJob:
             )
             for note in prepared.notes:
                 say(self._p, f"FaceID {prepared.number}: {note}")
-
-    @property
-    def _is_hires(self) -> bool:
-        """Whether the second pass of hires fix is running."""
-        return bool(getattr(self._p, "is_hr_pass", False))
+        if self._job.follows_faces:
+            on_first_pass(self._p, self._see)
 
     def _references(self, prepared: Prepared) -> tuple[str, ...]:
         """What a picture says of the photos: short hashes, or nothing where the user wants that."""
@@ -68,34 +65,59 @@ class WebUIJob:
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
         unet = _unet()
-        loras = self._job.loras(unet, hires=self._is_hires)
+        loras = self._job.loras(unet, hires=is_hires_pass(self._p))
         if webui_lora.is_available():
             for message in webui_lora.activate(loras):
                 say(self._p, message)
-        elif self._lora_pass != (unet, self._is_hires):
+        elif self._lora_pass != (unet, is_hires_pass(self._p)):
             self._merged.close()
             for adapter, strength in loras:
                 self._merged.enter_context(merge_lora(unet, adapter, strength))
-        self._lora_pass = (unet, self._is_hires)
+        self._lora_pass = (unet, is_hires_pass(self._p))
 
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
         unet = _unet()
         if unet is self._refused:
             return
-        injection = self._job.attach(unet, hires=self._is_hires)
+        now = pass_of(self._p)
+        if self._job.follows_faces and now.images.start not in self._looked_at:
+            self._looked_at.add(now.images.start)
+            self._see(init_pictures(self._p))
+        injection = self._job.attach(unet, now)
         if self._lora_pass != (
             unet,
-            self._is_hires,
+            is_hires_pass(self._p),
         ):  # a refiner: the WebUI activates no networks for it
             self.apply_loras()
         injection.set_progress(_progress(params))
         if not injection.acts:
             injection.expect_tags(())
             return
-        params.text_cond = _tagged(params.text_cond, _COND)
-        params.text_uncond = _tagged(params.text_uncond, _UNCOND)
+        params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, is_cond=True))
+        params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond, is_cond=False))
         injection.expect_tags([_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)])
+
+    def _slots(self, cond: Any, *, is_cond: bool) -> list[int]:
+        """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1)."""
+        rows = len(_context(cond))
+        images = row_images(self._p, rows, is_cond=is_cond)
+        if images is None:
+            if self._job.differs_by_image:
+                raise HostError(
+                    f"It cannot be told which image each of the {rows} prompts of this step belongs to, and the units "
+                    f"differ from image to image. Set the batch size to 1, or leave AND out of the prompt."
+                )
+            images = [0] * rows
+        return [image + 1 if is_cond else -(image + 1) for image in images]
+
+    def _see(self, pictures: Sequence[Pixels]) -> None:
+        """Look where the people are in the pictures that the coming pass begins with; there may be none."""
+        try:
+            for note in self._job.see(_unet(), pictures, pass_of(self._p).images.start):
+                say(self._p, f"FaceID: {note}")
+        except FaceIDError as error:
+            say(self._p, f"FaceID: the faces could not be followed, and the units act in columns: {error}")
 
     def detach(self) -> None:
         """Take the hooks out of the UNet; the next step puts them into whichever UNet is loaded by then."""
@@ -172,9 +194,9 @@ def _context(cond: Any) -> Tensor:
     return cond["crossattn"] if isinstance(cond, dict) else cond
 
 
-def _tagged(cond: Any, slot: int) -> Any:
+def _tagged(cond: Any, slots: Sequence[int]) -> Any:
     """Return the conditioning with a tag in front of every row. SDXL's is a dict; the host's own is left alone."""
-    context = tag_rows(_context(cond), [slot] * len(_context(cond)))
+    context = tag_rows(_context(cond), slots)
     if not isinstance(cond, dict):
         return context
     tagged = copy.copy(cond)

@@ -14,6 +14,7 @@ from PIL import Image
 from lib_faceid.unit import FIELDS, Range
 
 __all__ = [
+    "IS_GRADIO_4",
     "QUICK",
     "SNAPSHOT",
     "UPLOAD",

@@ -9,6 +9,7 @@ import gradio as gr
 from lib_faceid.adapters.variants import VARIANTS, Variant, by_id
 from lib_faceid.models.catalogue import catalogue
 from lib_faceid.page.parts import QUICK, choice, labels, notice, slider
+from lib_faceid.page.region import build_region
 from lib_faceid.page.services import Services, attempt
 from lib_faceid.unit import AUTO
 from lib_faceid.units.presets import PRESET_FIELDS, delete_preset, read_presets, save_preset
@@ -31,6 +32,8 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
     made: dict[str, Any] = {"adapter": adapter}
     for name in PRESET_FIELDS:
         made[name] = slider(name, prefix)
+    with gr.Accordion("Region", open=False, elem_id=f"{prefix}_region_panel"):
+        made |= build_region(prefix)
     with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
         made["variant"] = gr.Dropdown([AUTO, *(one.id for one in VARIANTS)], value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)

@@ -14,7 +14,7 @@ ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
 # What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who was in them.
-WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person")]
+WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person", "mask")]
 ALWAYS = {"adapter", "variant", "weight"}
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"  # beside letters, digits and _.-; a comma or a colon would end the value
 

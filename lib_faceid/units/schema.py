@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib_faceid.unit import FIELDS, MAX_PHOTOS, Field, Range
+from lib_faceid.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
 
 __all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "photos_schema", "unit_schema"]
 
@@ -60,7 +60,8 @@ def photos_schema() -> dict[str, Any]:
 def _property(field: Field) -> dict[str, Any]:
     kind = field.kind if isinstance(field.kind, type) else type(field.kind)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
-    return {"title": field.label, "description": field.help, **_KINDS[kind](field.kind), "default": default}
+    told = {"title": field.label, **_KINDS[kind](field.kind), "description": field.help}
+    return told if default is None else {**told, "default": default}
 
 
 _KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
@@ -68,5 +69,6 @@ _KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {
     str: lambda _: {"type": "string"},
     list: lambda _: photos_schema(),
     tuple: lambda choices: {"type": "string", "enum": list(choices)},
+    Picture: lambda _: dict(PICTURE_SCHEMA),
     Range: lambda limits: {"type": "number", "minimum": limits.lowest, "maximum": limits.highest},
 }
