@@ -90,9 +90,9 @@ def column(number: int, count: int) -> Box:
 
 
 def _figures(text: str) -> Box | None:
-    word, *figures = text.split()
+    words = text.split()
     try:
-        values = [float(figure) for figure in figures]
+        values = [float(figure) for figure in words[1:]]
     except ValueError:
         return None
-    return Box(*values) if word == "box" and len(values) == 4 and all(map(math.isfinite, values)) else None
+    return Box(*values) if words[:1] == ["box"] and len(values) == 4 and all(map(math.isfinite, values)) else None

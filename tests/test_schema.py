@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Range, Unit
+from lib_faceid.unit import FIELDS, Picture, Range, Unit
 from lib_faceid.units.schema import unit_schema
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "API.md"
@@ -86,9 +86,10 @@ def values_of(name: str) -> some.SearchStrategy[Any]:
     return some.one_of(some.sampled_from(kind), anything) if isinstance(kind, tuple) else anything
 
 
-# Pictures may be pixels inside the program, and only text in a request: that is the one difference.
+# Pictures may be pixels inside the program, and only text in a request; a region has a grammar of its own.
+APART = ("images", "mask", "region")
 units = some.fixed_dictionaries(
-    {}, optional={name: values_of(name) for name in FIELDS if name != "images"} | {"x": texts}
+    {}, optional={name: values_of(name) for name in FIELDS if name not in APART} | {"x": texts}
 )
 
 
@@ -118,14 +119,14 @@ def _kind(name: str) -> str:
         return f"{kind.lowest:g} to {kind.highest:g}"
     if isinstance(kind, tuple):
         return ", ".join(f"`{choice}`" for choice in kind)
-    return {bool: "true, false", str: "text", list: "one photo or up to 20"}[kind]
+    return {bool: "true, false", str: "text", list: "one photo or up to 20", Picture: "a picture"}[kind]
 
 
 def _default(name: str) -> str:
     default = FIELDS[name].default
     if name == "enabled":
         return "true, if there is a photo or person"
-    return "none" if default in ("", ()) else f"`{default}`"
+    return "none" if default in ("", (), None) else f"`{default}`"
 
 
 if __name__ == "__main__":

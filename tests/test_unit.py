@@ -27,8 +27,19 @@ DEFAULTS: dict[str, Any] = {
     "fade": 0.0,
     "clip_crop": "face",
     "hires": "both",
+    "region": "everywhere",
+    "mask": None,
+    "feather": 32,
 }
-BOUNDS = {"weight": (0, 2), "structure": (0, 3), "lora": (0, 1.5), "start": (0, 1), "end": (0, 1), "fade": (0, 0.5)}
+BOUNDS = {
+    "weight": (0, 2),
+    "structure": (0, 3),
+    "lora": (0, 1.5),
+    "start": (0, 1),
+    "end": (0, 1),
+    "fade": (0, 0.5),
+    "feather": (0, 256),
+}
 NUMBERS = sorted(BOUNDS)
 
 
@@ -58,7 +69,7 @@ def test_bounds(name: str) -> None:
     assert lowest <= DEFAULTS[name] <= highest
     for value in (lowest, highest, (lowest + highest) / 2):
         assert getattr(made(**{name: value}), name) == value
-    for value in (lowest - 1e-6, highest + 1e-6, -1, 100):
+    for value in (lowest - 1e-6, highest + 1e-6, -1, highest + 100):
         with pytest.raises(
             UnitError, match=rf"^{name} is {value}; a number from {lowest:g} to {highest:g} was expected"
         ):
@@ -223,3 +234,24 @@ def test_the_unit_with_a_mistake_is_named() -> None:
     flat = [*DEFAULTS.values(), *(DEFAULTS | {"weight": 9}).values()]
     with pytest.raises(UnitError, match=r"^Unit 1: weight is 9;"):
         units_from_args(flat)
+
+
+# ----------------------------------------------------------------------------------------------------------- regions
+def test_a_mask_in_a_request_is_a_region_by_itself() -> None:
+    assert Unit.from_dict({"image": "aGk=", "mask": "aGk="}).region == "mask"
+    assert Unit.from_dict({"image": "aGk=", "mask": "aGk=", "region": "left"}).region == "left"
+
+
+def test_a_region_is_written_in_one_way() -> None:
+    assert made(region="  Top   LEFT ").region == "top left"
+
+
+def test_a_mask_that_is_missing_is_named() -> None:
+    with pytest.raises(UnitError, match=r"region is 'mask', but there is no mask\. Draw or upload one"):
+        made(enabled=True, region="mask")
+
+
+@pytest.mark.parametrize("region", ["lefft", "", "box 1 0 0 1"])
+def test_a_region_that_is_none_is_named(region: str) -> None:
+    with pytest.raises(UnitError, match=r"^region is '.*'; one of everywhere, auto, left"):
+        made(region=region)

@@ -24,6 +24,7 @@ def build_region(prefix: str) -> dict[str, Any]:
         "region": gr.Dropdown(region_choices(), value=EVERYWHERE, allow_custom_value=True, **labels("region", prefix)),
         "mask": gr.State(None),
     }
+    made["mask"].elem_id = f"{prefix}_mask"  # a state has no element, but a name by which it is told from others
     with gr.Group(visible=False, elem_id=f"{prefix}_mask_drawing") as drawing:
         canvas = _canvas(prefix)
         blank = gr.Button("Blank canvas to draw on", size="sm", elem_id=f"{prefix}_mask_blank")
