@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageChops
 
-from lib_faceid.page.parts import IS_GRADIO_4, QUICK, labels, slider
+from lib_faceid.page.parts import IS_GRADIO_4, QUICK, component, labels, slider
 from lib_faceid.region import EVERYWHERE, MASK, region_choices
 
 __all__ = ["build_region", "mask_of"]
@@ -70,10 +70,12 @@ def _lightest(layers: list[Image.Image]) -> Image.Image | None:
 
 
 def _canvas(prefix: str) -> Any:
-    told = {"label": "Mask: paint where the person acts, or drop a black and white picture", "type": "pil"}
+    told: dict[str, Any] = {
+        "label": "Mask: paint where the person acts, or drop a black and white picture",
+        "type": "pil",
+        "elem_id": f"{prefix}_mask_canvas",
+    }
     if IS_GRADIO_4:
-        brush = gr.Brush(default_size=40, colors=["#ffffff"], color_mode="fixed")
-        return gr.ImageEditor(elem_id=f"{prefix}_mask_canvas", brush=brush, sources=["upload", "clipboard"], **told)
-    return gr.Image(
-        elem_id=f"{prefix}_mask_canvas", source="upload", tool="sketch", brush_radius=40, brush_color="#ffffff", **told
-    )
+        brush = component("Brush")(default_size=40, colors=["#ffffff"], color_mode="fixed")
+        return component("ImageEditor")(brush=brush, sources=["upload", "clipboard"], **told)
+    return gr.Image(source="upload", tool="sketch", brush_radius=40, brush_color="#ffffff", **told)
