@@ -73,7 +73,9 @@ class Unit:
     images: tuple[Photo, ...] = _setting(
         (), list, "Photos", "One to 20 photos of one person, the whole head visible. Several are more alike than one."
     )
-    person: str = _setting("", str, "Saved person", "Somebody from the library, instead of photos.")
+    person: str = _setting(
+        "", str, "Saved person", "Somebody from the library, instead of photos. Several, for one each: Ann | Ben."
+    )
     face: str = _setting("largest", str, "Face", "Which face of a group: largest, or its number in the preview.")
     combine: str = _setting(
         "average",
@@ -117,6 +119,17 @@ class Unit:
     mask: Any = _setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
     feather: float = _setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
 
+    batch: str = _setting(
+        "together",
+        ("together", "one each"),
+        "Several photos",
+        "Together they are one person. One each: the first image of a batch shows the first photo's person, and so on.",
+    )
+    unlike: tuple[Photo, ...] = _setting((), list, "Less like", "Somebody whom the person should not look like.")
+    noise: float = _setting(
+        0.0, Range(0, 1, 0.05), "Identity noise", "Leads away from a made-up face as well: more contrast, less average."
+    )
+
     def __post_init__(self) -> None:
         for one in FIELDS.values():
             one.check(getattr(self, one.name))
@@ -155,7 +168,7 @@ class Unit:
         for name in settings:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
-        settings["images"] = _photos(settings.get("images"))
+        settings["images"], settings["unlike"] = _photos(settings.get("images")), _photos(settings.get("unlike"))
         if settings.get("mask") is not None:
             settings.setdefault("region", MASK)
         given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}

@@ -10,7 +10,7 @@ from lib_faceid.units.overrides import override
 
 __all__ = ["add_axes", "axis_options"]
 
-PLOTTED = [name for name in FIELDS if name not in ("images", "mask")]
+PLOTTED = [name for name in FIELDS if name not in ("images", "mask", "unlike")]
 
 
 def add_axes(plot: Any, unit_count: int, choices: Mapping[str, Callable[[], list[str]]]) -> None:

@@ -30,13 +30,21 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("infotext", "images"): "a picture does not carry the photos: refs does",
     ("infotext", "person"): "a picture tells nobody who is in it",
     ("infotext", "mask"): "too large for a line of text",
+    ("infotext", "unlike"): "photos again",
     ("infotext", "refs"): "short hashes of the photos, by which they are found again",
     ("infotext", "algo"): "which version drew it",
     ("axes", "images"): "nobody types a photo",
     ("axes", "mask"): "nor a mask",
+    ("axes", "unlike"): "nor this one",
 }
 # A second value for each field that does not say by itself what else it takes.
-OTHERS: Mapping[str, Any] = {"images": (Photo("aGk="),), "face": "2", "region": "left", "mask": "aGk="}
+OTHERS: Mapping[str, Any] = {
+    "images": (Photo("aGk="),),
+    "unlike": (Photo("aGk="),),
+    "face": "2",
+    "region": "left",
+    "mask": "aGk=",
+}
 
 
 def other(field: Field) -> Any:
@@ -153,7 +161,7 @@ def test_labels_defaults_bounds_and_choices_agree(name: str) -> None:
     field, told = FIELDS[name], unit_schema()["properties"][name]
     (shown,) = [one for one, of in zip(components(), FIELDS, strict=True) if of == name]
     assert told["title"] == field.label
-    assert name in ("images", "mask") or shown.label == field.label  # a state has no label
+    assert name in ("images", "mask", "unlike") or shown.label == field.label  # a state has no label
     if name != "enabled":  # in a request, a unit with a photo or a person is on by itself
         assert told["description"] == field.help
         assert told.get("default") == (list(field.default) if isinstance(field.default, tuple) else field.default)

@@ -16,7 +16,7 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     0: "errors region unit",
     1: "external models pictures units",
     2: "adapters clip faces people setup unet",
-    3: "choosing generation hosts passes web",
+    3: "choosing generation hosts passes preparing web",
     4: "page xyz",
     5: "__main__ commands miniature scripts",
 }

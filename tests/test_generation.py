@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from unets import identity_of
 
 from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.clip.vision import ClipVision, load_clip_vision
@@ -19,6 +20,7 @@ from lib_faceid.generation import Job, Pass
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.people.identity import Identity
+from lib_faceid.region import PLACES
 from lib_faceid.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
@@ -191,3 +193,51 @@ def test_an_api_requests_dicts_are_units_and_the_pages_defaults_are_not() -> Non
 
 
 PORTRAIT = "ip-adapter-faceid-portrait_sd15"
+
+
+# ------------------------------------------------------------------------------------- who is in which image of a batch
+def test_one_each_gives_every_image_of_the_job_its_person(models: Models, unit: Unit, unet: nn.Module) -> None:
+    photos = (*unit.images, *unit.images)
+    job = Job([replace(unit, images=photos, batch="one each", adapter="ip-adapter-faceid_sd15")], models)
+    (prepared,) = job.prepare(unet)
+    first, second = prepared.contribution.identities
+    assert first.num_faces == second.num_faces == 1
+    assert job.differs_by_image
+    with_third_image = job.attach(unet, Pass(images=range(2, 4)))
+    assert job.attach(unet, Pass(images=range(2, 4))) is with_third_image
+    assert job.attach(unet, Pass(images=range(4, 6))) is not with_third_image
+    job.close()
+
+
+def test_saved_people_take_turns(models: Models, unet: nn.Module) -> None:
+    people = {name: identity_of(seed) for seed, name in enumerate(("Ann", "Ben"))}
+    unit = Unit(enabled=True, person="Ann | Ben", batch="one each", adapter="ip-adapter-faceid_sd15")
+    (prepared,) = Job([unit], replace(models, person=people.__getitem__)).prepare(unet)
+    assert list(prepared.contribution.identities) == [people["Ann"], people["Ben"]]
+
+
+def test_several_people_for_one_image_are_named(models: Models, unet: nn.Module) -> None:
+    job = Job([Unit(enabled=True, person="Ann | Ben")], models)
+    with pytest.raises(UnitError, match=r"Unit 0: person names 2 people \(Ann \| Ben\)\. Set batch to 'one each'"):
+        job.prepare(unet)
+
+
+def test_less_like_and_noise_reach_the_contribution(models: Models, unit: Unit, unet: nn.Module) -> None:
+    settings = {"unlike": unit.images, "noise": 0.3, "adapter": "ip-adapter-faceid_sd15"}
+    (prepared,) = Job([replace(unit, **settings)], models).prepare(unet)
+    against = prepared.contribution.against
+    assert against.unlike is not None
+    assert against.unlike.fingerprint == prepared.contribution.identities[0].fingerprint
+    assert against.noise == 0.3
+    assert prepared.unlike == prepared.references
+
+
+def test_a_region_is_where_a_unit_acts(models: Models, unit: Unit, unet: nn.Module) -> None:
+    units = [replace(unit, region="left"), unit, replace(unit, region="auto"), replace(unit, region="auto")]
+    job = Job(units, models)
+    left, everywhere, *_ = job.prepare(unet)
+    assert [region and region.box for region in left.contribution.regions] == [PLACES["left"]]
+    assert not everywhere.contribution.regions
+    assert job.follows_faces
+    assert job.attach(unet).has_regions
+    job.close()

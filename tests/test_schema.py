@@ -87,7 +87,7 @@ def values_of(name: str) -> some.SearchStrategy[Any]:
 
 
 # Pictures may be pixels inside the program, and only text in a request; a region has a grammar of its own.
-APART = ("images", "mask", "region")
+APART = ("images", "unlike", "mask", "region")
 units = some.fixed_dictionaries(
     {}, optional={name: values_of(name) for name in FIELDS if name not in APART} | {"x": texts}
 )

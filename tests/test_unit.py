@@ -30,6 +30,9 @@ DEFAULTS: dict[str, Any] = {
     "region": "everywhere",
     "mask": None,
     "feather": 32,
+    "batch": "together",
+    "unlike": (),
+    "noise": 0.0,
 }
 BOUNDS = {
     "weight": (0, 2),
@@ -39,6 +42,7 @@ BOUNDS = {
     "end": (0, 1),
     "fade": (0, 0.5),
     "feather": (0, 256),
+    "noise": (0, 1),
 }
 NUMBERS = sorted(BOUNDS)
 

@@ -16,9 +16,10 @@ from lib_faceid.adapters.families import family_of
 from lib_faceid.adapters.variants import FAMILY_NAMES, KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
+from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 
-__all__ = ["Adapter", "LoraPair", "Tokens", "load_adapter"]
+__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "load_adapter"]
 
 METADATA_KEY = "faceid_variant"
 
@@ -37,6 +38,9 @@ class Tokens(NamedTuple):
 
     cond: Tensor
     uncond: Tensor
+
+
+NOBODY = Against()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +83,21 @@ class Adapter:
             raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
 
     @torch.no_grad()
-    def encode(self, identity: Identity, structure: float = 1.0) -> Tokens:
+    def encode(self, identity: Identity, structure: float = 1.0, against: Against = NOBODY) -> Tokens:
         """Return the identity's tokens: those of all its faces one after the other, or their weighted average.
 
-        Uncond is the projection of zeros with the CLIP features of zero pixels, as in training: never zero tokens.
-        Raises MismatchError when the variant needs CLIP features and the identity has none.
+        Uncond is the projection of zeros with the CLIP features of zero pixels, as in training (never zero tokens),
+        unless `against` puts somebody there. Raises MismatchError when the variant needs CLIP features and the identity
+        has none.
         """
         embeddings = identity.id_embeddings if self.variant.raw_embedding else identity.normed_embeddings
         clip_hidden, clip_hidden_uncond = self._clip_features(identity)
         network = self.image_proj
         with torch.autocast("cpu", enabled=False):
             cond = network(embeddings, clip_hidden, structure)
-            uncond = network(torch.zeros_like(embeddings), clip_hidden_uncond, structure)
+            nobody = against.embeddings(identity, embeddings, raw=self.variant.raw_embedding)
+            blank = None if clip_hidden_uncond is None else against.clip_hidden(clip_hidden_uncond)
+            uncond = network(nobody, blank, structure)
         if identity.tokens == "average":
             return Tokens(torch.tensordot(identity.relative_weights, cond, dims=1), uncond[0])
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))

@@ -74,7 +74,7 @@ class Easel:
         notes = tuple(f"FaceID {one.number}: {note}" for one in prepared for note in one.notes)
         told = {
             infotext_key(one.number): unit_to_infotext(
-                one.unit, one.adapter.name, one.adapter.variant.id, one.references
+                one.unit, one.adapter.name, one.adapter.variant.id, one.references, one.unlike
             )
             for one in prepared
         }

@@ -66,7 +66,7 @@ class Workshop:
         _, layout = read_checkpoint(checkpoint)
         adapter, note = choose_adapter(unit, self._models(), layout.cross_attention_dim)
         identity = person(load_clip_vision() if adapter.variant.needs_clip else None)
-        return Prepared(0, unit, contribution_of(unit, adapter, identity), (note,) if note else ())
+        return Prepared(0, unit, contribution_of(unit, adapter, (identity,)), (note,) if note else ())
 
     def face_analyser(self) -> FaceAnalyser:
         """Return the face models, after offering to download them where there are none."""

@@ -51,16 +51,16 @@ class WebUIJob:
         for prepared in self._job.prepare(_unet()):
             adapter = prepared.adapter
             self._p.extra_generation_params[infotext_key(prepared.number)] = unit_to_infotext(
-                prepared.unit, adapter.name, adapter.variant.id, self._references(prepared)
+                prepared.unit, adapter.name, adapter.variant.id, *self._references(prepared)
             )
             for note in prepared.notes:
                 say(self._p, f"FaceID {prepared.number}: {note}")
         if self._job.follows_faces:
             on_first_pass(self._p, self._see)
 
-    def _references(self, prepared: Prepared) -> tuple[str, ...]:
+    def _references(self, prepared: Prepared) -> tuple[tuple[str, ...], ...]:
         """What a picture says of the photos: short hashes, or nothing where the user wants that."""
-        return prepared.references if setting("faceid_write_hashes") else ()
+        return (prepared.references, prepared.unlike) if setting("faceid_write_hashes") else ()
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

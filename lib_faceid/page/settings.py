@@ -8,10 +8,11 @@ import gradio as gr
 
 from lib_faceid.adapters.variants import VARIANTS, Variant, by_id
 from lib_faceid.models.catalogue import catalogue
-from lib_faceid.page.parts import QUICK, choice, labels, notice, slider
+from lib_faceid.page.parts import QUICK, UPLOAD, choice, labels, notice, slider
+from lib_faceid.page.photos import encoded
 from lib_faceid.page.region import build_region
 from lib_faceid.page.services import Services, attempt
-from lib_faceid.unit import AUTO
+from lib_faceid.unit import AUTO, FIELDS
 from lib_faceid.units.presets import PRESET_FIELDS, delete_preset, read_presets, save_preset
 
 __all__ = ["build_settings", "used_by"]
@@ -38,9 +39,21 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["variant"] = gr.Dropdown([AUTO, *(one.id for one in VARIANTS)], value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)
         made["clip_crop"], made["hires"] = choice("clip_crop", prefix), choice("hires", prefix)
+        made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
+        made["unlike"] = _unlike(prefix)
         _presets(prefix, services, preset, made)
     _wire_adapter(services, made, refresh, auto)
     return made
+
+
+def _unlike(prefix: str) -> Any:
+    """Return the state that holds the photo of somebody to lead away from."""
+    held = gr.State([])
+    told = {"label": FIELDS["unlike"].label, "elem_id": f"{prefix}_unlike_image", "height": 120}
+    picture = gr.Image(type="pil", **told, **UPLOAD)
+    picture.change(lambda photo: [{"image": encoded(photo)}] if photo else [], [picture], [held], **QUICK)
+    held.elem_id = f"{prefix}_unlike"
+    return held
 
 
 def used_by(variant: Variant | None) -> dict[str, bool]:

@@ -10,8 +10,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from lib_faceid.adapters.adapter import Adapter, Tokens
+from lib_faceid.adapters.adapter import NOBODY, Adapter, Tokens
 from lib_faceid.errors import MismatchError
+from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.unet.layers import AttentionLayer
 
@@ -64,7 +65,11 @@ class Bank:
 
 
 def bank_of(
-    adapter: Adapter, identities: Sequence[Identity], structure: float, layers: Sequence[AttentionLayer]
+    adapter: Adapter,
+    identities: Sequence[Identity],
+    structure: float,
+    layers: Sequence[AttentionLayer],
+    against: Against = NOBODY,
 ) -> Bank:
     """Return the bank of these people for the UNet's cross-attention layers, kept between jobs that draw them again.
 
@@ -72,10 +77,10 @@ def bank_of(
     """
     sizes = tuple((layer.index, layer.hidden_dim, layer.context_dim) for layer in layers if layer.is_cross)
     # The adapter itself, not its file: somebody may have put other weights or another variant into it.
-    key = (adapter, structure, sizes, *(one.fingerprint for one in identities))
+    key = (adapter, structure, sizes, against.fingerprint, *(one.fingerprint for one in identities))
     with _keeping:
         if key not in _kept:
-            tokens = [adapter.encode(identity, structure) for identity in identities]
+            tokens = [adapter.encode(identity, structure, against) for identity in identities]
             _kept[key] = make_bank(adapter, tokens, layers)
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)

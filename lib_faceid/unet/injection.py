@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.adapters.adapter import NOBODY, Adapter
 from lib_faceid.errors import HostError, UnitError
+from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.region import WHOLE, Box
 from lib_faceid.unet.attention import identity_attention
@@ -48,6 +49,8 @@ class Contribution:
     """... up to, and without, this one."""
     fade: float = 0.0
     """Comes in over this fraction of the steps after start, and goes over as much before an end below 1."""
+    against: Against = NOBODY
+    """What uncond rows are drawn with: nobody, unless somebody is to be led away from."""
     regions: Sequence[Region | None] = ()
     """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
 
@@ -196,7 +199,7 @@ def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = W
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
     layers = attention_layers(unet)
-    banks = [bank_of(one.adapter, one.identities, one.structure, layers) for one in contributions]
+    banks = [bank_of(one.adapter, one.identities, one.structure, layers, one.against) for one in contributions]
     injection = Injection(contributions, banks, view)
     with ExitStack() as hooks:
         for handle in _attach(unet, layers, injection):

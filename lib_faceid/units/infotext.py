@@ -14,7 +14,7 @@ ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
 # What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who was in them.
-WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person", "mask")]
+WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "unlike")]
 ALWAYS = {"adapter", "variant", "weight"}
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"  # beside letters, digits and _.-; a comma or a colon would end the value
 
@@ -24,14 +24,17 @@ def infotext_key(number: int) -> str:
     return f"FaceID {number}"
 
 
-def unit_to_infotext(unit: Unit, adapter: str, variant: str, references: Sequence[str] = ()) -> str:
+def unit_to_infotext(
+    unit: Unit, adapter: str, variant: str, references: Sequence[str] = (), unlike: Sequence[str] = ()
+) -> str:
     """Return one line with what is needed to draw the unit again.
 
-    adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again.
+    adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again;
+    unlike: of the photos of whom the person is led away from.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
     told = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
-    told |= {"refs": "+".join(references)} if references else {}
+    told |= {name: "+".join(hashes) for name, hashes in (("refs", references), ("unlike", unlike)) if hashes}
     return ", ".join(f"{name}: {_text(value)}" for name, value in (told | {"algo": ALGORITHM}).items())
 
 

@@ -1,0 +1,145 @@
+"""A unit made ready for a UNet: its adapter is chosen, its photos are looked at, its place is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.choosing import Models, choose_adapter
+from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
+from lib_faceid.passes import region_of
+from lib_faceid.people.against import Against
+from lib_faceid.people.identity import Identity
+from lib_faceid.people.references import Joined
+from lib_faceid.people.unit_identity import join_unit
+from lib_faceid.unet.injection import Contribution
+from lib_faceid.unit import Unit
+
+__all__ = ["Prepared", "contribution_of", "prepare_unit"]
+
+ONE_EACH = "one each"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One unit, ready for the UNet."""
+
+    number: int
+    unit: Unit
+    contribution: Contribution
+    notes: tuple[str, ...] = ()
+    """What was assumed, skipped or doubted on the way."""
+    references: tuple[str, ...] = ()
+    """Short hashes of the photos, by which they are found again."""
+    unlike: tuple[str, ...] = ()
+    """Short hashes of the photos of whom the person is led away from."""
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter that was given or chosen."""
+        return self.contribution.adapter
+
+    @property
+    def lora(self) -> float:
+        """The strength at which the adapter's LoRA is wanted; 0 where it has none."""
+        return self.unit.lora if self.adapter.lora else 0.0
+
+    def summary(self, steps: int) -> str:
+        """Return one line that says what is applied in a pass of that many steps."""
+        unit, adapter = self.unit, self.adapter
+        faces = self.contribution.identities[0].num_faces
+        acting = [step + 1 for step in range(steps) if self.contribution.weight_at(step / steps, 1 / steps)]
+        parts = [
+            f"{adapter.name} ({adapter.variant.label})",
+            f"{faces} {'face' if faces == 1 else 'faces'}",
+            f"weight {unit.weight:.2f}",
+            *([f"structure {unit.structure:.2f}"] if adapter.variant.shortcut else []),
+            *([f"LoRA {self.lora:.2f}"] if self.lora else []),
+            f"steps {acting[0]}-{acting[-1]} of {steps}" if acting else f"none of {steps} steps",
+            f"{len(adapter.to_k_ip)} layers",
+        ]
+        return f"FaceID {self.number}: " + " · ".join(parts)
+
+
+def prepare_unit(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
+    """Return a unit ready for a UNet of that cross attention dimension. Raises FaceIDError, naming the unit."""
+    try:
+        return _ready(number, unit, models, dim)
+    except FaceIDError as error:
+        raise type(error)(f"Unit {number}: {error}") from error
+
+
+def _ready(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
+    saved = [models.person(name) for name in _names(unit)]
+    adapter, note = choose_adapter(unit, _without_clip(models, saved), dim)
+    joined = [Joined(person, (), ()) for person in saved] or _from_photos(unit, models, adapter)
+    region = region_of(unit, models.policy())
+    stranger = _from_photos(_stranger(unit), models, adapter)[0] if unit.unlike else None
+    contribution = replace(
+        contribution_of(unit, adapter, tuple(one.identity for one in joined)),
+        against=Against(stranger and stranger.identity, unit.noise),
+        regions=(region,) if region else (),
+    )
+    notes = [note, *_ignored(unit), *(message for one in joined for message in one.messages)]
+    references = _hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined)
+    unlike = _hashes([stranger]) if stranger else ()
+    return Prepared(number, unit, contribution, tuple(filter(None, notes)), references, unlike)
+
+
+def _hashes(joined: Sequence[Joined]) -> tuple[str, ...]:
+    return tuple(use.sha256[:8] for one in joined for use in one.photos if use.is_used)
+
+
+def _from_photos(unit: Unit, models: Models, adapter: Adapter) -> list[Joined]:
+    """Return the person in a unit's photos; or, where it says so, one person for each of them."""
+    analyser, policy = models.face_analyser(), models.policy()
+    clip = models.clip_vision() if adapter.variant.needs_clip else None
+    groups = [(photo,) for photo in unit.images] if unit.batch == ONE_EACH else [unit.images]
+    return [join_unit(replace(unit, images=group), analyser, clip, policy) for group in groups]
+
+
+def _stranger(unit: Unit) -> Unit:
+    """Return a unit whose photos are those of whom this one's person is led away from."""
+    return replace(unit, images=unit.unlike, batch="together", combine="average", face="largest")
+
+
+def _names(unit: Unit) -> list[str]:
+    """Return the saved people that a unit names: one, or one for each image of a batch."""
+    names = [name.strip() for name in unit.person.split("|") if name.strip()]
+    if len(names) > 1 and unit.batch != ONE_EACH:
+        raise UnitError(
+            f"person names {len(names)} people ({unit.person}). Set batch to '{ONE_EACH}', so that each image of a "
+            f"batch shows another of them, or use a unit for each."
+        )
+    return names
+
+
+def contribution_of(unit: Unit, adapter: Adapter, people: Sequence[Identity]) -> Contribution:
+    """Return what the unit's settings make of people (one for each image of a batch) and an adapter."""
+    return Contribution(
+        adapter,
+        people,
+        weight=unit.weight,
+        structure=unit.structure,
+        start=unit.start,
+        end=unit.end,
+        fade=unit.fade,
+    )
+
+
+def _without_clip(models: Models, saved: Sequence[Identity]) -> Models:
+    """Return the models, without the CLIP encoder where a saved person was made without its features."""
+    if all(person.clip_hidden is not None for person in saved):
+        return models
+
+    def missing() -> NoReturn:
+        raise MissingModelError("the saved person was made without CLIP features.")
+
+    return replace(models, clip_vision=missing)
+
+
+def _ignored(unit: Unit) -> tuple[str, ...]:
+    is_ignored = unit.person and unit.images
+    return ("The saved person is drawn; the photos beside it are ignored.",) if is_ignored else ()
