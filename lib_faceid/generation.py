@@ -15,6 +15,7 @@ from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models
 from lib_faceid.passes import Pass, Places, is_auto
 from lib_faceid.preparing import Prepared, contribution_of, prepare_unit
+from lib_faceid.region import Box
 from lib_faceid.unet.injection import Contribution, Injection, inject
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unet.regions import Region
@@ -94,6 +95,13 @@ class Job:
         self.detach()
         people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
         return self._places.see(first, pictures, people, self._models.face_analyser())
+
+    def overlap(self, number: int, part: Box, image: int) -> float | None:
+        """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""
+        images = range(image, image + 1)
+        found = [self._contribution(one, Pass(images=images)) for one in self.prepared if one.number == number]
+        regions = [region for contribution in found for region in contribution.regions if region]
+        return regions[0].share_of(part) if regions else None
 
     def _contribution(self, prepared: Prepared, now: Pass) -> Contribution:
         """Return what a unit contributes in a pass: each image has its person, and its place."""

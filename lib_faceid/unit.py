@@ -130,6 +130,16 @@ class Unit:
         0.0, Range(0, 1, 0.05), "Identity noise", "Leads away from a made-up face as well: more contrast, less average."
     )
 
+    adetailer: str = _setting(
+        "region",
+        ("region", "same", "one each", "off"),
+        "In ADetailer",
+        "By region: on the faces in its region, without one on all. Same: on all. One each: unit k on face k.",
+    )
+    adetailer_weight: float = _setting(
+        1.0, Range(0, 2, 0.05), "Weight in ADetailer", "The identity weight is multiplied by this in ADetailer."
+    )
+
     def __post_init__(self) -> None:
         for one in FIELDS.values():
             one.check(getattr(self, one.name))

@@ -33,6 +33,8 @@ DEFAULTS: dict[str, Any] = {
     "batch": "together",
     "unlike": (),
     "noise": 0.0,
+    "adetailer": "region",
+    "adetailer_weight": 1.0,
 }
 BOUNDS = {
     "weight": (0, 2),
@@ -43,6 +45,7 @@ BOUNDS = {
     "fade": (0, 0.5),
     "feather": (0, 256),
     "noise": (0, 1),
+    "adetailer_weight": (0, 2),
 }
 NUMBERS = sorted(BOUNDS)
 

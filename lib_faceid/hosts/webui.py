@@ -15,7 +15,9 @@ from modules import scripts
 
 from lib_faceid.choosing import Models
 from lib_faceid.clip.vision import load_clip_vision
+from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui_api import face_analyser, request_policy
+from lib_faceid.hosts.webui_inner import inner_units, is_inner
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.models.folders import find_adapters, require_clip_vision
@@ -42,7 +44,13 @@ _live: WeakSet[WebUIJob] = WeakSet()
 
 
 def start(p: Any, args: Sequence[Any]) -> None:
-    """Begin a job for the units that act. Where one cannot be drawn, the job fails before anything is sampled."""
+    """Begin a job for the units that act. Where one cannot be drawn, the job fails before anything is sampled.
+
+    The inner job of a face is left to `on_denoiser`, whether or not ADetailer calls our script for it. And a copy of
+    a running job's `p` begins no job: ADetailer wakes other scripts with one, in the middle of a job.
+    """
+    if (is_inner(p) and _outer() is not None) or _is_copy(p):
+        return
     end(p)
     try:
         units = with_overrides(units_from_args(args), p)
@@ -88,7 +96,7 @@ def report(p: Any) -> None:
 
 def end(p: Any) -> None:
     """Close the job that a processing object carries, if there is one."""
-    if (job := _job_of(p)) is not None:
+    if (job := _job_of(p)) is not None and job.is_of(p):
         job.close()
         _live.discard(job)
         setattr(p, _ATTRIBUTE, None)
@@ -99,12 +107,46 @@ def _job_of(p: Any) -> WebUIJob | None:
     return getattr(p, _ATTRIBUTE, None)
 
 
+def _is_copy(p: Any) -> bool:
+    """Say whether it is a copy of the `p` of a job that is running."""
+    job = _job_of(p)
+    return job is not None and not job.is_closed and not job.is_of(p)
+
+
+def _outer() -> WebUIJob | None:
+    """Return the job that is running, of which another one may be a part."""
+    return next((job for job in _live if not job.is_closed), None)
+
+
+def _inner_job(p: Any) -> WebUIJob | None:
+    """Return the job of a face that is drawn again inside another job, begun now; None for anything else."""
+    outer = _outer()
+    if outer is None or not is_inner(p) or hasattr(p, _ATTRIBUTE):
+        return None
+    setattr(p, _ATTRIBUTE, None)
+    units = inner_units(outer, p)
+    acting = [str(number) for number, unit in enumerate(units) if unit.acts]
+    if not acting:
+        return None
+    job = WebUIJob(p, units, models())
+    try:
+        job.prepare()
+    except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person
+        outer.say(f"A face was drawn again by ADetailer WITHOUT the person: {error}")
+        return None
+    setattr(p, _ATTRIBUTE, job)
+    _close_with(p, job)
+    outer.say(f"FaceID {', '.join(acting)} acted on a face that ADetailer drew again.")
+    return job
+
+
 def on_denoiser(params: Any) -> None:
     """Before the UNet calls of one step: arm the job they belong to, and no other.
 
     A job stays armed after its step: rows with tags are its own, whoever sends them; rows without are left alone.
     """
-    job = _job_of(getattr(params.denoiser, "p", None))
+    p = getattr(params.denoiser, "p", None)
+    job = _job_of(p) or _inner_job(p)
     for other in _live:
         if other is not job:
             other.disarm()

@@ -17,6 +17,7 @@ from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
+from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Unit
@@ -37,6 +38,9 @@ class WebUIJob:
 
     def __init__(self, p: Any, units: Sequence[Unit], models: Models) -> None:
         self._p = p
+        self.units = tuple(units)
+        self.is_closed = False
+        self._faces: tuple[object, int] = (None, 0)
         self._job = Job(units, models)
         self._undo = ExitStack()
         self._merged = ExitStack()
@@ -57,6 +61,24 @@ class WebUIJob:
                 say(self._p, f"FaceID {prepared.number}: {note}")
         if self._job.follows_faces:
             on_first_pass(self._p, self._see)
+
+    def is_of(self, p: Any) -> bool:
+        """Say whether it is the job of `p` itself, and not of what `p` is a copy of."""
+        return p is self._p
+
+    def say(self, message: str) -> None:
+        """Show a message with the job's pictures."""
+        say(self._p, message)
+
+    def overlap(self, number: int, part: Box) -> float | None:
+        """Return how much of a unit's region lies in a part of the image at hand; None for a unit without a region."""
+        return self._job.overlap(number, part, pass_of(self._p).images.start + getattr(self._p, "batch_index", 0))
+
+    def count_face(self, group: object) -> int:
+        """Return the number of the next face of a group of them, from 0."""
+        known, count = self._faces
+        self._faces = (group, count + 1 if group is known else 1)
+        return self._faces[1] - 1
 
     def _references(self, prepared: Prepared) -> tuple[tuple[str, ...], ...]:
         """What a picture says of the photos: short hashes, or nothing where the user wants that."""
@@ -155,6 +177,7 @@ class WebUIJob:
 
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""
+        self.is_closed = True
         self._job.close()
         self._undo.close()
         self._merged.close()

@@ -41,6 +41,7 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["clip_crop"], made["hires"] = choice("clip_crop", prefix), choice("hires", prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["unlike"] = _unlike(prefix)
+        made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
         _presets(prefix, services, preset, made)
     _wire_adapter(services, made, refresh, auto)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from lib_faceid.region import WHOLE, Box
 
 __all__ = ["Region", "RegionMasks"]
 
+COARSE = 32  # places along a side, where about right will do
 LATENT_PX = 8  # a latent pixel's side in the picture, in SD 1.5 and SDXL
 
 
@@ -33,6 +34,11 @@ class Region:
         picture that the canvas shows. Without feather a place counts fully where its centre is inside, else not at all.
         """
         return self._boxed(size, canvas_px, view) if self.mask is None else self._masked(size, canvas_px, view)
+
+    def share_of(self, part: Box) -> float:
+        """Return how much of a part of the picture lies in it, from 0 to 1."""
+        hard = replace(self, feather_px=0.0)
+        return float(hard.weights((COARSE, COARSE), (COARSE * LATENT_PX, COARSE * LATENT_PX), part).mean())
 
     def _boxed(self, size: tuple[int, int], canvas_px: tuple[int, int], view: Box) -> Tensor:
         box, edges = self.box.seen_from(view), WHOLE.seen_from(view)

@@ -1,0 +1,39 @@
+"""ADetailer's inner passes: it draws each face again as a job of its own, from which it leaves our script out.
+
+Its jobs carry `_ad_inner`, and callbacks of the sampler reach us all the same: so the units come along by themselves,
+whatever ADetailer's list of scripts says, and never twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lib_faceid.hosts.webui_job import WebUIJob
+from lib_faceid.region import WHOLE, Box
+from lib_faceid.unit import Unit
+from lib_faceid.units.inner_pass import units_for_part
+
+__all__ = ["inner_units", "is_inner"]
+
+
+def is_inner(p: Any) -> bool:
+    """Say whether this is the job of one face inside another job."""
+    return bool(getattr(p, "_ad_inner", False))
+
+
+def inner_units(outer: WebUIJob, p: Any) -> list[Unit]:
+    """Return the outer job's units as they act on the face that `p` draws again."""
+    part = _part(p)
+    overlaps = [outer.overlap(number, part) for number in range(len(outer.units))]
+    # All faces that one of ADetailer's tabs found in one image share the list of scripts that it made for them.
+    return units_for_part(outer.units, overlaps, outer.count_face(p.scripts))
+
+
+def _part(p: Any) -> Box:
+    """Return where the face is in the picture."""
+    mask = p.image_mask
+    found = mask.convert("L").getbbox() if mask is not None else None
+    if found is None:
+        return WHOLE
+    left, top, right, bottom = found
+    return Box(left / mask.width, top / mask.height, right / mask.width, bottom / mask.height)

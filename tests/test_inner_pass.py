@@ -1,0 +1,59 @@
+"""Which units act on a face that is drawn again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lib_faceid.unit import Photo, Unit
+from lib_faceid.units.inner_pass import units_for_part
+
+PERSON = Unit(enabled=True, images=(Photo("aGk="),), weight=0.8)
+
+
+def unit(**settings: Any) -> Unit:
+    return replace(PERSON, **settings)
+
+
+def acting(units: list[Unit], overlaps: list[float | None], face: int = 0) -> list[int]:
+    return [number for number, one in enumerate(units_for_part(units, overlaps, face)) if one.acts]
+
+
+def test_without_regions_all_act_on_every_face() -> None:
+    assert acting([PERSON, PERSON], [None, None]) == [0, 1]
+
+
+def test_the_region_that_covers_most_of_the_face_decides() -> None:
+    units = [unit(region="left"), unit(region="right"), PERSON]
+    assert acting(units, [0.2, 0.1, None]) == [0, 2]
+    assert acting(units, [0.0, 0.3, None]) == [1, 2]
+    assert acting(units, [0.0, 0.0, None]) == [2]  # somebody else's face
+
+
+def test_units_may_take_turns() -> None:
+    units = [unit(adetailer="one each"), unit(adetailer="off"), unit(adetailer="one each")]
+    assert [acting(units, [None] * 3, face) for face in range(4)] == [[0], [2], [0], [2]]
+
+
+def test_off_and_same() -> None:
+    units = [unit(adetailer="off"), unit(adetailer="same", region="left"), unit(enabled=False)]
+    assert acting(units, [None, 0.0, None]) == [1]
+
+
+def test_a_unit_acts_on_all_of_the_part_at_its_own_weight() -> None:
+    (inner,) = units_for_part([unit(region="left", adetailer_weight=0.5, hires="first")], [0.1], 0)
+    assert (inner.region, inner.mask, inner.hires) == ("everywhere", None, "both")
+    assert inner.weight == pytest.approx(0.4)
+    assert inner.acts_in(hires=False)
+
+
+def test_a_weight_stays_in_its_range() -> None:
+    (inner,) = units_for_part([unit(weight=1.6, adetailer_weight=2)], [None], 0)
+    assert inner.weight == 2
+
+
+def test_numbers_stay_those_of_the_units() -> None:
+    units = [unit(enabled=False), unit(region="left"), PERSON]
+    assert len(units_for_part(units, [None, 0.0, None], 0)) == 3
