@@ -32,8 +32,7 @@ def inner_units(outer: WebUIJob, p: Any) -> list[Unit]:
 def _part(p: Any) -> Box:
     """Return where the face is in the picture."""
     mask = p.image_mask
-    found = mask.convert("L").getbbox() if mask is not None else None
-    if found is None:
+    if mask is None or (found := mask.convert("L").getbbox()) is None:
         return WHOLE
     left, top, right, bottom = found
     return Box(left / mask.width, top / mask.height, right / mask.width, bottom / mask.height)
