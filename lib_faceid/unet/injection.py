@@ -18,16 +18,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lib_faceid.adapters.adapter import NOBODY, Adapter
-from lib_faceid.errors import HostError, UnitError
+from lib_faceid.errors import UnitError
 from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.region import WHOLE, Box
 from lib_faceid.unet.attention import identity_attention
 from lib_faceid.unet.bank import Bank, Selection, bank_of
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
+from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import Region, RegionMasks
 from lib_faceid.unet.rows import MAX_SLOT, untag_rows
 
@@ -80,7 +80,7 @@ class Injection:
         self._tagged_lengths: frozenset[int] = frozenset()
         self._slots: Tensor | None = None
         self._selected: list[tuple[int, Selection, float]] | None = None
-        self._queries: dict[int, Tensor] = {}
+        self._queries: dict[int, tuple[Tensor, slice]] = {}
         self._latent = self._map = (0, 0)
         self._shares: dict[tuple[int, tuple[int, int]], Tensor] = {}
         self.calls = 0
@@ -154,14 +154,14 @@ class Injection:
         """Note height and width of the feature map [B, C, H, W] that the coming layers look at."""
         self._map = (feature_map.shape[-2], feature_map.shape[-1])
 
-    def keep_query(self, index: int, query: Tensor) -> None:
-        """Keep what `to_q` gave, until the same layer's `to_out` is called."""
+    def keep_query(self, index: int, hidden: Tensor, query: Tensor) -> None:
+        """Keep what `to_q` made of its input, until the same layer's `to_out` is called."""
         if self._slots is not None:
-            self._queries[index] = query
+            self._queries[index] = query, rows_at_hand(hidden, len(self._slots))
 
     def add_identity(self, layer: AttentionLayer, hidden: Tensor) -> Tensor | None:
         """Return the input of `to_out` with the identities added; None where nothing is to be added."""
-        query = self._queries.pop(layer.index, None)
+        query, rows = self._queries.pop(layer.index, (None, ALL_ROWS))
         if query is None or self._slots is None:
             return None
         if self._selected is None:
@@ -171,13 +171,13 @@ class Injection:
                 if (weight := contribution.weight_at(*self._progress))
             ]
         for number, selection, weight in self._selected:
-            k, v = (_match_rows(x, query) for x in selection.layer(layer.index))
+            k, v = (match_rows(x[rows], query) for x in selection.layer(layer.index))
             found = identity_attention(query, k, v, layer.heads).to(hidden.dtype)
-            share = self._share(number, query)
+            share = self._share(number, query, rows)
             hidden = torch.add(hidden, found if share is None else found * share, alpha=weight)
         return hidden
 
-    def _share(self, number: int, query: Tensor) -> Tensor | None:
+    def _share(self, number: int, query: Tensor, rows: slice) -> Tensor | None:
         """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
         if not self._masks.any or self._slots is None:
             return None
@@ -188,7 +188,8 @@ class Injection:
         if key not in self._shares:
             images = (self._slots.abs() - 1).clamp(0, len(mask) - 1).to(query.device)
             self._shares[key] = mask[:, :, None] if len(mask) == 1 else mask.index_select(0, images)[:, :, None]
-        return _match_places(self._shares[key], query)
+        share = self._shares[key]
+        return match_places(share if len(share) == 1 else share[rows], query)
 
 
 @contextmanager
@@ -233,7 +234,7 @@ def _see_map(injection: Injection) -> Callable[[nn.Module, Any, dict[str, Any]],
 
 
 def _keep_query(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any, Tensor], None]:
-    return lambda _module, _args, query: injection.keep_query(layer.index, query)
+    return lambda _module, args, query: injection.keep_query(layer.index, args[0], query)
 
 
 def _add_identity(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any], Any]:
@@ -242,24 +243,3 @@ def _add_identity(injection: Injection, layer: AttentionLayer) -> Callable[[nn.M
         return None if hidden is None else (hidden, *args[1:])
 
     return hook
-
-
-def _match_rows(rows: Tensor, query: Tensor) -> Tensor:
-    """Return one row of K or V for each row of the query; what cuts pictures into tiles repeats each row in place."""
-    if rows.shape[0] == query.shape[0]:
-        return rows
-    times, rest = divmod(query.shape[0], rows.shape[0])
-    if rest:
-        raise HostError(
-            f"A layer of the UNet was given {query.shape[0]} rows for a call of {rows.shape[0]}: another extension "
-            f"rearranges the batch in a way FaceID cannot follow. Switch extensions off one by one to find it."
-        )
-    return rows.repeat_interleave(times, dim=0)
-
-
-def _match_places(shares: Tensor, query: Tensor) -> Tensor:
-    """Return one share for each query: [B or 1, N, 1]. Where another extension merged or cut places, about that one."""
-    places = query.shape[1]
-    if shares.shape[1] != places:
-        shares = functional.interpolate(shares.transpose(1, 2), places, mode="linear").transpose(1, 2)
-    return shares if shares.shape[0] == 1 else _match_rows(shares, query)
