@@ -23,7 +23,7 @@ def rows_at_hand(hidden: Tensor, rows: int) -> slice:
     whole = hidden.untyped_storage().nbytes() // hidden.element_size()
     if whole != rows * hidden.stride(0):
         return ALL_ROWS  # a copy: whose rows it holds is not known
-    first = hidden.storage_offset() // hidden.stride(0)
+    first = int(hidden.storage_offset() // hidden.stride(0))
     return slice(first, first + hidden.shape[0])
 
 
