@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lib_faceid.adapters.adapter import Adapter, load_adapter
 from lib_faceid.adapters.variants import FAMILY_NAMES, VARIANTS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lib_faceid.clip.vision import ClipVision
     from lib_faceid.faces.analyser import FaceAnalyser
 
-__all__ = ["Models", "choose_adapter", "file_of", "nobody"]
+__all__ = ["Models", "choose_adapter", "file_of"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,6 @@ class Models:
     """Gives somebody of the library by name; raises FaceIDError for an unknown name."""
     policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
     """What a request may name as a picture."""
-
-
-def nobody(name: str) -> NoReturn:
-    """Stand in for a library where there is none."""
-    raise MissingModelError(f"There is no saved person '{name}': this program has no library of people.")
 
 
 def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
@@ -66,9 +61,12 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
 
 
 def file_of(name: str, files: Sequence[Path]) -> Path:
-    """Return the file of that name, with or without its extension. Raises MissingModelError, naming what is there."""
+    """Return the file of that name, with or without its extension, or of that whole path.
+
+    Raises MissingModelError, naming what is there.
+    """
     for path in files:
-        if name in (path.name, path.stem):
+        if name in (path.name, path.stem, str(path)):
             return path
     there = ", ".join(path.name for path in files) or "none at all"
     raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")

@@ -47,7 +47,10 @@ class Job:
 
         Raises FaceIDError, naming the unit, when one cannot be drawn.
         """
-        dim = cross_attention_dim(unet)
+        return self.prepare_for(cross_attention_dim(unet))
+
+    def prepare_for(self, dim: int) -> tuple[Prepared, ...]:
+        """Return the units, ready for any UNet of that cross attention dimension: none has to be loaded for it."""
         if dim not in self._prepared:
             began = time.perf_counter()
             self._prepared[dim] = tuple(prepare_unit(number, unit, self._models, dim) for number, unit in self._units)

@@ -16,6 +16,7 @@ from lib_faceid.people.references import Joined
 from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.unet.injection import Contribution
 from lib_faceid.unit import Unit
+from lib_faceid.units.infotext import unit_to_infotext
 
 __all__ = ["Prepared", "contribution_of", "prepare_unit"]
 
@@ -45,6 +46,11 @@ class Prepared:
     def lora(self) -> float:
         """The strength at which the adapter's LoRA is wanted; 0 where it has none."""
         return self.unit.lora if self.adapter.lora else 0.0
+
+    def infotext(self, *, has_hashes: bool = True) -> str:
+        """Return what a picture's metadata say of the unit, with or without the hashes of its photos."""
+        hashes = (self.references, self.unlike) if has_hashes else ()
+        return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes)
 
     def summary(self, steps: int) -> str:
         """Return one line that says what is applied in a pass of that many steps."""

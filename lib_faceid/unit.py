@@ -38,7 +38,7 @@ class Photo:
     """A photo of the person, and how much it counts beside the others."""
 
     image: Any
-    """Base64 or a data URL in text, or pixels (a PIL image, a numpy array). Text is never a path."""
+    """Base64 or a data URL in text, pixels (a PIL image, a numpy array), or a `Path`. Text is never a path."""
     weight: float = 1.0
 
 

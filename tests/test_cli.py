@@ -17,7 +17,9 @@ from lib_faceid.commands import standalone
 from lib_faceid.commands.cli import main
 from lib_faceid.hosts.diffusers import Studio
 from lib_faceid.miniature import folder as miniature_models
+from lib_faceid.people.analysis import analyse
 from lib_faceid.people.identity import Identity
+from lib_faceid.people.library import People
 from lib_faceid.pictures.photo import read_photo
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -90,14 +92,46 @@ def test_a_photo_is_drawn_and_only_its_hash_is_kept(
     photo = data_folder / "photos" / "Bryan.png"
     assert main(["generate", "--photo", str(photo), "--face-models", str(face_models), *models, *QUICK]) == 0
     settings = Image.open(tmp_path / "out" / "seed5.png").info["parameters"]
-    assert settings.endswith(f"FaceID photo: {sha256(photo)[:8]}")
+    analyser = standalone.load_face_analyser(face_models)
+    assert f"refs: {analyse(read_photo(photo), analyser).sha256[:8]}" in settings
     assert "Bryan" not in settings + capsys.readouterr().out
 
 
-def sha256(path: Path) -> str:
-    import hashlib
+def test_two_people_in_one_picture(
+    somebody: str,
+    face_models: Path,
+    data_folder: Path,
+    models: list[str],
+    miniature_adapter: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each with an adapter and settings of its own; what is neither unit's own is for both."""
+    first = ["--identity", somebody, "--weight", "0.7"]
+    portrait, photo = str(miniature_adapter("portrait", "sd15")), str(data_folder / "photos" / "Chris.jpeg")
+    second = ["--photo", photo, "--adapter", portrait, "--end", "0.5", "--face-models", str(face_models)]
+    for people in (first, [*first, "--and", *second]):
+        assert main(["generate", *models, *QUICK, *people]) == 0
+    said = capsys.readouterr().out
+    assert "Adapter of FaceID 1: ip-adapter-faceid-portrait_sd15 (FaceID Portrait)" in said
+    assert "FaceID 0: ip-adapter-faceid_sd15 (FaceID) · 1 face · weight 0.70 · LoRA 0.60 · steps 1-2 of 2" in said
+    assert "FaceID 1: ip-adapter-faceid-portrait_sd15 (FaceID Portrait) · 1 face · weight 0.80 · steps 1-1 of 2" in said
+    settings = Image.open(tmp_path / "out" / "seed5-2.png").info["parameters"]
+    assert 'FaceID 1: "adapter: ip-adapter-faceid-portrait_sd15, variant: portrait, weight: 0.8, end: 0.5' in settings
+    one, both = (pixels(tmp_path / "out" / f"seed5{number}.png") for number in ("", "-2"))
+    assert np.abs(one - both).mean() > 0.5
 
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+def test_a_saved_person_is_called_by_name(
+    somebody: str, models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    People(tmp_path / "faces").save("Anna", Identity.load(Path(somebody)))
+    library = ["--faces", str(tmp_path / "faces")]
+    assert main(["generate", "--person", "Anna", *library, *models, *QUICK]) == 0
+    assert main(["generate", "--person", somebody, *models, *QUICK]) == 0
+    assert (pixels(tmp_path / "out" / "seed5.png") == pixels(tmp_path / "out" / "seed5-2.png")).all()
+    assert main(["generate", "--person", "Anne", *library, *models, *QUICK]) == 2
+    assert "There is no saved person 'Anne'. Saved: Anna." in capsys.readouterr().err
 
 
 def test_models_in_the_usual_places_are_found(
@@ -148,7 +182,13 @@ def test_an_identity_has_what_plus_reads_where_clip_is_there(
     ("arguments", "sentence"),
     [
         ([], "Say who is to be drawn"),
-        (["--photo", "a.png", "--identity", "b"], "Say who is to be drawn"),
+        (["--identity", "SOMEBODY", "--and", "--weight", "1"], "Unit 1: Say who is to be drawn"),
+        (["--identity", "SOMEBODY", "--weight", "1", "--weight", "0.5"], "--weight is given twice. --and begins"),
+        (["--photo-weight", "2", "--photo", "a.png"], "there is none before it"),
+        (["--photo", "a.png", "--photo-weight", "-1"], "each with a weight from 0 to 10"),
+        (["--identity", "SOMEBODY", "--weight", "much"], "weight is 'much'; a number from 0 to 2 was expected"),
+        (["--identity", "SOMEBODY", "--combine", "best"], "combine is 'best'; one of average, median"),
+        (["--identity", "SOMEBODY", "--hires", "hires"], "hires is 'hires', and there is one pass only"),
         (["--identity", "missing.safetensors"], "missing.safetensors does not exist"),
         (["--photo", "missing.png", "--face-models", "FACES"], "missing.png does not exist"),
         (["--identity", "SOMEBODY", "--weight", "3"], "weight is 3.0; a number from 0 to 2 was expected"),
@@ -157,6 +197,8 @@ def test_an_identity_has_what_plus_reads_where_clip_is_there(
         (["--identity", "SOMEBODY", "--checkpoint", "SOMEBODY"], "FaceID exists for SD 1.5 and SDXL only"),
         (["--identity", "SOMEBODY", "--adapter", "SOMEBODY"], "is not a FaceID adapter"),
         (["--identity", "SOMEBODY", "--adapter", "PLUS"], "without them"),
+        (["--identity", "SOMEBODY", "--adapter", "gone/a.bin"], "a.bin does not exist"),
+        (["--identity", "SOMEBODY", "--adapter", "gone.bin"], "There is no adapter 'gone.bin'"),
         (["--identity", "SOMEBODY", "--out", "SOMEBODY"], "cannot be used"),
     ],
 )
@@ -177,7 +219,8 @@ def test_what_goes_wrong_is_one_sentence(
         named["PLUS"] = str(miniature_adapter("plusv2", "sd15"))
     if "FACES" in arguments:
         named["FACES"] = str(request.getfixturevalue("face_models"))
-    assert main(["generate", *models, *QUICK, *(named.get(argument, argument) for argument in arguments)]) == 2
+    given = models[:2] if "--adapter" in arguments else models
+    assert main(["generate", *given, *QUICK, *(named.get(argument, argument) for argument in arguments)]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert error.startswith("Error: ")

@@ -1,18 +1,21 @@
-"""One contract: what a unit has, the page shows, the API takes, the metadata tell and the X/Y/Z plot can vary.
+"""One contract: what a unit has, the page shows, API and command line take, metadata tell, the X/Y/Z plot can vary.
 
 Everything here follows `FIELDS`. Whatever is not everywhere stands in EXCEPTIONS, with the reason.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from lib_faceid.commands.unit_options import add_unit_options, units_of
 from lib_faceid.unit import FIELDS, Field, Photo, Range, Unit, units_from_args
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.overrides import with_overrides
@@ -36,6 +39,12 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("axes", "images"): "nobody types a photo",
     ("axes", "mask"): "nor a mask",
     ("axes", "unlike"): "nor this one",
+    ("options", "enabled"): "who is typed is drawn",
+    ("options", "photo"): "a file for images; it may be given again",
+    ("options", "images"): "named by --photo",
+    ("options", "photo_weight"): "of the photo before it",
+    ("options", "identity"): "a file for person",
+    ("options", "and"): "what follows is for the next person",
 }
 # A second value for each field that does not say by itself what else it takes.
 OTHERS: Mapping[str, Any] = {
@@ -80,6 +89,18 @@ def axes() -> dict[str, Any]:
     return {named.get(str(option.label), ""): option for option in mine}
 
 
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_unit_options(parser)
+    return parser
+
+
+def options() -> list[str]:
+    """The options of the command line without their dashes, in the order of the fields; then what is no field."""
+    names = [name.lstrip("-").replace("-", "_") for action in parser()._actions for name in action.option_strings]
+    return [name for name in FIELDS if name in names] + [name for name in names if name not in FIELDS]
+
+
 def line_of(unit: Unit) -> str:
     return unit_to_infotext(unit, unit.adapter, unit.variant, ["3f9c1a2b"])
 
@@ -92,6 +113,7 @@ NAMES: Mapping[str, Callable[[], list[str]]] = {
     "schema": lambda: list(unit_schema()["properties"]),
     "infotext": lambda: re.findall(r"(?:^|, )(\w+): ", line_of(other_unit())),
     "axes": lambda: list(axes()),
+    "options": options,
 }
 
 
@@ -137,11 +159,22 @@ def through_the_plot(name: str, value: Any) -> Any:
     return getattr(with_overrides([Unit(enabled=True)], p)[0], name)
 
 
+def through_the_options(name: str, value: Any) -> Any:
+    person = [] if name == "person" else ["--person", "Anna"]
+    text = str(value[0].image if isinstance(value, tuple) else value)  # a picture is named by its file
+    typed = parser().parse_args([*person, f"--{name.replace('_', '-')}", text])
+    arrived = getattr(units_of(typed.units)[0], name)
+    if isinstance(arrived, tuple):
+        return tuple(Photo(str(photo.image)) for photo in arrived)
+    return str(arrived) if isinstance(arrived, Path) else arrived
+
+
 THROUGH: Mapping[str, Callable[[str, Any], Any]] = {
     "page": through_the_page,
     "schema": lambda name, value: getattr(Unit.from_dict({name: value}), name),
     "infotext": through_the_metadata,
     "axes": through_the_plot,
+    "options": through_the_options,
 }
 
 

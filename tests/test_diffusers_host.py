@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn, cast
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from lib_faceid.adapters.adapter import load_adapter
+from lib_faceid.choosing import Models
 from lib_faceid.errors import HostError
-from lib_faceid.generation import Prepared
+from lib_faceid.generation import Job
 from lib_faceid.hosts.diffusers import Studio, load_studio
 from lib_faceid.hosts.request import Request
 from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Contribution
+from lib_faceid.unet.lora import named_lora
 from lib_faceid.unit import Unit
 
 REQUEST = Request("a photo of a person", size_px=(64, 96), steps=3, cfg=4, seed=1)
@@ -38,76 +40,99 @@ def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
     return load_studio(miniature_checkpoint(family))
 
 
+Jobs = Callable[..., Job]
+
+
 @pytest.fixture(scope="module")
-def person(family: str, miniature_adapter: Callable[..., Path]) -> Prepared:
-    adapter = load_adapter(miniature_adapter("faceid", family))
-    return Prepared(0, Unit(enabled=True), Contribution(adapter, (identity(1),)))
+def job(family: str, miniature_adapter: Callable[..., Path]) -> Jobs:
+    """job(unit, ...) is a job of these units, whose person is somebody made of that number."""
+
+    def missing() -> NoReturn:
+        raise AssertionError("nobody needs it")
+
+    models = Models(lambda: [miniature_adapter("faceid", family)], missing, missing, lambda name: identity(int(name)))
+    return lambda *units: Job(units, models)
 
 
-def drawn(studio: Studio, *people: Prepared, request: Request = REQUEST) -> Pixels:
-    with studio.person(people) as injection:
-        return np.asarray(studio.draw(request, injection)).astype(np.int16)
+PERSON = Unit(enabled=True, person="1")
+
+
+def drawn(studio: Studio, job: Job, request: Request = REQUEST) -> Pixels:
+    with studio.people(job):
+        return np.asarray(studio.draw(request, job)).astype(np.int16)
 
 
 def difference(one: Pixels, other: Pixels) -> float:
     return float(np.abs(one - other).mean())
 
 
-def changed(person: Prepared, **settings: float) -> Prepared:
-    """The person with other settings of the contribution, and of the unit (its LoRA strength)."""
-    acts = {name: value for name, value in settings.items() if name != "lora"}
-    unit = replace(person.unit, **settings)
-    return replace(person, unit=unit, contribution=replace(person.contribution, **acts))
-
-
-def test_a_person_changes_the_picture_and_more_weight_changes_it_more(studio: Studio, person: Prepared) -> None:
-    plain = drawn(studio)
+def test_a_person_changes_the_picture_and_more_weight_changes_it_more(studio: Studio, job: Jobs) -> None:
+    plain = drawn(studio, job())
     assert plain.shape == (96, 64, 3)
     assert 20 < plain.std() < 100
     assert ((plain > 0) & (plain < 255)).mean() > 0.8
-    differences = [difference(drawn(studio, changed(person, weight=weight)), plain) for weight in (0.1, 0.4, 1.0)]
+    units = [replace(PERSON, weight=weight) for weight in (0.1, 0.4, 1.0)]
+    differences = [difference(drawn(studio, job(unit)), plain) for unit in units]
     assert 1 < differences[0] < differences[1] < differences[2]
 
 
-def test_the_same_request_gives_the_same_picture(studio: Studio, person: Prepared) -> None:
-    first = drawn(studio, person)
-    assert difference(drawn(studio, person), first) == 0
-    assert difference(drawn(studio, person, request=replace(REQUEST, seed=2)), first) > 5
+def test_the_same_request_gives_the_same_picture(studio: Studio, job: Jobs) -> None:
+    first = drawn(studio, job(PERSON))
+    assert difference(drawn(studio, job(PERSON)), first) == 0
+    assert difference(drawn(studio, job(PERSON), replace(REQUEST, seed=2)), first) > 5
 
 
-def test_another_person_gives_another_picture(studio: Studio, person: Prepared) -> None:
-    other = replace(person, contribution=replace(person.contribution, identities=(identity(2),)))
-    assert difference(drawn(studio, other), drawn(studio, person)) > 1
+def test_another_person_gives_another_picture_and_both_a_third(studio: Studio, job: Jobs) -> None:
+    other = replace(PERSON, person="2")
+    one, two, both = (drawn(studio, job(*units)) for units in ((PERSON,), (other,), (PERSON, other)))
+    assert min(difference(one, two), difference(one, both), difference(two, both)) > 1
 
 
-def test_every_setting_matters(studio: Studio, person: Prepared) -> None:
-    first = drawn(studio, person)
+def test_every_setting_matters(studio: Studio, job: Jobs) -> None:
+    first = drawn(studio, job(PERSON))
     for settings in ({"lora": 0.0}, {"start": 0.5}, {"end": 0.3}):
-        assert difference(drawn(studio, changed(person, **settings)), first) > 0.2, settings
+        assert difference(drawn(studio, job(replace(PERSON, **settings))), first) > 0.2, settings
 
 
-def test_up_to_cfg_1_there_is_no_negative_side(studio: Studio, person: Prepared) -> None:
+def test_people_who_share_an_adapter_share_its_lora(studio: Studio, job: Jobs) -> None:
+    """As in the WebUI: merged once, at the larger strength."""
+    name, strengths = next(iter(named_lora(job(PERSON).prepare(studio.unet)[0].adapter, studio.unet))), (0.3, 0.7)
+    weights: list[torch.Tensor] = []
+    for units in ([0.7], strengths):
+        with studio.people(job(*(replace(PERSON, lora=lora) for lora in units))):
+            weights.append(cast("nn.Linear", studio.unet.get_submodule(name)).weight.clone())
+    assert torch.equal(*weights)
+
+
+def test_up_to_cfg_1_there_is_no_negative_side(studio: Studio, job: Jobs) -> None:
     request = replace(REQUEST, cfg=1)
-    with studio.person([person]) as injection:
-        picture = np.asarray(studio.draw(request, injection)).astype(np.int16)
-        assert injection.calls == request.steps
-    assert difference(picture, drawn(studio, request=request)) > 1
+    with studio.people(drawing := job(PERSON)):
+        picture = np.asarray(studio.draw(request, drawing)).astype(np.int16)
+    assert drawing.calls == request.steps
+    assert difference(picture, drawn(studio, job(), request)) > 1
 
 
-def test_nothing_stays_in_the_unet(studio: Studio, person: Prepared) -> None:
+def test_each_picture_of_a_job_may_have_another_person(studio: Studio, job: Jobs) -> None:
+    alone = [drawn(studio, job(replace(PERSON, person=name))) for name in ("1", "2")]
+    with studio.people(drawing := job(replace(PERSON, person="1 | 2", batch="one each"))):
+        pictures = [np.asarray(studio.draw(REQUEST, drawing, image)).astype(np.int16) for image in range(3)]
+    assert [difference(*pair) for pair in zip(pictures, [*alone, alone[0]], strict=True)] == [0, 0, 0]
+
+
+def test_nothing_stays_in_the_unet(studio: Studio, job: Jobs) -> None:
     before = {name: tensor.clone() for name, tensor in studio.unet.state_dict().items()}
-    plain = drawn(studio)
+    plain = drawn(studio, job())
 
     def interrupted() -> None:
-        with studio.person([person]):
+        with studio.people(job(PERSON)):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    drawn(studio, person)
+    drawn(studio, job(PERSON))
     assert all(torch.equal(tensor, before[name]) for name, tensor in studio.unet.state_dict().items())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in studio.unet.modules())
-    assert difference(drawn(studio), plain) == 0
+    assert difference(drawn(studio, job()), plain) == 0
 
 
 def test_numbers_that_are_none_are_no_picture(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

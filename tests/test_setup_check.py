@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib_faceid.adapters.variants import VARIANTS
-from lib_faceid.choosing import Models, choose_adapter, nobody
+from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import MissingModelError, MissingPackageError
@@ -18,6 +18,7 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.licences import accept_licence
+from lib_faceid.people.identity import Identity
 from lib_faceid.setup import check as setup_check
 from lib_faceid.setup.check import Row, SetupReport, check_setup
 from lib_faceid.setup.text import anonymous, as_text, diagnostics
@@ -179,6 +180,10 @@ def test_auto_is_what_a_job_would_take(
 
 def no_faces() -> FaceAnalyser:
     raise AssertionError("choosing an adapter asks for no face")
+
+
+def nobody(name: str) -> Identity:
+    raise AssertionError("nor for anybody saved")
 
 
 def test_auto_says_why_it_is_not_the_best(roots: Roots, put: Put) -> None:

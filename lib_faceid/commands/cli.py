@@ -17,11 +17,18 @@ from typing import TYPE_CHECKING
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.ui import add_page
+from lib_faceid.commands.unit_options import (
+    add_photo_options,
+    add_unit_options,
+    named_adapters,
+    named_identities,
+    units_of,
+)
 from lib_faceid.errors import FaceIDError
-from lib_faceid.unit import AUTO, Unit
 
 if TYPE_CHECKING:
     from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.unit import Unit
 
 __all__ = ["main"]
 
@@ -60,20 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
-    person = parser.add_argument_group("who", "a photo, several of one person, or a saved identity")
-    _add_faces(person.add_argument)
-    person.add_argument("--identity", type=Path, metavar="FILE", help="made by the command `identity`")
+    add_unit_options(parser)
     models = parser.add_argument_group("models", "looked for in the usual places where they are not named")
     models.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
-    models.add_argument("--adapter", type=Path, metavar="FILE", help="ip-adapter-faceid..., any variant")
-    models.add_argument("--variant", default=AUTO, help="only for files that do not tell")
+    _add_face_models(models.add_argument)
+    models.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")
     models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
-    strength = parser.add_argument_group("how much of the person")
-    for name in ("weight", "structure", "lora", "start", "end", "fade"):
-        field = Unit.__dataclass_fields__[name]
-        strength.add_argument(
-            f"--{name}", type=float, default=field.default, help=f"{field.metadata['help']} (%(default)s)"
-        )
     picture = parser.add_argument_group("the picture")
     picture.add_argument("--prompt", required=True)
     picture.add_argument("--negative", default="", metavar="PROMPT")
@@ -87,13 +86,15 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 def _add_identity(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_identity)
-    _add_faces(parser.add_argument)
+    add_photo_options(parser)
+    _add_face_models(parser.add_argument)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
-    _add_faces(parser.add_argument)
+    parser.add_argument("--photo", type=Path, action="append", default=[], metavar="FILE", help="may be given again")
+    _add_face_models(parser.add_argument)
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(a miniature that is made on the spot)")
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="(the same)")
     parser.add_argument("--seed", type=int, default=7, help="(%(default)s)")
@@ -107,35 +108,33 @@ def _add_miniature(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_faces(add: Callable[..., object]) -> None:
-    add("--photo", type=Path, action="append", default=[], metavar="FILE", help="may be given again")
+def _add_face_models(add: Callable[..., object]) -> None:
     add("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
     add("--yes", action="store_true", help="download the face models where there are none")
 
 
 def _generate(options: Options) -> None:
-    from lib_faceid.commands.drawing import Sitter, draw
+    from lib_faceid.commands.drawing import draw
     from lib_faceid.hosts.request import Request
 
-    names = ("variant", "weight", "structure", "lora", "start", "end", "fade")
-    adapter = options.adapter.name if options.adapter else AUTO
-    unit = Unit(enabled=True, adapter=adapter, **{name: getattr(options, name) for name in names})
+    units = units_of(options.units)
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     request = Request(options.prompt, options.negative, options.size, options.steps, options.cfg)
     requests = [replace(request, seed=seed + number) for number in range(options.count)]
-    draw(_workshop(options), Sitter(tuple(options.photo), options.identity), unit, requests, options.out, print)
+    draw(_workshop(options, units), units, requests, options.out, print)
 
 
 def _identity(options: Options) -> None:
-    from lib_faceid.commands.drawing import Sitter, save_identity
+    from lib_faceid.commands.drawing import save_identity
 
-    save_identity(_workshop(options), Sitter(tuple(options.photo)), options.out, print)
+    (unit,) = units_of(options.units)
+    save_identity(_workshop(options), unit, options.out, print)
 
 
 def _demo(options: Options) -> None:
     from lib_faceid.commands.demo import run_demo
 
-    run_demo(_workshop(options), options.photo, options.seed, options.out, print)
+    run_demo(_workshop(options), options.adapter, options.photo, options.seed, options.out, print)
 
 
 def _miniature(options: Options) -> None:
@@ -145,15 +144,21 @@ def _miniature(options: Options) -> None:
         print(path)
 
 
-def _workshop(options: Options) -> Workshop:
+def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
     from lib_faceid.commands.standalone import Workshop
     from lib_faceid.models.folders import usual_roots
 
     roots = usual_roots()
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
-    names = ("checkpoint", "adapter", "full_precision", "yes")
-    return Workshop(roots, **{name: getattr(options, name) for name in names if hasattr(options, name)})
+    names = ("checkpoint", "faces", "full_precision", "yes")
+    return Workshop(
+        roots,
+        adapters=named_adapters(units),
+        identities=named_identities(units),
+        offers_downloads=True,
+        **{name: getattr(options, name) for name in names if hasattr(options, name)},
+    )
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,19 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lib_faceid.clip.vision import ClipVision
+from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.sheet import make_sheet
-from lib_faceid.commands.standalone import Workshop, load_studio
+from lib_faceid.commands.standalone import Workshop
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
 from lib_faceid.faces.face import Face, largest
-from lib_faceid.generation import Prepared
+from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts.request import Request
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.people.identity import Identity
-from lib_faceid.people.references import identity_from_photos
 from lib_faceid.pictures.photo import photo_name, read_photo
-from lib_faceid.unit import AUTO, Unit
+from lib_faceid.unit import Photo, Unit
 
 __all__ = ["SAVED_IDENTITY", "WEIGHTS", "run_demo"]
 
@@ -45,7 +42,7 @@ class _Subject:
     """The person of the demo, and what is known of the photo."""
 
     source: str
-    meet: Callable[[ClipVision | None], Identity]
+    unit: Unit
     photo_rgb: NDArray[np.uint8] | None = None
     face: Face | None = None
 
@@ -63,25 +60,26 @@ class _Drawn:
     """To the picture without the person: mean of the absolute differences of all pixels, 0 to 255."""
 
 
-def run_demo(workshop: Workshop, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
+def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
     """Write four pictures, `sheet.png` and `report.json` into the folder `out`; return the report's path.
 
     Without a checkpoint and an adapter it makes miniatures. Without face models (and a photo of the user's) it takes
     the identity that ships with the project. Each is said.
     """
-    if (workshop.checkpoint is None) != (workshop.adapter is None):
+    if (workshop.checkpoint is None) != (adapter is None):
         raise UnitError("--checkpoint and --adapter go together: give both, or none for the miniatures.")
     subject = _subject(workshop, photos, say)
     out.mkdir(parents=True, exist_ok=True)
     request = Request(PROMPT, seed=seed)
-    if workshop.checkpoint is None:
-        workshop = _with_miniatures(workshop, out / "miniature", say)
+    checkpoint = workshop.checkpoint
+    if checkpoint is None or adapter is None:
+        checkpoint, adapter = _miniatures(out / "miniature", say)
         request = replace(request, **MINIATURE_REQUEST)
-    checkpoint = workshop.find_checkpoint()
-    unit = Unit(enabled=True, adapter=workshop.adapter.name if workshop.adapter else AUTO)
-    prepared = workshop.prepare(unit, subject.meet, checkpoint)
-    drawn, images = _draw_all(checkpoint, prepared, request, out, say)
+    easel = Easel(replace(workshop, adapters=(adapter,), identities=(SAVED_IDENTITY,)))
+    unit = replace(subject.unit, adapter=str(adapter))
+    drawn, images = _draw_all(easel, checkpoint, unit, request, out, say)
     make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
+    (prepared,) = easel.prepare(Job([unit], easel.workshop.models()), checkpoint)
     report = out / "report.json"
     report.write_text(json.dumps(_report(subject, prepared, request, checkpoint, drawn), indent=2), encoding="utf-8")
     say(f"{out / 'sheet.png'}\n{report}")
@@ -96,17 +94,12 @@ def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
         return _analysed(workshop, "skimage.data.astronaut() (NASA, public domain)", [_astronaut()])
     except (MissingModelError, MissingPackageError) as error:
         say(f"{error}\nGoing on with the astronaut's identity that ships with the project (512 numbers, no photo).")
-        return _Subject(SAVED_IDENTITY.name, lambda _clip: Identity.load(SAVED_IDENTITY))
+        return _Subject(SAVED_IDENTITY.name, Unit(enabled=True, person=str(SAVED_IDENTITY)))
 
 
 def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
-    analyser = workshop.face_analyser()
-    face = largest(analyser.search(photos_rgb[0]).require())
-
-    def meet(clip: ClipVision | None) -> Identity:
-        return identity_from_photos(photos_rgb, analyser=analyser, clip=clip)
-
-    return _Subject(source, meet, photos_rgb[0], face)
+    face = largest(workshop.face_analyser().search(photos_rgb[0]).require())
+    return _Subject(source, Unit(enabled=True, images=tuple(map(Photo, photos_rgb))), photos_rgb[0], face)
 
 
 def _astronaut() -> NDArray[np.uint8]:
@@ -117,8 +110,8 @@ def _astronaut() -> NDArray[np.uint8]:
     return data.astronaut()
 
 
-def _with_miniatures(workshop: Workshop, folder: Path, say: Say) -> Workshop:
-    """Return the workshop with a miniature checkpoint and adapter, which are made where they are not there yet."""
+def _miniatures(folder: Path, say: Say) -> tuple[Path, Path]:
+    """Return a miniature checkpoint and adapter, which are made where they are not there yet."""
     checkpoint = folder / "miniature_sd15.safetensors"
     adapter = folder / f"{published_name('faceid', 'sd15')}.safetensors"
     if not (checkpoint.is_file() and adapter.is_file()):
@@ -128,30 +121,26 @@ def _with_miniatures(workshop: Workshop, folder: Path, say: Say) -> Workshop:
         f"Drawing with miniatures ({folder}): random weights in the published layout, so pictures are abstract. "
         f"--checkpoint and --adapter take real ones."
     )
-    return replace(workshop, checkpoint=checkpoint, adapter=adapter)
+    return checkpoint, adapter
 
 
 def _draw_all(
-    checkpoint: Path, prepared: Prepared, request: Request, out: Path, say: Say
+    easel: Easel, checkpoint: Path, unit: Unit, request: Request, out: Path, say: Say
 ) -> tuple[list[_Drawn], list[Image.Image]]:
-    studio = load_studio(checkpoint)
     drawn: list[_Drawn] = []
     images: list[Image.Image] = []
     for weight in WEIGHTS:
-        unit, contribution = replace(prepared.unit, weight=weight), replace(prepared.contribution, weight=weight)
-        person = replace(prepared, unit=unit, contribution=contribution)
-        began = time.perf_counter()
-        with studio.person([person] if weight else []) as injection:
-            images.append(studio.draw(request, injection))
-        seconds = round(time.perf_counter() - began, 2)
+        job = Job([replace(unit, weight=weight)], easel.workshop.models())
+        (painted,) = easel.paint(checkpoint, job, [request])
+        images.append(painted.image)
         label = f"weight {weight:g}" if weight else "without"
         path = out / f"{label.replace(' ', '-')}.png"
-        images[-1].save(path)
-        difference = round(_mean_difference(images[-1], images[0]), 2)
-        drawn.append(_Drawn(label, weight, seconds, path.name, sha256_of(path), difference))
-        say(f"{path} ({seconds:.1f} s, mean difference {difference:.1f} of 255)")
-        if weight:
-            say(person.summary(request.steps))
+        painted.image.save(path)
+        difference = round(_mean_difference(painted.image, images[0]), 2)
+        drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference))
+        say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255)")
+        for one in job.prepared:
+            say(one.summary(request.steps))
     return drawn, images
 
 

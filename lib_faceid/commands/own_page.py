@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lib_faceid.commands.painting import Easel
+from lib_faceid.commands.painting import Easel, Painted
 from lib_faceid.errors import FaceIDError
+from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts.request import Request
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import QUICK, notice, script
 from lib_faceid.page.services import problem
 from lib_faceid.page.units import Services, unit_components
-from lib_faceid.unit import units_from_args
+from lib_faceid.unit import Unit, units_from_args
+from lib_faceid.units.infotext import infotext_key
 
 __all__ = ["build_page", "run_page"]
 
@@ -57,9 +60,10 @@ def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], No
 
 def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     """Return the page with that many units; `note` stands on top of it."""
-    names = list(easel.checkpoints())
+    workshop = easel.workshop
+    names = list(workshop.checkpoints())
     loaded = {"name": names[0] if names else ""}
-    services = services_for(lambda: easel.roots, lambda: easel.family(loaded["name"]), easel.models())
+    services = services_for(lambda: workshop.roots, lambda: workshop.family(loaded["name"]), workshop.models())
     style = (PROJECT / "style.css").read_text("utf-8") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
@@ -130,9 +134,11 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
         told = ""
         yield "", images, told
         try:
-            for one in easel.paint(*_request(args), report):
+            checkpoint, units, requests = _asked(args)
+            job = Job(units, easel.workshop.models())
+            for one in easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report):
                 images.append(one.image)
-                told = _told(one.applied, one.parameters)
+                told = _told(job.prepared, one)
                 yield "", images, told
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
             yield notice(problem(error), "error"), images, told
@@ -145,14 +151,18 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
 
 
-def _request(args: Sequence[Any]) -> tuple[str, Any, Request, int]:
-    """Return what `Easel.paint` takes from the page's values. Raises UnitError."""
+def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
+    """Return the checkpoint's name, the units and the pictures of the page's values. Raises UnitError."""
     prompt, negative, checkpoint, width, height, steps, cfg, seed, count = args[:9]
     seed = secrets.randbelow(2**32) if seed is None or seed < 0 else int(seed)
     request = Request(prompt, negative, (int(width), int(height)), int(steps), float(cfg), seed)
-    return checkpoint, units_from_args(args[9:]), request, int(count)
+    requests = [replace(request, seed=seed + number) for number in range(int(count))]
+    return checkpoint, units_from_args(args[9:]), requests
 
 
-def _told(applied: Sequence[str], parameters: str) -> str:
-    lines = "".join(f"<li>{escape(line)}</li>" for line in applied) or "<li>No unit is on.</li>"
-    return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(parameters)}</pre>'
+def _told(prepared: Sequence[Prepared], painted: Painted) -> str:
+    """Return what was applied, and what was assumed, in HTML."""
+    applied = [one.summary(painted.request.steps) for one in prepared]
+    notes = [f"{infotext_key(one.number)}: {note}" for one in prepared for note in one.notes]
+    lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"
+    return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'

@@ -29,6 +29,7 @@ def add_page(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: Options) -> None:
     from lib_faceid.commands.painting import Easel
+    from lib_faceid.commands.standalone import Workshop
     from lib_faceid.models.folders import usual_roots
 
     try:
@@ -41,7 +42,7 @@ def _serve(options: Options) -> None:
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     roots, note = roots_or_miniatures(roots, options.out, print)
-    run_page(Easel(roots), options.port, options.units, print, note)
+    run_page(Easel(Workshop(roots)), options.port, options.units, print, note)
 
 
 def roots_or_miniatures(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:
@@ -49,9 +50,9 @@ def roots_or_miniatures(roots: Roots, out: Path, say: Callable[[str], None]) -> 
 
     Face models are looked for in the usual places all the same.
     """
-    from lib_faceid.commands.painting import Easel
+    from lib_faceid.commands.standalone import Workshop
 
-    if Easel(roots).checkpoints():
+    if Workshop(roots).checkpoints():
         return roots, ""
     folder = out / "models"
     note = (

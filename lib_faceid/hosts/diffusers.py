@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from PIL import Image
 from torch import nn
 
 from lib_faceid.errors import HostError
-from lib_faceid.generation import Prepared
+from lib_faceid.generation import Job, Pass
 from lib_faceid.hosts.diffusers_checkpoint import Parts, load_parts
 from lib_faceid.hosts.request import Request
-from lib_faceid.unet.injection import Injection, inject
+from lib_faceid.unet.injection import Injection
 from lib_faceid.unet.lora import merge_lora
 
 __all__ = ["Studio", "load_studio"]
@@ -40,24 +40,29 @@ class Studio:
         return self._pipeline.unet
 
     @contextmanager
-    def person(self, prepared: Sequence[Prepared]) -> Generator[Injection, None, None]:
-        """Put people into the UNet, their LoRA merged. On leaving, also by an exception, it is as it was before."""
+    def people(self, job: Job) -> Generator[None]:
+        """Have a job's people in the UNet, their LoRAs merged. On leaving, also by an exception, it is as before."""
         with ExitStack() as entered:
-            for one in prepared:
-                entered.enter_context(merge_lora(self.unet, one.adapter, one.lora))
-            yield entered.enter_context(inject(self.unet, [one.contribution for one in prepared]))
+            for adapter, strength in job.loras(self.unet):
+                entered.enter_context(merge_lora(self.unet, adapter, strength))
+            entered.callback(job.detach)
+            job.attach(self.unet)
+            yield
 
     def draw(
         self,
         request: Request,
-        injection: Injection | None = None,
+        job: Job | None = None,
+        image: int = 0,
         after_step: Callable[[int], None] = lambda _steps_done: None,
     ) -> Image.Image:
-        """Return the picture; with an injection (from `person`) the one with that person in it.
+        """Return the picture; with a job (inside `people`) the one with its people in it.
 
+        image: which of the job's pictures it is, counted from 0: units may draw somebody else in each.
         The same request gives the same picture. `after_step` may raise to end it. Raises HostError when memory runs
         out or the numbers overflow.
         """
+        injection = job.attach(self.unet, Pass(images=range(image, image + 1))) if job else None
         step_done = _steer(injection, request, after_step)
         width_px, height_px = request.size_px or (None, None)
         try:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lib_faceid.choosing import Models
 from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.generation import Job, Prepared
+from lib_faceid.generation import Job
 from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
@@ -21,7 +21,7 @@ from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Unit
-from lib_faceid.units.infotext import infotext_key, unit_to_infotext
+from lib_faceid.units.infotext import infotext_key
 
 __all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
 
@@ -53,9 +53,8 @@ class WebUIJob:
         if sd_unet.get_unet_option() is not None:
             raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
         for prepared in self._job.prepare(_unet()):
-            adapter = prepared.adapter
-            self._p.extra_generation_params[infotext_key(prepared.number)] = unit_to_infotext(
-                prepared.unit, adapter.name, adapter.variant.id, *self._references(prepared)
+            self._p.extra_generation_params[infotext_key(prepared.number)] = prepared.infotext(
+                has_hashes=setting("faceid_write_hashes")
             )
             for note in prepared.notes:
                 say(self._p, f"FaceID {prepared.number}: {note}")
@@ -79,10 +78,6 @@ class WebUIJob:
         known, count = self._faces
         self._faces = (group, count + 1 if group is known else 1)
         return self._faces[1] - 1
-
-    def _references(self, prepared: Prepared) -> tuple[tuple[str, ...], ...]:
-        """What a picture says of the photos: short hashes, or nothing where the user wants that."""
-        return (prepared.references, prepared.unlike) if setting("faceid_write_hashes") else ()
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

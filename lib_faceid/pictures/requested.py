@@ -40,10 +40,11 @@ BASE64_ONLY = RequestPolicy()
 def photo_from_request(image: object, policy: RequestPolicy = BASE64_ONLY) -> PhotoSource:
     """Return the bytes of the picture that a request's text holds or names; pixels are given back as they are.
 
-    The bytes may be anything: `read_photo` decides whether they are a picture. Raises PhotoError for what the policy
+    So is a `Path`, which no request can send: this program named the file. The bytes may be anything: `read_photo`
+    decides whether they are a picture. Raises PhotoError for what the policy
     does not allow, for more than 20 MiB, and for what is neither text nor pixels.
     """
-    if isinstance(image, (Image.Image, np.ndarray, bytes)):
+    if isinstance(image, (Image.Image, np.ndarray, bytes, Path)):
         return image
     if not isinstance(image, str):
         raise PhotoError(f"A picture is {_article(image)}; a text was expected. {SEND_IT}.")
