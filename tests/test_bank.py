@@ -32,7 +32,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     made: list[int] = []
     make = bank.make_bank
     monkeypatch.setattr(
-        bank, "make_bank", lambda adapter, tokens, layers: made.append(len(tokens)) or make(adapter, tokens, layers)
+        bank, "make_bank", lambda adapter, tokens, *more: made.append(len(tokens)) or make(adapter, tokens, *more)
     )
     bank.forget_all()
     return made

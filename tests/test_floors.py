@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it; what lies on one floor may know each other, but not in a circle
-    0: "errors region unit",
+    0: "errors layer_weights region unit weight_types",
     1: "external models pictures units",
     2: "adapters clip faces people setup unet",
     3: "choosing generation hosts passes preparing web",

@@ -34,10 +34,14 @@ class Selection:
 
 
 class Bank:
-    """K and V of every slot and layer in one flat tensor [slots, total]; slot 0 is uncond, slot i the i-th identity."""
+    """K and V of every slot and layer in one flat tensor [rows, total].
 
-    def __init__(self, flat: Tensor, spans: dict[int, tuple[int, int, int]], num_tokens: int) -> None:
-        self.num_slots = flat.shape[0]
+    Slot 0 is uncond, slot i the i-th identity, slot -i the uncond row of what is drawn with the i-th identity. The
+    latter have rows of their own, behind the others, only where uncond sees the identity in some layers.
+    """
+
+    def __init__(self, flat: Tensor, spans: dict[int, tuple[int, int, int]], num_tokens: int, num_slots: int) -> None:
+        self.num_slots = num_slots
         self.num_tokens = num_tokens
         self._flat = flat
         self._spans = spans
@@ -45,16 +49,20 @@ class Bank:
 
     def unplaced(self) -> Bank:
         """Return the same bank without its copies on other devices, which go with the job that needed them."""
-        return Bank(self._flat, self._spans, self.num_tokens)
+        return Bank(self._flat, self._spans, self.num_tokens, self.num_slots)
 
     def select(self, slots: Tensor, like: Tensor) -> Selection:
         """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
 
         A slot beyond the last identity takes the last: a single one serves every image of a batch; 0 and less are
-        uncond. Nothing here waits
-        for the GPU, so that nothing can be checked either: an index outside would take the process down there.
+        uncond. Nothing here waits for the GPU, so that nothing can be checked either: an index outside would take the
+        process down there.
         """
-        slots = slots.to(like.device).clamp(0, self.num_slots - 1)
+        last = self.num_slots - 1
+        lowest = self.num_slots - len(self._flat)  # 0, or -last
+        slots = slots.to(like.device).clamp(lowest, last)
+        if lowest:
+            slots = torch.where(slots < 0, last - slots, slots)
         return Selection(self._on(like.device, like.dtype).index_select(0, slots), self._spans)
 
     def _on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -70,6 +78,7 @@ def bank_of(
     structure: float,
     layers: Sequence[AttentionLayer],
     against: Against = NOBODY,
+    swapped: frozenset[int] = frozenset(),
 ) -> Bank:
     """Return the bank of these people for the UNet's cross-attention layers, kept between jobs that draw them again.
 
@@ -77,11 +86,11 @@ def bank_of(
     """
     sizes = tuple((layer.index, layer.hidden_dim, layer.context_dim) for layer in layers if layer.is_cross)
     # The adapter itself, not its file: somebody may have put other weights or another variant into it.
-    key = (adapter, structure, sizes, against.fingerprint, *(one.fingerprint for one in identities))
+    key = (adapter, structure, sizes, swapped, against.fingerprint, *(one.fingerprint for one in identities))
     with _keeping:
         if key not in _kept:
             tokens = [adapter.encode(identity, structure, against) for identity in identities]
-            _kept[key] = make_bank(adapter, tokens, layers)
+            _kept[key] = make_bank(adapter, tokens, layers, swapped)
             while len(_kept) > KEPT:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
@@ -100,20 +109,31 @@ _keeping = threading.Lock()
 
 
 @torch.no_grad()
-def make_bank(adapter: Adapter, tokens: Sequence[Tokens], layers: Sequence[AttentionLayer]) -> Bank:
+def make_bank(
+    adapter: Adapter,
+    tokens: Sequence[Tokens],
+    layers: Sequence[AttentionLayer],
+    swapped: frozenset[int] = frozenset(),
+) -> Bank:
     """Return the bank of these identities' tokens (slot i + 1 is tokens[i]) for the UNet's cross-attention layers.
 
+    swapped: indices of layers where uncond sees the identity, and cond sees zero tokens.
     Raises MismatchError when the adapter was made for another UNet, or the identities differ in their number of faces.
     """
     cross = [layer for layer in layers if layer.is_cross]
     _check_fit(adapter, cross)
     if len({one.cond.shape for one in tokens}) != 1:
         raise MismatchError("The identities of one unit must all have the same number of faces.")
-    slots = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])
+    sides = {False: torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])}
+    if swapped:
+        sides = _both_sides(sides[False])
     with torch.autocast("cpu", enabled=False):
         parts = [
             torch.cat(
-                [(slots @ weights[layer.index].float().T).flatten(1) for weights in (adapter.to_k_ip, adapter.to_v_ip)],
+                [
+                    (sides[layer.index in swapped] @ weights[layer.index].float().T).flatten(1)
+                    for weights in (adapter.to_k_ip, adapter.to_v_ip)
+                ],
                 1,
             )
             for layer in cross
@@ -123,7 +143,17 @@ def make_bank(adapter: Adapter, tokens: Sequence[Tokens], layers: Sequence[Atten
         layer.index: (end - part.shape[1], part.shape[1], layer.hidden_dim)
         for layer, part, end in zip(cross, parts, ends, strict=True)
     }
-    return Bank(torch.cat(parts, dim=1), spans, slots.shape[1])
+    return Bank(torch.cat(parts, dim=1), spans, sides[False].shape[1], len(tokens) + 1)
+
+
+def _both_sides(slots: Tensor) -> dict[bool, Tensor]:
+    """Return the tokens of slots 0, 1, ..., -1, -2, ... for ordinary layers (False) and for swapped ones (True)."""
+    uncond, people = slots[:1], slots[1:]
+    each = uncond.expand_as(people)
+    return {
+        False: torch.cat([uncond, people, each]),
+        True: torch.cat([people[:1], torch.zeros_like(people), people]),
+    }
 
 
 def _check_fit(adapter: Adapter, cross: Sequence[AttentionLayer]) -> None:

@@ -11,21 +11,23 @@ hypernetworks). Which row belongs to whom is told (`set_rows`) or rides with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lib_faceid.adapters.adapter import NOBODY, Adapter
 from lib_faceid.errors import UnitError
+from lib_faceid.layer_weights import LayerWeights
 from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.region import WHOLE, Box
 from lib_faceid.unet.attention import identity_attention
 from lib_faceid.unet.bank import Bank, Selection, bank_of
+from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import Region, RegionMasks
@@ -53,6 +55,8 @@ class Contribution:
     """What uncond rows are drawn with: nobody, unless somebody is to be led away from."""
     regions: Sequence[Region | None] = ()
     """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
+    layers: LayerWeights = LayerWeights()
+    """How the weight is shared out among the UNet's layers."""
 
     def weight_at(self, progress: float, step: float = 0.0) -> float:
         """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
@@ -60,7 +64,7 @@ class Contribution:
         step: how much of the pass that step is. A fade is measured in its middle, so that a pass of few steps loses
         none of them to it.
         """
-        if progress < self.start or (self.end <= progress and self.end < 1):
+        if not self.layers.acts or progress < self.start or (self.end <= progress and self.end < 1):
             return 0.0
         if not self.fade:
             return self.weight
@@ -69,12 +73,21 @@ class Contribution:
         return self.weight * min(max(min(coming, going) / self.fade, 0.0), 1.0)
 
 
+class _Member(NamedTuple):
+    """A contribution, ready for one UNet."""
+
+    contribution: Contribution
+    bank: Bank
+    factors: Mapping[int, float]
+    """Layer index -> what the weight is multiplied by; at 0 nothing is computed."""
+
+
 class Injection:
     """The hooks' state while a UNet is injected. Until rows are told or tags expected, nothing happens."""
 
-    def __init__(self, contributions: Sequence[Contribution], banks: Sequence[Bank], view: Box = WHOLE) -> None:
-        self._members = list(zip(contributions, banks, strict=True))
-        self._masks = RegionMasks([one.regions for one in contributions], [one.weight for one in contributions], view)
+    def __init__(self, members: Sequence[_Member], view: Box = WHOLE) -> None:
+        self._members = members
+        self._masks = RegionMasks([member.contribution.regions for member in members], view)
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
@@ -82,7 +95,7 @@ class Injection:
         self._selected: list[tuple[int, Selection, float]] | None = None
         self._queries: dict[int, tuple[Tensor, slice]] = {}
         self._latent = self._map = (0, 0)
-        self._shares: dict[tuple[int, tuple[int, int]], Tensor] = {}
+        self._shares: dict[object, Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
         self.untagged_calls = 0
@@ -96,7 +109,7 @@ class Injection:
     @property
     def acts(self) -> bool:
         """Whether any identity does anything at the current progress."""
-        return any(contribution.weight_at(*self._progress) for contribution, _ in self._members)
+        return any(member.contribution.weight_at(*self._progress) for member in self._members)
 
     def set_progress(self, progress: float, step: float = 0.0) -> None:
         """Say how far the pass is where the coming step begins (0 is the first), and how much of the pass it is."""
@@ -119,7 +132,7 @@ class Injection:
         self._tagged_lengths = frozenset(lengths)
 
     def _check_slots(self, slots: Sequence[int]) -> None:
-        most = min((bank.num_slots - 1 for _, bank in self._members if bank.num_slots > 2), default=MAX_SLOT)
+        most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
         wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
         if wrong:
             raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
@@ -166,25 +179,29 @@ class Injection:
             return None
         if self._selected is None:
             self._selected = [
-                (number, bank.select(self._slots, query), weight)
-                for number, (contribution, bank) in enumerate(self._members)
-                if (weight := contribution.weight_at(*self._progress))
+                (number, member.bank.select(self._slots, query), weight)
+                for number, member in enumerate(self._members)
+                if (weight := member.contribution.weight_at(*self._progress))
             ]
         for number, selection, weight in self._selected:
+            factor = self._members[number].factors[layer.index]
+            if not factor:
+                continue
             k, v = (match_rows(x[rows], query) for x in selection.layer(layer.index))
             found = identity_attention(query, k, v, layer.heads).to(hidden.dtype)
-            share = self._share(number, query, rows)
-            hidden = torch.add(hidden, found if share is None else found * share, alpha=weight)
+            share = self._share(number, layer, query, rows)
+            hidden = torch.add(hidden, found if share is None else found * share, alpha=weight * factor)
         return hidden
 
-    def _share(self, number: int, query: Tensor, rows: slice) -> Tensor | None:
+    def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
         """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
         if not self._masks.any or self._slots is None:
             return None
-        mask = self._masks.at(self._map, self._latent, query)[number]
+        weights = tuple(one.contribution.weight * one.factors[layer.index] for one in self._members)
+        mask = self._masks.at(self._map, self._latent, weights, query)[number]
         if mask is None:
             return None
-        key = (number, self._map)
+        key = (number, self._map, weights)
         if key not in self._shares:
             images = (self._slots.abs() - 1).clamp(0, len(mask) - 1).to(query.device)
             self._shares[key] = mask[:, :, None] if len(mask) == 1 else mask.index_select(0, images)[:, :, None]
@@ -200,13 +217,18 @@ def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = W
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
     layers = attention_layers(unet)
-    banks = [bank_of(one.adapter, one.identities, one.structure, layers, one.against) for one in contributions]
-    injection = Injection(contributions, banks, view)
+    injection = Injection([_member(one, layers) for one in contributions], view)
     with ExitStack() as hooks:
         for handle in _attach(unet, layers, injection):
             hooks.callback(handle.remove)
         hooks.callback(injection.end_call)
         yield injection
+
+
+def _member(one: Contribution, layers: Sequence[AttentionLayer]) -> _Member:
+    shared = layer_factors(one.layers, layers)
+    bank = bank_of(one.adapter, one.identities, one.structure, layers, one.against, shared.swapped)
+    return _Member(one, bank, shared.factors)
 
 
 def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Injection) -> Iterator[Any]:

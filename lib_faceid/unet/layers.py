@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from torch import nn
 
 from lib_faceid.errors import HostError
+from lib_faceid.weight_types import Stage
 
 __all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim", "transformers"]
 
-# Adapter files number the layers of diffusers' `unet.attn_processors`: down, up, middle (not the order of execution).
-# `ldm` and `sgm` call the same stages by other names.
-_STAGES = {
-    "down_blocks": 0,
-    "input_blocks": 0,
-    "up_blocks": 1,
-    "output_blocks": 1,
-    "mid_block": 2,
-    "middle_block": 2,
+# `ldm` and `sgm` call the stages by other names than diffusers.
+_STAGES: Mapping[str, Stage] = {
+    "input_blocks": "input",
+    "down_blocks": "input",
+    "middle_block": "middle",
+    "mid_block": "middle",
+    "output_blocks": "output",
+    "up_blocks": "output",
 }
+# Adapter files number the layers of diffusers' `unet.attn_processors`: not in the order of execution.
+_FILE_ORDER: tuple[Stage, ...] = ("input", "output", "middle")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,16 @@ class AttentionLayer:
     def is_cross(self) -> bool:
         """Whether it looks at the prompt (attn2), not at the picture itself (attn1)."""
         return self.index % 2 == 1
+
+    @property
+    def stage(self) -> Stage:
+        """Which part of the UNet it is in."""
+        return _STAGES[self.name.split(".", 1)[0]]
+
+    @property
+    def block(self) -> str:
+        """The name of the transformer around it, which in SDXL holds several layers."""
+        return self.name.split(".transformer_blocks.", 1)[0]
 
     @property
     def heads(self) -> int:
@@ -68,7 +80,7 @@ class AttentionLayer:
 def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
     """Return all attention layers in the adapter files' order. Raises HostError when this is no UNet we know."""
     found = [
-        (_STAGES[stage], name, module)
+        (_FILE_ORDER.index(_STAGES[stage]), name, module)
         for name, module in unet.named_modules()
         if name.rsplit(".", 1)[-1] in ("attn1", "attn2")
         and hasattr(module, "to_q")
@@ -91,5 +103,4 @@ def cross_attention_dim(unet: nn.Module) -> int:
 
 def transformers(unet: nn.Module, layers: Iterable[AttentionLayer]) -> list[nn.Module]:
     """Return the modules around the attention layers that take the feature map itself, [B, C, H, W]."""
-    names = dict.fromkeys(layer.name.split(".transformer_blocks.", 1)[0] for layer in layers)
-    return [unet.get_submodule(name) for name in names]
+    return [unet.get_submodule(name) for name in dict.fromkeys(layer.block for layer in layers)]

@@ -60,14 +60,11 @@ class Region:
 class RegionMasks:
     """The masks of all contributions, made once for each size of feature map."""
 
-    def __init__(self, regions: Sequence[Sequence[Region | None]], weights: Sequence[float], view: Box = WHOLE) -> None:
-        """Take, for each contribution, its region in each image of a batch (one serves all; none: everywhere).
-
-        weights: the strength of each contribution, by which regions that overlap are balanced.
-        """
+    def __init__(self, regions: Sequence[Sequence[Region | None]], view: Box = WHOLE) -> None:
+        """Take, for each contribution, its region in each image of a batch (one serves all; none: everywhere)."""
         self._regions = regions
-        self._weights = weights
         self._view = view
+        self._several = sum(any(region is not None for region in one) for one in regions) > 1
         self._images = max((len(one) for one in regions), default=0)
         self._made: dict[tuple[object, ...], list[Tensor | None]] = {}
 
@@ -76,15 +73,17 @@ class RegionMasks:
         """Whether any contribution has a region."""
         return any(region is not None for one in self._regions for region in one)
 
-    def at(self, size: tuple[int, int], latent: tuple[int, int], like: Tensor) -> list[Tensor | None]:
+    def at(
+        self, size: tuple[int, int], latent: tuple[int, int], weights: tuple[float, ...], like: Tensor
+    ) -> list[Tensor | None]:
         """Return each contribution's mask [images, height * width] for a feature map; None: it acts everywhere.
 
         Where regions overlap their sum is brought down to the larger weight. size, latent: height and width of the
-        feature map and of the latents; on the device and in the dtype of `like`.
+        feature map and of the latents; weights: of each contribution; on the device and in the dtype of `like`.
         """
-        key = (size, latent, like.device, like.dtype)
+        key = (size, latent, weights if self._several else None, like.device, like.dtype)
         if key not in self._made:
-            made = self._balanced([self._one(one, size, latent) for one in self._regions])
+            made = _balanced([self._one(one, size, latent) for one in self._regions], weights)
             self._made[key] = [None if one is None else one.flatten(1).to(like.device, like.dtype) for one in made]
         return self._made[key]
 
@@ -97,15 +96,16 @@ class RegionMasks:
         masks = [everywhere if one is None else one.weights(size, canvas_px, self._view) for one in regions]
         return torch.stack([masks[min(image, len(masks) - 1)] for image in range(self._images)])
 
-    def _balanced(self, masks: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Return the masks, lowered where the weights of several add up to more than the largest of them."""
-        placed = [(mask, weight) for mask, weight in zip(masks, self._weights, strict=True) if mask is not None]
-        if len(placed) < 2:
-            return list(masks)
-        total = sum((mask * weight for mask, weight in placed), torch.zeros(()))
-        largest = torch.stack([(mask > 0) * weight for mask, weight in placed]).amax(0)
-        share = torch.where(total > largest, largest / total.clamp(min=1e-12), 1.0)
-        return [None if mask is None else mask * share for mask in masks]
+
+def _balanced(masks: Sequence[Tensor | None], weights: Sequence[float]) -> list[Tensor | None]:
+    """Return the masks, lowered where the weights of several add up to more than the largest of them."""
+    placed = [(mask, abs(weight)) for mask, weight in zip(masks, weights, strict=True) if mask is not None]
+    if len(placed) < 2:
+        return list(masks)
+    total = sum((mask * weight for mask, weight in placed), torch.zeros(()))
+    largest = torch.stack([(mask > 0) * weight for mask, weight in placed]).amax(0)
+    share = torch.where(total > largest, largest / total.clamp(min=1e-12), 1.0)
+    return [None if mask is None else mask * share for mask in masks]
 
 
 def _inside(places: int, span: tuple[float, float], edges: tuple[float, float], feather: float) -> Tensor:
