@@ -75,7 +75,7 @@ class World:
         return load_adapter(path, case.variant)
 
     def contribution(self, case: Case, **changes: Any) -> Contribution:
-        settings = {"weight": SCALE, "structure": case.structure, **changes}
+        settings: dict[str, Any] = {"weight": SCALE, "structure": case.structure, **changes}
         return Contribution(self.adapter(case), [case.person], **settings)
 
 
