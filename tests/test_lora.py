@@ -16,6 +16,7 @@ from unets import SMALL, adapter_for, call, diffusers_copy, identity_of, inputs,
 
 from lib_faceid.adapters.adapter import Adapter, LoraPair, load_adapter
 from lib_faceid.errors import MismatchError
+from lib_faceid.unet import lora
 from lib_faceid.unet.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.lora import merge_lora, named_lora
@@ -110,8 +111,6 @@ def test_after_an_exception(ldm: nn.Module, adapter: Adapter, error: type[BaseEx
 
 
 def test_when_merging_fails_halfway(ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lib_faceid.unet import lora
-
     merged, left = lora._merged, iter([True] * 40)
 
     def limited(weight: Tensor, pair: LoraPair, strength: float) -> Tensor:
@@ -186,6 +185,32 @@ def test_a_unet_that_moved_meanwhile_gets_its_weights_where_it_is(adapter: Adapt
     with merge_lora(moved, adapter, 1.0):
         moved.to("meta")
     assert weight_of(moved, name).device.type == "meta"
+
+
+def test_what_the_weights_were_waits_on_the_cpu(ldm: nn.Module, adapter: Adapter) -> None:
+    weight = weight_of(ldm, next(iter(named_lora(adapter, ldm)))).data
+    aside = lora._aside(weight)
+    assert aside.device.type == "cpu"
+    assert torch.equal(aside, weight)
+    assert aside.data_ptr() != weight.data_ptr()
+
+
+def test_weights_stay_where_they_are_in_memory(unet: nn.Module, adapter: Adapter) -> None:
+    """So that no second set of them lies on the device, and whoever holds their addresses sees the merged ones."""
+    before = {name: weight.data_ptr() for name, weight in weights(unet).items()}
+    with merge_lora(unet, adapter, 1.0):
+        assert {name: weight.data_ptr() for name, weight in weights(unet).items()} == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here: its memory was not measured")
+def test_merging_takes_no_memory_of_the_gpu(ldm: nn.Module, adapter: Adapter) -> None:
+    moved = copy.deepcopy(ldm).half()
+    before = copy.deepcopy(weights(moved))
+    moved.cuda()
+    allocated = torch.cuda.memory_allocated()
+    with merge_lora(moved, adapter, 0.6):
+        assert torch.cuda.memory_allocated() == allocated
+    assert all(torch.equal(weight.cpu(), before[name]) for name, weight in weights(moved).items())
 
 
 # ----------------------------------------------------------------------------------- what does not fit is said in words

@@ -39,9 +39,10 @@ def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
 
 @contextmanager
 def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[None]:
-    """Add `strength * up @ down` to the UNet's attention weights, and put the very same weights back on leaving.
+    """Add `strength * up @ down` to the UNet's attention weights, and put the very same numbers back on leaving.
 
-    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested.
+    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they
+    are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half precision), and not on the device.
     """
     saved: list[tuple[nn.Linear, Tensor]] = []
     try:
@@ -49,12 +50,17 @@ def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[
             for name, pair in named_lora(adapter, unet).items():
                 module = unet.get_submodule(name)
                 linear = cast("nn.Linear", getattr(module, "base_layer", module))
-                saved.append((linear, linear.weight.data))
-                linear.weight.data = _merged(linear.weight.data, pair, strength)
+                saved.append((linear, _aside(linear.weight.data)))
+                linear.weight.data.copy_(_merged(linear.weight.data, pair, strength))
         yield
     finally:
-        for linear, weight in saved:
-            linear.weight.data = weight.to(linear.weight.device)  # the UNet may have moved meanwhile
+        for linear, weight in reversed(saved):
+            linear.weight.data.copy_(weight)  # to wherever the UNet may have moved meanwhile
+
+
+def _aside(weight: Tensor) -> Tensor:
+    """Return a copy on the CPU. Not in pinned memory: that is quicker twice a job, and torch never gives it back."""
+    return weight.to("cpu", copy=True)
 
 
 @torch.no_grad()
