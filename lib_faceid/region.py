@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from lib_faceid.errors import UnitError
 
-__all__ = ["AUTO_REGION", "EVERYWHERE", "MASK", "PLACES", "WHOLE", "Box", "box_of", "column", "region_choices"]
+__all__ = [
+    "AUTO_REGION",
+    "EVERYWHERE",
+    "MASK",
+    "PLACES",
+    "WHOLE",
+    "Box",
+    "box_of",
+    "column",
+    "figures",
+    "region_choices",
+]
 
 EVERYWHERE, AUTO_REGION, MASK = "everywhere", "auto", "mask"
 
@@ -75,8 +85,8 @@ def box_of(region: str) -> Box | None:
         return None
     if text in PLACES:
         return PLACES[text]
-    box = _figures(text)
-    if box is None or not (0 <= box.left < box.right <= 1 and 0 <= box.top < box.bottom <= 1):
+    box = figures(text)
+    if box is None:
         raise UnitError(
             f"region is {region[:40]!r}; one of {', '.join(region_choices())}, or four fractions such as "
             f"'box 0.1 0.2 0.6 0.9' (left, top, right, bottom) were expected."
@@ -89,10 +99,12 @@ def column(number: int, count: int) -> Box:
     return Box(number / count, 0, (number + 1) / count, 1)
 
 
-def _figures(text: str) -> Box | None:
-    words = text.split()
+def figures(text: str) -> Box | None:
+    """Return the box of "box LEFT TOP RIGHT BOTTOM"; None for anything else, or outside the picture."""
+    word, *words = text.lower().split() or [""]
     try:
-        values = [float(figure) for figure in words[1:]]
+        left, top, right, bottom = (float(figure) for figure in words)
     except ValueError:
         return None
-    return Box(*values) if words[:1] == ["box"] and len(values) == 4 and all(map(math.isfinite, values)) else None
+    is_inside = 0 <= left < right <= 1 and 0 <= top < bottom <= 1  # never so where one is no number
+    return Box(left, top, right, bottom) if word == "box" and is_inside else None

@@ -76,7 +76,12 @@ class Unit:
     person: str = _setting(
         "", str, "Saved person", "Somebody from the library, instead of photos. Several, for one each: Ann | Ben."
     )
-    face: str = _setting("largest", str, "Face", "Which face of a group: largest, or its number in the preview.")
+    face: str = _setting(
+        "largest",
+        str,
+        "Face",
+        "Largest, its number in the preview, or 'box 0.3 0.1 0.6 0.5': marked by hand, in fractions of the photo.",
+    )
     combine: str = _setting(
         "average",
         ("average", "median", "tokens", "concatenate"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
+from lib_faceid.commands.inputs import analyser_of, library_of, photos_in, with_progress
 from lib_faceid.errors import FileError, MissingModelError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     save = add("save", _save, "keep the person in one or more photos", "NAME", "PHOTO...")
     save.add_argument("--weight", type=float, action="append", default=[], help="of each photo (by quality)")
     save.add_argument("--combine", choices=("average", "median", "tokens", "concatenate"), default="average")
-    save.add_argument("--face", type=int, default=0, metavar="N", help="counted left to right (the largest)")
+    save.add_argument("--face", default="largest", help="a number, or 'box 0.3 0.1 0.6 0.5' (%(default)s)")
     save.add_argument("--notes", default="")
     save.add_argument("--thumbnail", action="store_true", help="keep a small picture of the face in the file")
     save.add_argument("--overwrite", action="store_true")
@@ -45,6 +45,7 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _save(options: Options) -> None:
     from lib_faceid.clip.vision import load_clip_vision
     from lib_faceid.people.references import Look, join_photos
+    from lib_faceid.people.unit_identity import which_face
 
     try:
         clip = load_clip_vision()
@@ -57,7 +58,7 @@ def _save(options: Options) -> None:
         clip=clip,
         combine=options.combine,
         weights=options.weight,
-        look=Look(face=options.face or "largest"),
+        look=Look(which_face(options.face)),
     )
     record = replace(joined.record, notes=options.notes)
     if options.thumbnail:
@@ -71,11 +72,14 @@ def _save(options: Options) -> None:
 
 def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
     from lib_faceid.faces.crops import clip_crop
-    from lib_faceid.faces.face import largest
+    from lib_faceid.people.looking import Skipped, look_at, nothing_left
+    from lib_faceid.people.unit_identity import which_face
+    from lib_faceid.pictures.photo import read_photo
 
-    image_rgb, photo = analysed(path, analyser_of(options))
-    face = photo.faces[options.face - 1] if options.face else largest(photo.faces)
-    return clip_crop(image_rgb, face.points, "head")[:: 224 // THUMBNAIL_PX, :: 224 // THUMBNAIL_PX]
+    chosen = look_at(path, "the photo", analyser_of(options), which_face(options.face))
+    if isinstance(chosen, Skipped):
+        raise nothing_left([chosen])
+    return clip_crop(read_photo(path), chosen.face.points, "head")[:: 224 // THUMBNAIL_PX, :: 224 // THUMBNAIL_PX]
 
 
 def _list(options: Options) -> None:

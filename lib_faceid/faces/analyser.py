@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.errors import FileError, MissingPackageError
+from lib_faceid.faces.by_hand import edges_px, points_in
 from lib_faceid.faces.crops import CLIP_CROP_PX, aligned, warped
 from lib_faceid.faces.face import Face, FaceSearch, largest
 from lib_faceid.faces.geometry import Floats, View, inverse
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
 from lib_faceid.faces.search import MIN_SCORE, Sighting, search_views
 from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.region import Box
 
 __all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
 
@@ -61,6 +63,13 @@ class FaceAnalyser:
             faces = [self._face(image_bgr, seen.boxes[i], seen.points[i], float(seen.scores[i])) for i in found]
         faces.sort(key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))
         return FaceSearch(tuple(faces), seen.best_score, (image_rgb.shape[1], image_rgb.shape[0]))
+
+    def face_in(self, image_rgb: NDArray[np.uint8], box: Box) -> Face:
+        """Return the face in a box that somebody drew, taken for upright and frontal. Its score is 0."""
+        image_bgr = np.ascontiguousarray(image_rgb[:, :, ::-1])
+        size_px = (image_rgb.shape[1], image_rgb.shape[0])
+        with self._lock:
+            return self._face(image_bgr, np.array(edges_px(box, size_px)), points_in(box, size_px), 0.0)
 
     def _look(self, image_bgr: NDArray[np.uint8], view: View, quarter_turns: int) -> Sighting:
         """Return what the detector sees in one view, in pixels of the photo."""

@@ -36,7 +36,7 @@ class Face:
     points: NDArray[np.float32]
     """[5, 2]: eyes, nose, corners of the mouth."""
     score: float
-    """The detector's certainty, 0.5 to 1."""
+    """The detector's certainty, 0.5 to 1; 0 where somebody drew the box."""
     id_embedding: NDArray[np.float32]
     """[512]: the recogniser's raw output, not normalised."""
     crop_rgb: NDArray[np.uint8]

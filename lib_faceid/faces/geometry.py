@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lib_faceid.errors import PhotoError
 
-__all__ = ["Floats", "Pose", "View", "alignment", "inverse", "moved", "pose_degrees", "roll_degrees"]
+__all__ = ["TEMPLATE", "Floats", "Pose", "View", "alignment", "inverse", "moved", "pose_degrees", "roll_degrees"]
 
 Floats = NDArray[np.floating[Any]]
 

@@ -32,7 +32,7 @@ class Measures:
     size_px: int
     """The longer side of the detector's box."""
     detector_score: float
-    """0.5 to 1."""
+    """0.5 to 1; 0 where somebody drew the box."""
     yaw_degrees: float
     """From the five points; 0 is frontal, positive is turned to the picture's right."""
     pitch_degrees: float

@@ -29,6 +29,7 @@ POOR_SCORE = 0.6
 """Below it the embedding is another photo's as much as this person's: two good photos of one person have 0.4 to 0.8."""
 ROLL_LIMIT_DEGREES, YAW_LIMIT_DEGREES, PITCH_LIMIT_DEGREES = 20, 35, 30
 NOTABLE = 0.94  # a flaw that leaves more than this is not worth a word
+BY_HAND = 0.8  # between the median and the worst tenth where a box is off by a tenth (docs/PHOTO_REPORT.md)
 COVERED = 0.15  # of the face's contrast; open eyes and mouths have 0.17 to 1.2
 
 
@@ -105,6 +106,7 @@ def _factors(m: Measures) -> dict[str, float]:
         "eyes": 0.7 if _is_covered(m, m.eyes_contrast) else 1.0,
         "mouth": 0.8 if _is_covered(m, m.mouth_contrast) else 1.0,
         "drawing": 0.5 if _is_drawing(m) else 1.0,
+        "hand": 1.0 if m.detector_score else BY_HAND,
     }
 
 
@@ -134,6 +136,7 @@ def _reasons(m: Measures) -> tuple[str, ...]:
         "eyes": "the eyes seem to be covered or closed: use a photo without sunglasses or hair over them",
         "mouth": "the mouth seems to be covered: use a photo without mask or hand",
         "drawing": "it looks like a drawing; FaceID recognises photographs: for drawings use ip-adapter-plus-face",
+        "hand": "its place was marked by hand and eyes and mouth were assumed: the identity is less sure",
     }
     limits = {"roll": (m.roll_degrees, ROLL_LIMIT_DEGREES), "yaw": (m.yaw_degrees, YAW_LIMIT_DEGREES)}
     limits["pitch"] = (m.pitch_degrees, PITCH_LIMIT_DEGREES)

@@ -20,13 +20,15 @@ from lib_faceid.page.parts import data_url
 from lib_faceid.page.preview import Preview, strangers, thumbnail
 from lib_faceid.page.services import Services, attempt
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
+from lib_faceid.region import figures
 from lib_faceid.unit import MAX_PHOTOS
 
-__all__ = ["LARGEST", "Photos", "Shown", "add", "encoded", "remove", "reweigh", "show"]
+__all__ = ["LARGEST", "ONE_BOX", "Photos", "Shown", "add", "encoded", "remove", "reweigh", "show"]
 
 Photos = list[dict[str, Any]]
 
 LARGEST = "largest"
+ONE_BOX = "A marked face is for one photo: take the others out, or choose a face by its number."
 LOSSLESS_PIXELS = 4_000_000  # beyond it a PNG may not fit into what is accepted as base64
 
 
@@ -95,10 +97,11 @@ def show(services: Services, photos: Photos, face: str, sees: str) -> Shown:
     """Return how photos look in the page: the face and the crop that the unit's fields `face` and `clip_crop` name."""
     looks = [attempt(services.look, one["image"], face, sees) for one in photos]
     others = strangers([look for look, _ in looks])
+    wrong = [ONE_BOX] if figures(face) and len(photos) > 1 else []
     gallery: list[tuple[Image.Image, str]] = []
     cards: list[str] = []
     for number, (photo, (look, message)) in enumerate(zip(photos, looks, strict=True), 1):
-        hints = [*(look.hints if look else [message]), *filter(None, [others.get(number - 1)])]
+        hints = [*wrong, *(look.hints if look else [message]), *filter(None, [others.get(number - 1)])]
         gallery.append((_image(look, photo), _caption(number, look, photo)))
         cards.append(_card(number, look, photo, hints))
     most = max((look.num_faces for look, _ in looks if look), default=0)

@@ -15,11 +15,14 @@ from torch import Tensor
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees, clip_crop
 from lib_faceid.faces.face import largest, no_face_sentence
-from lib_faceid.people.analysis import AnalysedFace, AnalysedPhoto, analyse
+from lib_faceid.people.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.people.combining import SAME_PERSON, likeness_to_rest
+from lib_faceid.people.looking import WhichFace
+from lib_faceid.people.unit_identity import which_face
 from lib_faceid.pictures.photo import decode_base64, read_photo
+from lib_faceid.region import Box
 
-__all__ = ["Preview", "preview", "strangers", "thumbnail"]
+__all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "preview", "strangers", "thumbnail"]
 
 THUMBNAIL_PX = 1024
 CHOSEN_RGB, OTHER_RGB, INK_RGB = (34, 197, 94), (148, 163, 184), (15, 23, 42)
@@ -49,23 +52,25 @@ class Preview:
 def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: ClipSees = "face") -> Preview:
     """Return what will be used of a photo in base64: the face named by the unit's field `face`.
 
-    Raises PhotoError for text that is no picture.
+    Raises PhotoError for text that is no picture, UnitError for a field that names no face.
     """
+    which = which_face(face)
     image_rgb = read_photo(decode_base64(text))
-    photo = analyse(image_rgb, analyser)
-    number = _number_of(face, photo.faces)
+    is_marked = isinstance(which, Box)
+    photo = analyse_box(image_rgb, which, analyser) if is_marked else analyse(image_rgb, analyser)
+    number = _number_of(which, photo.faces)
     image = _drawn(image_rgb, photo, number)
     if number is None:
         return Preview(image, len(photo.faces), None, "no face", "", (_why_none(face, photo),))
     chosen = photo.faces[number - 1]
     measures, report = chosen.report.measures, chosen.report
-    which = f"face {number} of {len(photo.faces)}, " if len(photo.faces) > 1 else ""
+    of_how_many = f"face {number} of {len(photo.faces)}, " if len(photo.faces) > 1 else ""
     return Preview(
         image=image,
         num_faces=len(photo.faces),
         number=number,
         verdict=f"{report.verdict} ({report.score:.2f})",
-        facts=f"{which}{measures.size_px} px, score {measures.detector_score:.2f}",
+        facts=f"{of_how_many}{measures.size_px} px, {_score(chosen)}",
         hints=tuple(f"{reason[:1].upper()}{reason[1:]}." for reason in report.reasons),
         crop=Image.fromarray(clip_crop(image_rgb, chosen.points, sees)),
         id_embedding=chosen.id_embedding,
@@ -94,9 +99,9 @@ def strangers(previews: Sequence[Preview | None]) -> dict[int, str]:
     }
 
 
-def _number_of(face: str, faces: Sequence[AnalysedFace]) -> int | None:
-    if face.strip().isdecimal():
-        return int(face) if 1 <= int(face) <= len(faces) else None
+def _number_of(which: WhichFace, faces: Sequence[AnalysedFace]) -> int | None:
+    if isinstance(which, int):
+        return which if which <= len(faces) else None
     return faces.index(largest(faces)) + 1 if faces else None
 
 
@@ -116,9 +121,14 @@ def _drawn(image_rgb: NDArray[np.uint8], photo: AnalysedPhoto, chosen: int | Non
     for number, face in sorted(enumerate(photo.faces, 1), key=lambda one: one[0] == chosen):
         is_chosen = number == chosen
         box = [edge * scale for edge in face.box]
-        score = f"  {face.report.measures.detector_score:.2f}" if is_chosen or len(photo.faces) < 8 else ""
+        score = f"  {_score(face).removeprefix('score ')}" if is_chosen or len(photo.faces) < 8 else ""
         _mark(draw, box, f"{number}{score}", CHOSEN_RGB if is_chosen else OTHER_RGB, image.width / 36)
     return image
+
+
+def _score(face: AnalysedFace) -> str:
+    score = face.report.measures.detector_score
+    return f"score {score:.2f}" if score else "by hand"
 
 
 def _mark(

@@ -18,8 +18,9 @@ from lib_faceid.faces.crops import ClipSees, clip_crop
 from lib_faceid.faces.face import Face, no_face_sentence
 from lib_faceid.faces.report import PhotoReport, judge
 from lib_faceid.people.recent import Recent
+from lib_faceid.region import Box
 
-__all__ = ["AnalysedFace", "AnalysedPhoto", "analyse", "clip_features", "forget_all"]
+__all__ = ["AnalysedFace", "AnalysedPhoto", "analyse", "analyse_box", "clip_features", "digest", "forget_all"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +58,21 @@ class AnalysedPhoto:
 
 def analyse(image_rgb: NDArray[np.uint8], analyser: FaceAnalyser) -> AnalysedPhoto:
     """Return who is in an upright photo (uint8 RGB [H, W, 3]). The same pixels are never analysed twice in a row."""
-    sha256 = _digest(image_rgb)
+    sha256 = digest(image_rgb)
     return _photos.get((sha256, analyser.recogniser), lambda: _analysed(image_rgb, sha256, analyser))
+
+
+def analyse_box(image_rgb: NDArray[np.uint8], box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
+    """Return the same with one face only: the one that somebody marked."""
+    sha256 = digest(image_rgb)
+    return _photos.get((sha256, analyser.recogniser, box), lambda: _marked(image_rgb, sha256, box, analyser))
+
+
+def digest(image_rgb: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of the pixels and their arrangement."""
+    made = hashlib.sha256(str(image_rgb.shape).encode())
+    made.update(np.ascontiguousarray(image_rgb).data)
+    return made.hexdigest()
 
 
 def clip_features(image_rgb: NDArray[np.uint8], face: AnalysedFace, clip: ClipVision, sees: ClipSees) -> Tensor:
@@ -68,7 +82,7 @@ def clip_features(image_rgb: NDArray[np.uint8], face: AnalysedFace, clip: ClipVi
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
         return _apart(clip.encode([clip_crop(image_rgb, face.points, sees)])[0].half())
 
-    key = (_digest(image_rgb), face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
+    key = (digest(image_rgb), face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
     return _hidden.get(key, make).float()
 
 
@@ -88,6 +102,11 @@ def _analysed(image_rgb: NDArray[np.uint8], sha256: str, analyser: FaceAnalyser)
     return AnalysedPhoto(sha256, search.photo_size_px, faces, search.best_score)
 
 
+def _marked(image_rgb: NDArray[np.uint8], sha256: str, box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
+    face = _without_pixels(analyser.face_in(image_rgb, box), image_rgb)
+    return AnalysedPhoto(sha256, (image_rgb.shape[1], image_rgb.shape[0]), (face,), 0.0)
+
+
 def _without_pixels(face: Face, image_rgb: NDArray[np.uint8]) -> AnalysedFace:
     return AnalysedFace(face.box, face.points, torch.from_numpy(face.id_embedding), judge(face, image_rgb))
 
@@ -96,10 +115,3 @@ def _apart(tensor: Tensor) -> Tensor:
     """Return a copy in memory of its own: what lives long on the heap tears holes between what lives shortly."""
     copy = torch.frombuffer(mmap.mmap(-1, tensor.numel() * tensor.element_size()), dtype=tensor.dtype)
     return copy.view(tensor.shape).copy_(tensor)
-
-
-def _digest(image_rgb: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of the pixels and their arrangement."""
-    digest = hashlib.sha256(str(image_rgb.shape).encode())
-    digest.update(np.ascontiguousarray(image_rgb).data)
-    return digest.hexdigest()

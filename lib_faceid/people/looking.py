@@ -12,10 +12,11 @@ from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.faces.face import largest
-from lib_faceid.people.analysis import AnalysedFace, AnalysedPhoto, analyse
+from lib_faceid.people.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.people.combining import SAME_PERSON
 from lib_faceid.people.identity import Identity
 from lib_faceid.pictures.photo import PhotoSource, photo_name, read_photo
+from lib_faceid.region import Box
 
 __all__ = [
     "Chosen",
@@ -28,9 +29,9 @@ __all__ = [
     "worth_using",
 ]
 
-WhichFace = Literal["largest"] | int | Identity
-"""The largest face, the one of this number (from 1; left to right, then top to bottom), or the one most like a saved
-identity."""
+WhichFace = Literal["largest"] | int | Box | Identity
+"""The largest face, the one of this number (from 1; left to right, then top to bottom), the one in a box that somebody
+drew, or the one most like a saved identity."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Look:
     clip_sees: ClipSees = "face"
 
 
-def choose_face(photo: AnalysedPhoto, which: WhichFace, where: str, name: str = "") -> int:
+def choose_face(photo: AnalysedPhoto, which: Literal["largest"] | int | Identity, where: str, name: str = "") -> int:
     """Return the index (from 0) of a face in a photo. Raises NoFaceError when it has no such face."""
     faces = photo.require(where, name)
     if isinstance(which, Identity):
@@ -89,7 +90,10 @@ class Skipped:
 def look_at(photo: PhotoSource, where: str, analyser: FaceAnalyser, which: WhichFace) -> Chosen | Skipped:
     """Return the face that is meant in a photo, or why there is none."""
     try:
-        analysed = analyse(read_photo(photo), analyser)
+        image_rgb = read_photo(photo)
+        if isinstance(which, Box):
+            return Chosen(analyse_box(image_rgb, which, analyser), 0)
+        analysed = analyse(image_rgb, analyser)
         return Chosen(analysed, choose_face(analysed, which, where, photo_name(photo)))
     except (PhotoError, NoFaceError) as error:
         return Skipped(str(error), error)

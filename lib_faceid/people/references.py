@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib_faceid.clip.vision import ClipVision
-from lib_faceid.errors import PhotoError
+from lib_faceid.errors import PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.faces.recognisers import require_same_space, untrained_note
@@ -21,6 +21,7 @@ from lib_faceid.people.identity import Identity
 from lib_faceid.people.looking import Chosen, Look, Skipped, look_at, worth_using
 from lib_faceid.people.record import PhotoNote, Record
 from lib_faceid.pictures.photo import PhotoSource, photo_name, read_photo
+from lib_faceid.region import Box
 
 __all__ = [
     "MAX_PHOTOS",
@@ -119,6 +120,10 @@ def join_photos(
         found = f"There are {len(photos)} reference photos" if photos else "There is no reference photo"
         raise PhotoError(f"{found}. Give 1 to {MAX_PHOTOS} photos of the person.")
     look = look or Look()
+    if isinstance(look.face, Box) and len(photos) > 1:
+        raise UnitError(
+            f"A face box is for one photo, and there are {len(photos)}. Give one photo, or the number of a face."
+        )
     shares = relative_weights(weights, len(photos)).tolist()
     analyser = analyser or load_face_analyser()
     if isinstance(look.face, Identity):

@@ -11,6 +11,7 @@ from lib_faceid.faces.crops import ClipSees
 from lib_faceid.people.looking import Look, WhichFace
 from lib_faceid.people.references import Combine, Joined, join_photos
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy, photo_from_request
+from lib_faceid.region import figures
 from lib_faceid.unit import Unit
 
 __all__ = ["join_unit", "which_face"]
@@ -35,10 +36,15 @@ def join_unit(
 
 
 def which_face(face: str) -> WhichFace:
-    """Return what the unit's field `face` means. Raises UnitError unless it is largest, or a number from 1 on."""
+    """Return what the unit's field `face` means. Raises UnitError unless it is largest, a number or a box."""
     text = face.strip().lower()
     if text in ("", "largest"):
         return "largest"
     if text.isascii() and text.isdigit() and 1 <= len(text) <= 4 and int(text):
         return int(text)
-    raise UnitError(f"face is {face[:20]!r}; 'largest' or the number of a face, from 1 on, was expected.")
+    if box := figures(text):
+        return box
+    raise UnitError(
+        f"face is {face[:40]!r}; 'largest', the number of a face, from 1 on, or four fractions of the photo around "
+        "one, such as 'box 0.3 0.1 0.6 0.5' (left, top, right, bottom), was expected."
+    )
