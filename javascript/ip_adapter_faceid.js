@@ -3,8 +3,6 @@
     "use strict";
 
     const TABS = ["txt2img", "img2img"];
-    const PASTE = "#paste, #txt2img_tab, #img2img_tab, #inpaint_tab"; // the WebUI's buttons that fill in a page
-    const PASTE_MS = 2000; // until the values have arrived
     const opened = new WeakSet();
 
     function showActiveUnits(accordion) {
@@ -49,15 +47,7 @@
         }
     }
 
-    // What a paste put into a unit is not seen by the unit's own components.
-    function showPasted(event) {
-        if (!event.target.closest?.(PASTE)) return;
-        const shows = () => document.querySelectorAll("[id*='_faceid_'][id$='_show']");
-        setTimeout(() => shows().forEach((button) => button.click()), PASTE_MS);
-    }
-
     onAfterUiUpdate(update);
-    document.addEventListener("click", showPasted);
     document.addEventListener("change", update);
     document.addEventListener("click", () => setTimeout(update, 100)); // opening an accordion adds nothing to the page
 })();

@@ -18,7 +18,7 @@ from lib_faceid.unet.injection import Contribution
 from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import unit_to_infotext
 
-__all__ = ["Prepared", "contribution_of", "prepare_unit"]
+__all__ = ["ONE_EACH", "Prepared", "contribution_of", "prepare_unit"]
 
 ONE_EACH = "one each"
 

@@ -1,6 +1,5 @@
 """IP-Adapter FaceID for the AUTOMATIC1111 WebUI: every callback is handed on in a line or two."""
 
-from functools import partial
 from typing import Any
 
 from modules import script_callbacks, scripts
@@ -11,8 +10,6 @@ from lib_faceid.hosts import webui, webui_api, webui_settings
 from lib_faceid.page import units as ui
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import component
-from lib_faceid.unit import FIELDS
-from lib_faceid.units.infotext import pasted
 from lib_faceid.web import api
 
 
@@ -28,12 +25,9 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
     def ui(self, is_img2img: bool) -> list[Any]:
         services = services_for(webui_settings.roots, webui_api.loaded_family, webui.models())
         tab = "img2img" if is_img2img else "txt2img"
-        components = ui.unit_components(tab, services, webui_settings.setting("faceid_unit_count"))
-        self.infotext_fields = [
-            (component, partial(pasted, number=at // len(FIELDS), name=list(FIELDS)[at % len(FIELDS)]))
-            for at, component in enumerate(components)
-        ]
-        return components
+        units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"))
+        self.infotext_fields = units.infotext_fields
+        return units.components
 
     def process(self, p: Any, *args: Any) -> None:
         webui.start(p, args)

@@ -24,7 +24,7 @@ from lib_faceid.xyz import axis_options
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.page.units import Services, unit_components  # noqa: E402
+from lib_faceid.page.units import Services, build_units  # noqa: E402
 
 # (where, name): why the unit's field is not there, or why there is a name that is no field.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
@@ -75,7 +75,7 @@ def other_unit() -> Unit:
 @lru_cache
 def components(count: int = 1, tab: str = "txt2img") -> list[Any]:
     with gr.Blocks():
-        return unit_components(tab, Services(), count)  # every service of `Services()` raises: none is asked
+        return build_units(tab, Services(), count).components  # every service of `Services()` raises: none is asked
 
 
 def axes() -> dict[str, Any]:

@@ -74,5 +74,15 @@ def test_a_pasted_text_gives_a_units_fields_or_nothing() -> None:
     assert [pasted(params, number, "weight") for number in (0, 2)] == [None, None]
 
 
+def test_units_that_a_picture_was_drawn_without_are_off() -> None:
+    params = {"FaceID 1": "adapter: mine, variant: plus, weight: 0.4", "FaceID 2": "ignored, it has no photo"}
+    assert [pasted(params, number, "enabled") for number in range(4)] == [False, True, False, False]
+    others = {"Steps": "4", "FaceID 2": "ignored, it has no photo"}
+    assert [pasted(others, number, "enabled") for number in (0, 2)] == [
+        None,
+        None,
+    ]
+
+
 def test_the_key_is_none_of_controlnets() -> None:
     assert not infotext_key(0).startswith("ControlNet")

@@ -99,6 +99,22 @@ def test_found_by_name_by_photo_and_by_likeness(people: People) -> None:
     assert people.most_alike(noisy)[0][1] > 0.9
 
 
+def test_a_person_is_found_by_the_hashes_of_the_photos(people: People) -> None:
+    """Who was made from no others comes first; a saved identity is found by its own fingerprint too."""
+    one, two, three = ("1" * 64, "2" * 64, "3" * 64)
+    made = {"Ann": (one, two, three), "Ben": (one, two), "Cid": (three,)}
+    for name, photos in made.items():
+        people.save(name, somebody(len(photos)), Record(tuple(PhotoNote(sha256) for sha256 in photos)))
+    for hashes, name in (((one[:8], two[:8]), "Ben"), ((one[:8], three[:8]), "Ann"), ((three,), "Cid")):
+        found = people.made_from(hashes)
+        assert found is not None
+        assert found.name == name
+    assert people.made_from(["4" * 8]) is people.made_from([]) is people.made_from(["11"]) is None
+    by_itself = people.made_from([people.load("Ann").identity.fingerprint[:8]])
+    assert by_itself is not None
+    assert by_itself.name == "Ann"
+
+
 def test_only_the_owner_may_read_it(people: People) -> None:
     people.save("Anna", somebody())
     if os.name == "posix":

@@ -30,12 +30,12 @@ from lib_faceid.page.photos import LARGEST, add, encoded, remove, reweigh, show 
 from lib_faceid.page.services import attempt  # noqa: E402
 from lib_faceid.page.settings import used_by  # noqa: E402
 from lib_faceid.page.setup import download_steps, licence_text, missing, table  # noqa: E402
-from lib_faceid.page.units import Services, unit_components  # noqa: E402
+from lib_faceid.page.units import Services, build_units  # noqa: E402
 
 
 def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:
     with gr.Blocks() as page:
-        components = unit_components(tab, Services(), count)
+        components = build_units(tab, Services(), count).components
     return page, components
 
 

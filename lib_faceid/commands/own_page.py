@@ -18,7 +18,7 @@ from lib_faceid.hosts.request import Request
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import QUICK, notice, script
 from lib_faceid.page.services import problem
-from lib_faceid.page.units import Services, unit_components
+from lib_faceid.page.units import Services, build_units
 from lib_faceid.unit import Unit, units_from_args
 from lib_faceid.units.infotext import infotext_key
 
@@ -82,7 +82,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
 
 def _units(services: Services, count: int) -> list[Any]:
     with gr.Column(elem_id=f"{TAB}_script_container"):
-        return unit_components(TAB, services, count)
+        return build_units(TAB, services, count).components
 
 
 def _picture(names: Sequence[str]) -> list[Any]:

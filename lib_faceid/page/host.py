@@ -18,7 +18,7 @@ from lib_faceid.models.licences import accept_licence
 from lib_faceid.models.transfer import Report
 from lib_faceid.page.preview import Preview, preview
 from lib_faceid.page.services import Services, attempt
-from lib_faceid.people.library import People, open_library
+from lib_faceid.people.library import People, Person, open_library
 from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.setup.check import SetupReport, check_setup
 from lib_faceid.setup.text import diagnostics
@@ -48,6 +48,7 @@ def services_for(roots: Callable[[], Roots], family: Callable[[], int | None], m
         variant_of=lambda name: _variant_of(name, setup, roots),
         look=look,
         people=lambda: open_library(roots()).names(),
+        person_of=lambda references: _name_of(open_library(roots()).made_from(references)),
         save_person=lambda name, unit: _save_person(open_library(roots()), name, unit, models),
         setup=setup,
         diagnostics=lambda: diagnostics(setup()),
@@ -76,6 +77,10 @@ def _variant_of(name: str, setup: Callable[[], SetupReport], roots: Callable[[],
     report = setup()
     chosen = next((one.adapter for one in report.auto if one.adapter), None) if report.family else None
     return load_adapter(chosen).variant if chosen else None
+
+
+def _name_of(person: Person | None) -> str:
+    return person.name if person else ""
 
 
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:

@@ -7,7 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.page.marking import Marking, build_marking, wire_marking
 from lib_faceid.page.parts import QUICK, SNAPSHOT, UPLOAD, choice, labels, notice
+from lib_faceid.page.paste import build_paste, still_missing
 from lib_faceid.page.photos import LARGEST, Photos, add, remove, reweigh, show
 from lib_faceid.page.services import Services, attempt
 from lib_faceid.unit import FIELDS, Unit
@@ -39,9 +41,12 @@ class References:
     photo_weight: Any
     remove: Any
     clear: Any
+    marking: Marking
     cards: Any
-    show_again: Any
-    """Hidden; the page's script presses it where photos were put there by something else than these components."""
+    pasted: Any
+    """Hidden: the line about this unit in the metadata that were pasted last."""
+    missing: Any
+    """What is said of it."""
     refresh_people: Any
     name: Any
     save: Any
@@ -51,6 +56,7 @@ def build_references(prefix: str) -> References:
     """Return the components, made where gradio stands right now."""
     enabled = gr.Checkbox(value=False, label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
     images, selected = gr.State([]), gr.State(None)
+    pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
     message = gr.HTML(elem_id=f"{prefix}_message")
     drop = gr.Image(
         type="pil", image_mode="RGBA", height=190, label="Drop a photo here, paste or click",
@@ -69,11 +75,12 @@ def build_references(prefix: str) -> References:
         photo_weight = gr.Slider(
             0, MAX_PHOTO_WEIGHT, 1, step=0.1, label="Weight of the photo", elem_id=f"{prefix}_photo_weight"
         )
-        with gr.Column(min_width=90, scale=0):
+        with gr.Column(min_width=110, scale=0):
             remove_button = gr.Button("Remove", size="sm", elem_id=f"{prefix}_remove")
             clear = gr.Button("Remove all", size="sm", elem_id=f"{prefix}_clear")
+            mark = gr.Button("Mark face…", size="sm", elem_id=f"{prefix}_mark")
+    marking = build_marking(prefix, mark)
     cards = gr.HTML(elem_id=f"{prefix}_cards")
-    show_again = gr.Button("Show photos", elem_id=f"{prefix}_show", elem_classes=["faceid-hidden"])
     face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
     combine = choice("combine", prefix)
     with gr.Row(elem_classes=["faceid-joined"]):
@@ -87,7 +94,7 @@ def build_references(prefix: str) -> References:
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
         enabled, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
-        photo_weight, remove_button, clear, cards, show_again, refresh, name, save,
+        photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, name, save,
     )  # fmt: skip
 
 
@@ -96,11 +103,11 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
     photo = (parts.selected, parts.picked, parts.photo_weight)
     shown = [parts.images, parts.gallery, parts.cards, parts.face, *photo, parts.message]
     seen = _Seen(services, [parts.images, parts.face, clip_crop], shown)
-    _wire_coming(parts, seen)
+    _wire_coming(parts, services, seen)
     _wire_picking(parts, seen)
     for chooser in (parts.face, clip_crop):
         chooser.change(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
-    parts.show_again.click(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
+    wire_marking(parts.marking, parts.images, parts.selected, parts.face, parts.message)
     _wire_webcam(parts)
     _wire_people(parts, services)
 
@@ -129,15 +136,17 @@ class _Seen:
         ]
 
 
-def _wire_coming(parts: References, seen: _Seen) -> None:
-    def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool) -> list[Any]:
+def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
+    def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool, pasted: str) -> list[Any]:
         if sources is None:
-            return [gr.update()] * (len(seen.shown) + 2)
+            return [gr.update()] * (len(seen.shown) + 3)
         more, message = add(photos, sources if isinstance(sources, list) else [sources])
         is_first = bool(more) and not photos
-        return [*seen.again(more, face, sees, message=message), enabled or is_first, None]
+        missing = notice(still_missing(services, pasted, more), "warning")
+        return [*seen.again(more, face, sees, message=message), enabled or is_first, None, missing]
 
-    inputs, outputs = [*seen.looked_at, parts.enabled], [*seen.shown, parts.enabled, parts.drop]
+    inputs = [*seen.looked_at, parts.enabled, parts.pasted]
+    outputs = [*seen.shown, parts.enabled, parts.drop, parts.missing]
     parts.drop.change(came, [parts.drop, *inputs], outputs, queue=False)  # also a snapshot, which is no upload
     parts.upload.upload(came, [parts.upload, *inputs], outputs, queue=False)
 
@@ -194,4 +203,9 @@ def _wire_people(parts: References, services: Services) -> None:
     parts.save.click(
         saved, [parts.name, parts.images, parts.face, parts.combine], [parts.person, parts.message], queue=False
     )
-    parts.person.input(lambda person, was: was or bool(person), [parts.person, parts.enabled], [parts.enabled], **QUICK)
+    parts.person.input(
+        lambda person, was: [was or bool(person), ""],
+        [parts.person, parts.enabled],
+        [parts.enabled, parts.missing],
+        **QUICK,
+    )

@@ -36,6 +36,8 @@ class Services:
     """photo (base64), the unit's `face`, its `clip_crop` -> what will be used of the photo."""
     people: Callable[[], Sequence[str]] = _absent
     """The names in the library."""
+    person_of: Callable[[Sequence[str]], str] = _absent
+    """short hashes of photos -> the name of a saved person who was made from them; empty where there is none."""
     save_person: Callable[[str, Unit], str] = _absent
     """name, a unit with photos -> a sentence about what was saved."""
     setup: Callable[[], SetupReport] = _absent

@@ -70,9 +70,9 @@ def _wire_adapter(services: Services, made: dict[str, Any], refresh: Any, auto: 
 
     def fitted(adapter: str, variant: str) -> list[Any]:
         """Show what the adapter uses, and what Auto means."""
-        known = by_id(variant) if variant != AUTO else attempt(services.variant_of, adapter)[0]
+        known, problem = (by_id(variant), "") if variant != AUTO else attempt(services.variant_of, adapter)
         used = used_by(known)
-        means, problem = attempt(services.auto_means) if adapter == AUTO else ("", "")
+        means, problem = attempt(services.auto_means) if adapter == AUTO else ("", problem)
         told = notice(means or "") or notice(problem, "warning")
         return [*(gr.update(visible=used[name]) for name in shown), told]
 

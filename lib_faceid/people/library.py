@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,12 @@ class Person:
     name: str
     identity: Identity
     record: Record
+
+    def has(self, hashes: Sequence[str]) -> bool:
+        """Say whether the person was made from these photos, or is the one of this fingerprint."""
+        known = [photo.sha256 for photo in self.record.photos]
+        is_self = len(hashes) == 1 and self.identity.fingerprint.startswith(hashes[0])
+        return is_self or all(any(one.startswith(text) for one in known) for text in hashes)
 
 
 def safe_name(name: str) -> str:
@@ -108,12 +115,17 @@ class People:
 
     def find(self, text: str) -> Person | None:
         """Return the person of this name, or made from the photo whose hash begins so (8 digits or more)."""
-        if text in self._files():
-            return self.load(text)
-        if len(text) < MIN_DIGITS:
+        return self.load(text) if text in self._files() else self.made_from([text])
+
+    def made_from(self, hashes: Sequence[str]) -> Person | None:
+        """Return the person who was made from these photos: from no others, if there is one, or else from others too.
+
+        hashes: how those of the photos' pixels begin, 8 digits or more, or that of the identity itself.
+        """
+        if not hashes or min(map(len, hashes)) < MIN_DIGITS:
             return None
-        everybody = (person for name in self.names() if (person := self._readable(name)))
-        return next((one for one in everybody if any(p.sha256.startswith(text) for p in one.record.photos)), None)
+        everybody = [person for name in self.names() if (person := self._readable(name)) and person.has(hashes)]
+        return min(everybody, key=lambda person: len(person.record.photos), default=None)
 
     def most_alike(self, identity: Identity) -> tuple[tuple[str, float], ...]:
         """Return (name, cosine) of everybody who was made by the same recogniser, the most alike first."""

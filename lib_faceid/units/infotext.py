@@ -8,20 +8,21 @@ from urllib.parse import quote, unquote
 
 from lib_faceid.unit import FIELDS, Range, Unit
 
-__all__ = ["ALGORITHM", "infotext_key", "pasted", "unit_from_infotext", "unit_to_infotext"]
+__all__ = ["ALGORITHM", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
 
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
 # What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who was in them.
 WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "unlike")]
+KEY = "FaceID "
 ALWAYS = {"adapter", "variant", "weight"}
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"  # beside letters, digits and _.-; a comma or a colon would end the value
 
 
 def infotext_key(number: int) -> str:
     """Return the metadata key of a unit. It must not begin with "ControlNet", whose extension reads all such keys."""
-    return f"FaceID {number}"
+    return f"{KEY}{number}"
 
 
 def unit_to_infotext(
@@ -50,11 +51,25 @@ def unit_from_infotext(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 
 def pasted(params: Mapping[str, Any], number: int, name: str) -> Any:
-    """Return what the metadata of a picture, as the host parsed it, say of a unit's field; None where nothing."""
-    line = params.get(infotext_key(number))
-    if not isinstance(line, str) or "adapter: " not in line:
-        return None
+    """Return what the metadata of a picture, as the host parsed it, say of a unit's field; None where nothing.
+
+    Units that a picture with people in it was drawn without are off.
+    """
+    line = pasted_line(params, number)
+    if line is None:
+        is_off = name == "enabled" and any(_is_line(value) for key, value in params.items() if key.startswith(KEY))
+        return False if is_off else None
     return unit_from_infotext(line)[0].get(name)
+
+
+def pasted_line(params: Mapping[str, Any], number: int) -> str | None:
+    """Return the line about a unit in metadata as the host parsed them; None where the unit did not act."""
+    line = params.get(infotext_key(number))
+    return line if _is_line(line) else None
+
+
+def _is_line(value: Any) -> bool:
+    return isinstance(value, str) and "adapter: " in value
 
 
 def _text(value: Any) -> str:
