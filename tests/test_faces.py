@@ -19,7 +19,9 @@ from lib_faceid.faces import analyser as faces_module
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest, load_face_analyser
 from lib_faceid.faces.geometry import TEMPLATE, View, alignment, inverse, moved, roll_degrees
 from lib_faceid.faces.search import VIEWS, Sighting, search_views
+from lib_faceid.people.unit_identity import which_face
 from lib_faceid.pictures.photo import read_photo
+from lib_faceid.region import Box
 
 PORTRAITS = ("Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png")
 
@@ -164,9 +166,11 @@ def test_no_face_says_how_near_it_came(analyser: FaceAnalyser, photo: Callable[[
         search.require("reference 2 of 3", "no_face.jpeg")
     assert re.fullmatch(
         r"No face found in reference 2 of 3 \('no_face.jpeg', 400x400 px; tried 10 scales and 4 rotations; "
-        r"best score 0\.[01]\d\). Use a photo where the whole head is visible\.",
+        r"best score 0\.[01]\d\). Use a photo where the whole head is visible\. If this is a drawing: .*",
         str(caught.value),
     )
+    (box,) = re.findall(r"'(box [^']+)'", str(caught.value))  # the way out that it offers is one
+    assert which_face(box) == Box(0.3, 0.1, 0.6, 0.5)
 
 
 UP = np.array([[38, 52], [74, 52], [56, 72], [42, 92], [71, 92]], float)

@@ -71,7 +71,9 @@ def no_face_sentence(where: str, name: str, size_px: tuple[int, int], best_score
     photo = f"{name!r}, {size_px[0]}x{size_px[1]} px" if name else f"{size_px[0]}x{size_px[1]} px"
     return (
         f"No face found in {where} ({photo}; tried {len(VIEWS)} scales and 4 rotations; best score "
-        f"{best_score:.2f}). Use a photo where the whole head is visible."
+        f"{best_score:.2f}). Use a photo where the whole head is visible. If this is a drawing: FaceID recognises "
+        "photographs, and ip-adapter-plus-face is for drawings; or mark the face by hand ('Mark face' in the page, or "
+        "face: 'box 0.3 0.1 0.6 0.5', in fractions of the photo)."
     )
 
 
