@@ -3,7 +3,7 @@
     python dev.py demo [ARGS]    a photo in, four pictures out (ARGS go to `python -m lib_faceid demo`)
     python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
-    python dev.py check [ARGS]   formatting, lint, types, then the tests: what CI runs
+    python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, then all tests: what CI runs
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
     python dev.py venv           only makes the environment
 
@@ -15,7 +15,7 @@ have changed. Before the command, where torch comes from when it has to be insta
     --torch URL       another package index, such as https://download.pytorch.org/whl/cu126
 
 FACEID_TORCH says the same as --torch. FACEID_PYTHON names an interpreter that has everything already: it is
-used as it is, and nothing is made or installed.
+used as it is, and nothing is made or installed. FACEID_GRADIO4_PYTHON names one with gradio 4 beside it.
 """
 
 # No `from __future__ import annotations`, no new syntax: this file must parse on the Pythons it turns away.
@@ -35,7 +35,10 @@ if not (3, 10) <= sys.version_info[:2] <= (3, 12):
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "faceid-stamp.txt"
+GRADIO4 = VENV / "gradio4"
 REQUIREMENTS = (("requirements-dev.txt",), ("requirements-nodeps.txt", "--no-deps"))
+GRADIO4_REQUIREMENTS = "requirements-gradio4.txt"
+GRADIO4_TESTS = ("browser", "test_api*.py", "test_contract.py", "test_ui.py")
 TORCH_INDEX = {"default": "", "cpu": "https://download.pytorch.org/whl/cpu"}
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -66,19 +69,24 @@ def main(argv: list[str]) -> int:
 
 def check(python: str, pytest_args: list[str]) -> int:
     """Returns 0 when every check passes. All of them run, whatever the first ones say."""
+    gradio4_tests = sorted(str(path) for name in GRADIO4_TESTS for path in (ROOT / "tests").glob(name))
     steps = {
-        "ruff format": ["ruff", "format", "--check", "."],
-        "ruff check": ["ruff", "check", "."],
-        "pyright": ["pyright", "--pythonpath", python],
-        "pytest": ["pytest", *pytest_args],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "pyright": [python, "-m", "pyright", "--pythonpath", python],
+        "the page on gradio 4": [gradio4_python(python), "-m", "pytest", *gradio4_tests],
+        "all tests": [python, "-m", "pytest", *pytest_args],
     }
     failed = []
     for name, step in steps.items():
         started = time.monotonic()
         print(f"== {name}", flush=True)
-        status = run([python, "-m", *step])
+        if not step[0]:
+            print(f"== {name}: NOT RUN, FACEID_PYTHON is set and FACEID_GRADIO4_PYTHON is not", flush=True)
+            continue
+        status = run(step)
         failed += [name] if status else []
-        if name != "pytest":
+        if step is not steps["all tests"]:  # whose own summary is the last line
             print(f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
     if failed:
         print(f"Failed: {', '.join(failed)}", flush=True)
@@ -87,7 +95,7 @@ def check(python: str, pytest_args: list[str]) -> int:
 
 def ready_python(torch: str) -> str:
     """Returns the path of .venv's interpreter, after making .venv or bringing it up to date."""
-    python = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+    python = interpreter(VENV)
     stamp = wanted_stamp()
     known = STAMP.read_text() if STAMP.is_file() else ""
     if known == stamp:
@@ -95,7 +103,7 @@ def ready_python(torch: str) -> str:
     version = stamp.split()[0]
     if not Path(python).exists() or (known and known.split()[0] != version):
         timed(f"Making {VENV} with Python {version}", [sys.executable, "-m", "venv", "--clear", str(VENV)])
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = pip_install(python)
     index = TORCH_INDEX.get(torch, torch)
     if index:  # first and alone, from there only: the pin in the requirement file is then satisfied
         pin = next(line for line in (ROOT / "requirements-dev.txt").read_text().split() if line.startswith("torch=="))
@@ -109,10 +117,49 @@ def ready_python(torch: str) -> str:
     return python
 
 
+def gradio4_python(python: str) -> str:
+    """Returns an interpreter with what Forge has of gradio, fastapi and pydantic, and all else as `python` has it.
+
+    Made inside .venv where it is missing or old; "" where nothing is to be made and none is named.
+    """
+    if "FACEID_PYTHON" in os.environ:
+        return os.environ.get("FACEID_GRADIO4_PYTHON", "")
+    own, stamp = interpreter(GRADIO4), GRADIO4 / STAMP.name
+    wanted = f"{STAMP.read_text()} {digest(GRADIO4_REQUIREMENTS)}"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return own
+    timed(f"Making {GRADIO4}", [python, "-m", "venv", "--clear", "--without-pip", str(GRADIO4)])
+    shared, packages = (site_packages(one) for one in (python, own))
+    (packages / "shared.pth").write_text(f"{shared}\n")  # its own packages come first; pip is among the shared ones
+    timed(f"Installing {GRADIO4_REQUIREMENTS}", [*pip_install(own), "-r", str(ROOT / GRADIO4_REQUIREMENTS)])
+    stamp.write_text(wanted)
+    return own
+
+
+def interpreter(venv: Path) -> str:
+    """Returns the path of an environment's Python."""
+    return str(venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+
+
+def site_packages(python: str) -> Path:
+    """Returns the folder where an interpreter's packages are installed."""
+    ask = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    return Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
+
+
+def pip_install(python: str) -> list[str]:
+    """Returns the beginning of a command that installs packages."""
+    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
 def wanted_stamp() -> str:
     """Returns the Python version and a hash of the requirement files: what .venv was made from."""
-    content = b"".join((ROOT / name).read_bytes() for name, *_ in REQUIREMENTS)
-    return f"{sys.version_info[0]}.{sys.version_info[1]} {hashlib.sha256(content).hexdigest()}"
+    return f"{sys.version_info[0]}.{sys.version_info[1]} {digest(*(name for name, *_ in REQUIREMENTS))}"
+
+
+def digest(*names: str) -> str:
+    """Returns a hash of what requirement files hold."""
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 
 def timed(what: str, command: list[str]) -> None:
