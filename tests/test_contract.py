@@ -14,9 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from other_values import other
 
 from lib_faceid.commands.unit_options import add_unit_options, units_of
-from lib_faceid.unit import FIELDS, Field, Photo, Range, Unit, units_from_args
+from lib_faceid.unit import FIELDS, Photo, Range, Unit, units_from_args
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.schema import unit_schema
@@ -46,26 +47,6 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("options", "identity"): "a file for person",
     ("options", "and"): "what follows is for the next person",
 }
-# A second value for each field that does not say by itself what else it takes.
-OTHERS: Mapping[str, Any] = {
-    "images": (Photo("aGk="),),
-    "unlike": (Photo("aGk="),),
-    "face": "2",
-    "region": "left",
-    "mask": "aGk=",
-}
-
-
-def other(field: Field) -> Any:
-    """A value that the field takes, and that is not its default."""
-    if field.name in OTHERS:
-        return OTHERS[field.name]
-    if isinstance(field.kind, Range):
-        bound = field.kind.lowest if field.default > field.kind.lowest else field.kind.highest
-        return round(field.default + (bound - field.default) / 4, 3)  # a quarter: start must stay before end
-    if isinstance(field.kind, tuple):
-        return next(choice for choice in field.kind if choice != field.default)
-    return not field.default if field.kind is bool else f"other {field.name}"
 
 
 def other_unit() -> Unit:

@@ -2,89 +2,126 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
+from lib_faceid.unit import FIELDS
+from tests.other_values import other
+from tests.webui.browsing import (
+    WAIT_MS,
+    choose,
+    drawn,
+    generate,
+    go_to,
+    keep,
+    open_page,
+    under_the_picture,
+    upload,
+    value_of,
+    wait_until_on,
+)
 from tests.webui.server import Server
+from tests.webui.test_live_jobs import clean
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
-JOB_TIMEOUT_MS = 120_000
+# What the job of `open_page` has, in the API's words.
+AS_IN_THE_PAGE = {"sampler_name": "DPM++ 2M", "scheduler": "Automatic", "cfg_scale": 5.5}
+# A picture says who was in it to nobody, and that it was on by its line being there.
+UNTOLD = ("enabled", "images", "person", "mask", "unlike")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def page(server: Server, browser: Browser) -> Iterator[Page]:
-    """The page of the running WebUI, with small, quick settings filled in."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1400})
-    page.goto(f"http://127.0.0.1:{server.port}", wait_until="domcontentloaded")
-    page.locator("#txt2img_generate").wait_for(timeout=60_000)
-    for name, value in {"steps": 4, "width": 128, "height": 128}.items():
-        page.locator(f"#txt2img_{name} input[type=number]").fill(str(value))
-    page.locator("#txt2img_prompt textarea").fill("a person")
-    page.locator("#txt2img_seed input").fill("7")
-    page.locator("#txt2img_faceid > .label-wrap").click()
+    """The page of the running WebUI, just opened."""
+    page = open_page(browser, server)
     yield page
     page.close()
 
 
-def generate(page: Page) -> None:
-    """Press Generate and wait until the job has ended."""
-    page.locator("#txt2img_generate").click()
-    page.locator("#txt2img_interrupt").wait_for(state="visible", timeout=JOB_TIMEOUT_MS)
-    page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=JOB_TIMEOUT_MS)
+@pytest.fixture
+def photo_file(data_folder: Path) -> Path:
+    return data_folder / "photos" / "astronaut.png"
 
 
-def upload(page: Page, number: int, photo: Path) -> None:
-    """Drop a photo on a unit, and wait until it stands among the unit's photos and the unit is on."""
-    unit = f"#txt2img_faceid_{number}"
-    page.locator("#txt2img_faceid_units > .tab-nav > button").nth(number).click()
-    page.locator(f"{unit}_image input[type=file]").set_input_files(photo)
-    page.locator(f"{unit}_gallery img").first.wait_for(timeout=30_000)
-    box = page.locator(f"{unit}_enabled input")
-    page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
-
-
-def under_the_picture(page: Page) -> str:
-    return page.locator("#html_log_txt2img, #html_info_txt2img").all_inner_texts().__str__()
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep a screenshot where FACEID_SCREENSHOTS names a folder."""
-    if folder := os.environ.get("FACEID_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def test_an_upload_enables_the_unit_and_the_job_says_what_was_applied(page: Page, data_folder: Path) -> None:
-    upload(page, 0, data_folder / "photos" / "astronaut.png")
+def test_an_upload_enables_the_unit_and_the_job_says_what_was_applied(
+    page: Page, photo_file: Path, server: Server, photo: str
+) -> None:
+    """And the API draws the very same file."""
+    upload(page, 0, photo_file)
     keep(page, "1-uploaded")
     generate(page)
-    page.locator("#txt2img_gallery img").first.wait_for(timeout=10_000)
     assert "FaceID 0: ip-adapter-faceid-plusv2_sd15 (FaceID Plus v2)" in under_the_picture(page)
     keep(page, "2-drawn")
+    assert drawn(page) == clean(server.txt2img({"image": photo}, **AS_IN_THE_PAGE)).png
 
 
-def test_metadata_bring_the_unit_back(page: Page) -> None:
+def test_metadata_bring_the_unit_back(page: Page, photo_file: Path) -> None:
     """After a change, "Read generation parameters" of the last job restores what the unit had."""
+    upload(page, 0, photo_file)
+    generate(page)
     weight = page.locator("#txt2img_faceid_0_weight input[type=number]")
     weight.fill("1.7")
     weight.blur()
     page.locator("#txt2img_faceid_0_enabled input").uncheck()
     page.locator("#txt2img_prompt textarea").fill("")
     page.locator("#txt2img_tools #paste").click()
-    box = page.locator("#txt2img_faceid_0_enabled input")
-    page.wait_for_function("box => box.checked", arg=box.element_handle(), timeout=10_000)
+    wait_until_on(page, 0)
     assert weight.input_value() == "0.8"
 
 
+def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_file_is_drawn(
+    page: Page, photo_file: Path, server: Server, photo: str, tmp_path: Path
+) -> None:
+    unit = {name: other(field) for name, field in FIELDS.items() if name not in UNTOLD}
+    unit |= {"adapter": "ip-adapter-faceid-plusv2_sd15", "variant": "plusv2", "face": "1", "hires": "first"}
+    picture = tmp_path / "drawn.png"
+    picture.write_bytes(clean(server.txt2img({"image": photo, **unit}, **AS_IN_THE_PAGE)).png[0])
+    page.locator("#txt2img_prompt textarea").fill("something else")
+    go_to(page, "PNG Info")
+    page.locator("#pnginfo_image input[type=file]").set_input_files(picture)
+    page.locator("#tab_pnginfo").get_by_text("FaceID 0").first.wait_for(timeout=WAIT_MS)
+    page.locator("#tab_pnginfo #txt2img_tab").click()
+    wait_until_on(page, 0)
+    page.locator("#txt2img_faceid_0_advanced > .label-wrap").click()
+    shown = {name: value_of(page.locator(f"#txt2img_faceid_0_{name}").first) for name in unit}
+    assert shown == {name: f"{value:g}" if isinstance(value, float) else value for name, value in unit.items()}
+    keep(page, "4-sent")
+    upload(page, 0, photo_file)
+    generate(page)
+    assert drawn(page) == [picture.read_bytes()]
+
+
+def test_a_plot_over_the_weight(page: Page, photo_file: Path, server: Server, photo: str) -> None:
+    upload(page, 0, photo_file)
+    choose(page, "script_list", "X/Y/Z plot")
+    choose(page, "script_txt2img_xyz_plot_x_type", "[FaceID 0] Identity weight")
+    page.locator("#script_txt2img_xyz_plot_x_values textarea").fill("0, 0.8, 1.2")
+    page.locator("#script_txt2img_xyz_plot_include_lone_images input").check()
+    generate(page)
+    keep(page, "5-plot")
+    wanted = [
+        clean(server.txt2img({"image": photo, "weight": weight}, **AS_IN_THE_PAGE)).images[0]
+        for weight in (0, 0.8, 1.2)
+    ]
+    assert [pixels(one).tolist() for one in drawn(page)[-3:]] == [one.tolist() for one in wanted]
+
+
+def pixels(file: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+
+
 def test_a_photo_without_a_face_ends_the_job_in_red(page: Page, data_folder: Path) -> None:
-    page.locator("#txt2img_faceid_0_enabled input").uncheck()
     upload(page, 1, data_folder / "photos" / "no_face.jpeg")
     generate(page)
     error = page.locator("#html_log_txt2img .error, #txt2img_results .error").first
