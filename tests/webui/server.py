@@ -77,6 +77,8 @@ class Server:
     data: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    """Beside what `start` sets."""
 
     @property
     def log_path(self) -> Path:
@@ -97,6 +99,7 @@ class Server:
             "OMP_WAIT_POLICY": "PASSIVE",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
+            **self.environment,
         }
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(

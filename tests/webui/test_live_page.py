@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lib_faceid.unit import FIELDS
+from lib_faceid.units.infotext import WRITTEN
 from tests.other_values import other
 from tests.webui.browsing import (
     WAIT_MS,
@@ -37,8 +38,6 @@ pytestmark = pytest.mark.browser
 
 # What the job of `open_page` has, in the API's words.
 AS_IN_THE_PAGE = {"sampler_name": "DPM++ 2M", "scheduler": "Automatic", "cfg_scale": 5.5}
-# A picture says who was in it to nobody, and that it was on by its line being there.
-UNTOLD = ("enabled", "images", "person", "mask", "unlike")
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_metadata_bring_the_unit_back(page: Page, photo_file: Path) -> None:
 def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_file_is_drawn(
     page: Page, photo_file: Path, server: Server, photo: str, tmp_path: Path
 ) -> None:
-    unit = {name: other(field) for name, field in FIELDS.items() if name not in UNTOLD}
+    unit = {name: other(FIELDS[name]) for name in WRITTEN}
     unit |= {"adapter": "ip-adapter-faceid-plusv2_sd15", "variant": "plusv2", "face": "1", "hires": "first"}
     picture = tmp_path / "drawn.png"
     picture.write_bytes(clean(server.txt2img({"image": photo, **unit}, **AS_IN_THE_PAGE)).png[0])

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from modules import processing, script_callbacks, scripts, shared
+
+OURS = "ip_adapter_faceid.py"
 
 
 class Probe(scripts.Script):
@@ -65,8 +70,40 @@ def hooks_left() -> dict[str, Any]:
     }
 
 
+def registered(app: FastAPI) -> dict[str, Any]:
+    """Count what the WebUI holds of the extension."""
+    callbacks = [
+        category
+        for category, entries in script_callbacks.callback_map.items()
+        for entry in entries
+        if Path(entry.script).name == OURS
+    ]
+    (plot,) = [one.module for one in scripts.scripts_data if one.path.endswith("xyz_grid.py")]
+    runners = {"txt2img": scripts.scripts_txt2img, "img2img": scripts.scripts_img2img}
+    return {
+        "callbacks": Counter(callbacks),
+        "axes": Counter(option.label for option in plot.axis_options if option.label.startswith("[FaceID")),
+        "scripts": {
+            tab: sum(Path(one.filename).name == OURS for one in runner.alwayson_scripts)
+            for tab, runner in runners.items()
+        },
+        "routes": Counter(
+            f"{method} {route.path}"
+            for route in app.routes
+            if route.path.startswith("/ip-adapter-faceid")
+            for method in route.methods
+        ),
+    }
+
+
 def add_route(_demo: Any, app: FastAPI) -> None:
     app.add_api_route("/faceid-probe", hooks_left, methods=["GET"])
+    started = time.time()
+
+    def answer() -> dict[str, Any]:
+        return {"started": started, **registered(app)}
+
+    app.add_api_route("/faceid-probe/registered", answer, methods=["GET"])
 
 
 script_callbacks.on_app_started(add_route)
