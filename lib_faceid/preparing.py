@@ -9,6 +9,7 @@ from typing import NoReturn
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
+from lib_faceid.layer_weights import read_factors
 from lib_faceid.passes import region_of
 from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
@@ -64,9 +65,19 @@ class Prepared:
             *([f"structure {unit.structure:.2f}"] if adapter.variant.shortcut else []),
             *([f"LoRA {self.lora:.2f}"] if self.lora else []),
             f"steps {acting[0]}-{acting[-1]} of {steps}" if acting else f"none of {steps} steps",
-            f"{len(adapter.to_k_ip)} layers",
+            self._reach,
         ]
         return f"FaceID {self.number}: " + " · ".join(parts)
+
+    @property
+    def _reach(self) -> str:
+        """Which parts of the UNet it acts in, in words."""
+        layers = self.contribution.layers
+        if layers.is_even:
+            return f"{len(self.adapter.to_k_ip)} layers"
+        factors = layers.factors(self.adapter.family)
+        name = "own layer weights" if read_factors(layers.own) else layers.weight_type
+        return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
 
 
 def prepare_unit(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
@@ -81,6 +92,7 @@ def _ready(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
     saved = [models.person(name) for name in _names(unit)]
     adapter, note = choose_adapter(unit, _without_clip(models, saved), dim)
     joined = [Joined(person, (), ()) for person in saved] or _from_photos(unit, models, adapter)
+    unit.layers.factors(adapter.family)  # raises where they were made for the other family
     region = region_of(unit, models.policy())
     stranger = _from_photos(_stranger(unit), models, adapter)[0] if unit.unlike else None
     contribution = replace(
@@ -132,6 +144,7 @@ def contribution_of(unit: Unit, adapter: Adapter, people: Sequence[Identity]) ->
         start=unit.start,
         end=unit.end,
         fade=unit.fade,
+        layers=unit.layers,
     )
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.layer_weights import LayerWeights, read_factors
 from lib_faceid.region import EVERYWHERE, MASK, box_of
+from lib_faceid.weight_types import LINEAR, WEIGHT_TYPES
 
 __all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
 
@@ -52,6 +54,8 @@ class Field:
     help: str
     kind: Range | tuple[str, ...] | type
     """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos), `Picture`."""
+    read: Callable[[Any], object] | None = None
+    """What raises UnitError, saying what is right, for a text that cannot be read."""
 
     def check(self, value: Any) -> None:
         """Raise UnitError unless the value may stand in this field."""
@@ -59,10 +63,12 @@ class Field:
         if not fits(value, self.kind):
             shown = repr(value) if len(repr(value)) < 40 else f"a {type(value).__name__}"
             raise UnitError(f"{self.name} is {shown}; {expected(self.kind)} was expected.")
+        if self.read:
+            self.read(value)
 
 
-def _setting(default: Any, kind: Any, label: str, help_text: str) -> Any:
-    return field(default=default, metadata={"kind": kind, "label": label, "help": help_text})
+def _setting(default: Any, kind: Any, label: str, help_text: str, read: Callable[[Any], object] | None = None) -> Any:
+    return field(default=default, metadata={"kind": kind, "label": label, "help": help_text, "read": read})
 
 
 @dataclass(frozen=True)
@@ -115,11 +121,22 @@ class Unit:
     hires: str = _setting(
         "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
     )
+
+    weight_type: str = _setting(
+        LINEAR, tuple(WEIGHT_TYPES), "Weight type", "How the weight is shared out among the blocks of the UNet."
+    )
+    layer_weights: str = _setting(
+        "", str, "Layer weights",
+        "Your own factors instead: block:factor, as in 3:2.5,6:1 (the others 0), or one for each of 16 or 11 blocks.",
+        read_factors,
+    )  # fmt: skip
+
     region: str = _setting(
         EVERYWHERE,
         str,
         "Region",
         "Where the person acts: left, top right, centre, 'box 0.1 0.2 0.6 0.9', mask; auto follows the faces.",
+        box_of,
     )
     mask: Any = _setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
     feather: float = _setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
@@ -148,7 +165,6 @@ class Unit:
     def __post_init__(self) -> None:
         for one in FIELDS.values():
             one.check(getattr(self, one.name))
-        box_of(self.region)
         object.__setattr__(self, "region", " ".join(self.region.lower().split()))
         if self.enabled and self.region == MASK and self.mask is None:
             raise UnitError("region is 'mask', but there is no mask. Draw or upload one, or choose another region.")
@@ -163,7 +179,12 @@ class Unit:
     @property
     def acts(self) -> bool:
         """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
-        return self.enabled and self.has_reference and self.weight != 0
+        return self.enabled and self.has_reference and self.weight != 0 and self.layers.acts
+
+    @property
+    def layers(self) -> LayerWeights:
+        """How the weight is shared out among the UNet's blocks."""
+        return LayerWeights(self.weight_type, self.layer_weights)
 
     def acts_in(self, *, hires: bool) -> bool:
         """Whether it acts in the second pass of hires fix, or else in the first (which may be the only one)."""
@@ -257,7 +278,6 @@ _CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] 
 }
 
 FIELDS: Mapping[str, Field] = {
-    one.name: Field(one.name, one.default, one.metadata["label"], one.metadata["help"], one.metadata["kind"])
-    for one in dataclasses.fields(Unit)
+    one.name: Field(one.name, one.default, **one.metadata) for one in dataclasses.fields(Unit)
 }
 """The unit's fields by name: their order is that of the page's components and of the metadata."""

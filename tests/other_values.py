@@ -13,6 +13,7 @@ OTHERS: Mapping[str, Any] = {
     "unlike": (Photo("aGk="),),
     "face": "2",
     "region": "left",
+    "layer_weights": "3:2.5, 6:-1",
     "mask": "aGk=",
 }
 

@@ -8,6 +8,7 @@ import gradio as gr
 
 from lib_faceid.adapters.variants import VARIANTS, Variant, by_id
 from lib_faceid.models.catalogue import catalogue
+from lib_faceid.page.layer_weights import build_layer_weights
 from lib_faceid.page.parts import QUICK, UPLOAD, choice, labels, notice, slider
 from lib_faceid.page.photos import encoded
 from lib_faceid.page.region import build_region
@@ -39,6 +40,7 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["variant"] = gr.Dropdown([AUTO, *(one.id for one in VARIANTS)], value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)
         made["clip_crop"], made["hires"] = choice("clip_crop", prefix), choice("hires", prefix)
+        made |= build_layer_weights(prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["unlike"] = _unlike(prefix)
         made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
