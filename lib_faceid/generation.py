@@ -20,6 +20,7 @@ from lib_faceid.unet.injection import Contribution, Injection, inject
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unet.regions import Region
 from lib_faceid.unit import Unit
+from lib_faceid.units.tags import tag_key
 
 __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
@@ -29,9 +30,11 @@ FIRST_PASS = Pass()
 class Job:
     """The state of one running job. Closing it twice, or before it was ever attached, is harmless."""
 
-    def __init__(self, units: Sequence[Unit], models: Models) -> None:
+    def __init__(self, units: Sequence[Unit], models: Models, called: Sequence[Unit] = ()) -> None:
+        """Units: by their places in the page; called: those that the prompt calls besides."""
         self._models = models
-        self._units = [(number, unit) for number, unit in enumerate(units) if unit.acts]
+        numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(called))]
+        self._units: list[tuple[int | str, Unit]] = [(number, unit) for number, unit in numbered if unit.acts]
         self._prepared: dict[int, tuple[Prepared, ...]] = {}
         self._hooks = ExitStack()
         self._attached: tuple[nn.Module, Pass] | None = None
@@ -99,7 +102,7 @@ class Job:
         people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
         return self._places.see(first, pictures, people, self._models.face_analyser())
 
-    def overlap(self, number: int, part: Box, image: int) -> float | None:
+    def overlap(self, number: int | str, part: Box, image: int) -> float | None:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""
         images = range(image, image + 1)
         found = [self._contribution(one, Pass(images=images)) for one in self.prepared if one.number == number]

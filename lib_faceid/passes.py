@@ -37,7 +37,7 @@ class Pass:
 class Places:
     """Where the units with the region "auto" act: side by side in columns, until their faces were seen."""
 
-    def __init__(self, numbers: Sequence[int]) -> None:
+    def __init__(self, numbers: Sequence[int | str]) -> None:
         self._numbers = list(numbers)
         self._seen: dict[int, list[Box | None]] = {}
 
@@ -60,7 +60,7 @@ class Places:
                 )
         return notes
 
-    def of(self, number: int, images: range) -> tuple[Box, ...]:
+    def of(self, number: int | str, images: range) -> tuple[Box, ...]:
         """Return a unit's box in each of these images; the whole picture for the only unit, where nothing was seen."""
         at = self._numbers.index(number)
         beside = column(at, len(self._numbers))

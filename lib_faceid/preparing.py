@@ -28,7 +28,8 @@ ONE_EACH = "one each"
 class Prepared:
     """One unit, ready for the UNet."""
 
-    number: int
+    number: int | str
+    """The unit's place in the page, or `tag 0` for the first one that the prompt calls."""
     unit: Unit
     contribution: Contribution
     notes: tuple[str, ...] = ()
@@ -37,6 +38,11 @@ class Prepared:
     """Short hashes of the photos, by which they are found again."""
     unlike: tuple[str, ...] = ()
     """Short hashes of the photos of whom the person is led away from."""
+
+    @property
+    def whose(self) -> str:
+        """How errors call the unit."""
+        return _whose(self.number, self.unit)
 
     @property
     def adapter(self) -> Adapter:
@@ -80,15 +86,19 @@ class Prepared:
         return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
 
 
-def prepare_unit(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
+def prepare_unit(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
     """Return a unit ready for a UNet of that cross attention dimension. Raises FaceIDError, naming the unit."""
     try:
         return _ready(number, unit, models, dim)
     except FaceIDError as error:
-        raise type(error)(f"Unit {number}: {error}") from error
+        raise type(error)(f"{_whose(number, unit)}: {error}") from error
 
 
-def _ready(number: int, unit: Unit, models: Models, dim: int) -> Prepared:
+def _whose(number: int | str, unit: Unit) -> str:
+    return f"Unit {number}" if isinstance(number, int) else f"Prompt {number} ({unit.person})"
+
+
+def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
     saved = [models.person(name) for name in _names(unit)]
     adapter, note = choose_adapter(unit, _without_clip(models, saved), dim)
     joined = [Joined(person, (), ()) for person in saved] or _from_photos(unit, models, adapter)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from lib_faceid.unit import FIELDS, Range
 from lib_faceid.units.overrides import override
+from lib_faceid.units.typed import typed
 
 __all__ = ["add_axes", "axis_options"]
 
@@ -36,19 +38,9 @@ def _option(
 ) -> Any:
     field = FIELDS[name]
     label = f"[FaceID] {field.label}" if number is None else f"[FaceID {number}] {field.label}"
-    return make(label, _parser(name), _setter(number, name), choices=choices.get(name, _choices(field.kind)))
-
-
-def _parser(name: str) -> Callable[[str], Any]:
-    """Return what makes a field's value of the text that a user typed for one cell."""
-    kind = FIELDS[name].kind
-    if isinstance(kind, Range):
-        return float
-    return _truth if kind is bool else str
-
-
-def _truth(text: str) -> bool:
-    return text.strip().lower() in ("true", "yes", "on", "1")
+    # `float` itself: by that the plot knows where a range such as 0-1 (+0.25) may stand.
+    parse = float if isinstance(field.kind, Range) else partial(typed, field)
+    return make(label, parse, _setter(number, name), choices=choices.get(name, _choices(field.kind)))
 
 
 def _setter(number: int | None, name: str) -> Callable[[Any, Any, Any], None]:

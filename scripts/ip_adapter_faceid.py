@@ -6,7 +6,7 @@ from modules import script_callbacks, scripts
 
 from lib_faceid import xyz
 from lib_faceid.external import TITLE
-from lib_faceid.hosts import webui, webui_api, webui_settings
+from lib_faceid.hosts import webui, webui_api, webui_settings, webui_tags
 from lib_faceid.page import units as ui
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import component
@@ -37,6 +37,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
 
     def process_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.apply_loras(p)  # again: a job may have its extra networks switched off
+        webui_tags.say_if_off(p)
 
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.report(p)
@@ -52,6 +53,11 @@ def add_axes() -> None:
         xyz.add_axes(plot, webui_settings.setting("faceid_unit_count"), adapters)
 
 
+def add_networks() -> None:
+    """Add the prompt's tag."""
+    webui_tags.register()
+
+
 def add_routes(_demo: Any, app: Any) -> None:
     """Add our HTTP routes where the WebUI has its own, behind the same password."""
     guards = api.guards_of(app, webui_api.GUARDED_ROUTE)
@@ -62,6 +68,7 @@ def add_routes(_demo: Any, app: Any) -> None:
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
     script_callbacks.on_before_ui(add_axes)
+    script_callbacks.on_before_ui(add_networks)
     script_callbacks.on_app_started(add_routes)
     script_callbacks.on_ui_settings(lambda: webui_settings.add_options(component))
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)

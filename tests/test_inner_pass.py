@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lib_faceid.unit import Photo, Unit
-from lib_faceid.units.inner_pass import units_for_part
+from lib_faceid.units.inner_pass import of_image, units_for_part
 
 PERSON = Unit(enabled=True, images=(Photo("aGk="),), weight=0.8)
 
@@ -52,6 +52,15 @@ def test_a_unit_acts_on_all_of_the_part_at_its_own_weight() -> None:
 def test_a_weight_stays_in_its_range() -> None:
     (inner,) = units_for_part([unit(weight=1.6, adetailer_weight=2)], [None], 0)
     assert inner.weight == 2
+
+
+def test_with_one_each_an_image_has_its_own_person() -> None:
+    photos = (Photo("aGk="), Photo("aG8="))
+    each = unit(batch="one each", images=photos)
+    assert [of_image(each, image).images for image in range(3)] == [photos[:1], photos[1:], photos[:1]]
+    named = Unit(enabled=True, person="Ann | Ben", batch="one each")
+    assert [of_image(named, image) for image in (0, 3)] == [Unit(enabled=True, person=name) for name in ("Ann", "Ben")]
+    assert of_image(PERSON, 1) is PERSON
 
 
 def test_numbers_stay_those_of_the_units() -> None:

@@ -116,8 +116,10 @@ def _add_face_models(add: Callable[..., object]) -> None:
 def _generate(options: Options) -> None:
     from lib_faceid.commands.drawing import draw
     from lib_faceid.hosts.request import Request
+    from lib_faceid.units.tags import find_tags
 
-    units = units_of(options.units)
+    is_called = bool(find_tags(options.prompt)[1])
+    units = units_of(options.units) if options.units or not is_called else []
     seed = secrets.randbelow(2**32) if options.seed is None else options.seed
     request = Request(options.prompt, options.negative, options.size, options.steps, options.cfg)
     requests = [replace(request, seed=seed + number) for number in range(options.count)]

@@ -13,7 +13,6 @@ from lib_faceid.clip.vision import ClipVision
 from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.standalone import Workshop
 from lib_faceid.errors import MissingModelError
-from lib_faceid.generation import Job
 from lib_faceid.hosts.request import Request
 from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.unit import Unit
@@ -29,7 +28,8 @@ def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request],
 
     Raises FaceIDError when anything is missing or does not fit; pictures that are finished stay.
     """
-    checkpoint, easel, job = workshop.find_checkpoint(), Easel(workshop), Job(units, workshop.models())
+    easel = Easel(workshop)
+    job, checkpoint = easel.job(units, requests[0]), workshop.find_checkpoint()
     say(f"Checkpoint: {checkpoint}")
     prepared = easel.prepare(job, checkpoint)
     for one in prepared:

@@ -13,7 +13,7 @@ import gradio as gr
 
 from lib_faceid.commands.painting import Easel, Painted
 from lib_faceid.errors import FaceIDError
-from lib_faceid.generation import Job, Prepared
+from lib_faceid.generation import Prepared
 from lib_faceid.hosts.request import Request
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import QUICK, notice, script
@@ -135,7 +135,7 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
         yield "", images, told
         try:
             checkpoint, units, requests = _asked(args)
-            job = Job(units, easel.workshop.models())
+            job = easel.job(units, requests[0])
             for one in easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report):
                 images.append(one.image)
                 told = _told(job.prepared, one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ from lib_faceid.errors import UnitError
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts.request import Request
 from lib_faceid.hosts.single_file import read_checkpoint
+from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.tags import find_tags, units_called
 
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers import Studio
@@ -45,6 +47,11 @@ class Easel:
     workshop: Workshop
     _studio: tuple[Path, Studio] | None = field(default=None, init=False)
 
+    def job(self, units: Sequence[Unit], request: Request) -> Job:
+        """Return the job of these units, and of the people whom the request's prompt calls. Raises UnitError."""
+        _, called = units_called(request.prompt, request.negative, self.workshop.people().names)
+        return Job(units, self.workshop.models(), called)
+
     def prepare(self, job: Job, checkpoint: Path) -> tuple[Prepared, ...]:
         """Return the job's units, ready for that checkpoint, whose weights are not loaded for it.
 
@@ -54,7 +61,7 @@ class Easel:
         for one in prepared:
             if not one.unit.acts_in(hires=False):
                 raise UnitError(
-                    f"Unit {one.number}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
+                    f"{one.whose}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
                 )
         return prepared
 
@@ -70,7 +77,7 @@ class Easel:
                 began = time.perf_counter()
                 what = f"Picture {number + 1} of {len(requests)}"
                 after_step = lambda step, what=what, steps=now.steps: progress(what, step, steps)  # noqa: E731
-                image = studio.draw(now, job, number, after_step)
+                image = studio.draw(replace(now, prompt=find_tags(now.prompt)[0]), job, number, after_step)
                 parameters = parameters_text(now, image, studio.name, told)
                 yield Painted(image, now, parameters, time.perf_counter() - began)
 

@@ -6,9 +6,10 @@ job that cannot draw the person is made to fail where the WebUI does listen, in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakSet
 
 from modules import scripts
@@ -22,19 +23,23 @@ from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
 from lib_faceid.models.folders import find_adapters, require_clip_vision
 from lib_faceid.people.library import open_library
-from lib_faceid.unit import units_from_args
+from lib_faceid.unit import Unit, units_from_args
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.tags import tag_key
 
 __all__ = [
     "adapter_files",
     "apply_loras",
+    "call",
     "end",
+    "is_part",
     "models",
     "on_denoiser",
     "on_model_loaded",
     "on_scripts_unloaded",
     "plot_module",
+    "refuse",
     "report",
     "start",
 ]
@@ -49,7 +54,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
     The inner job of a face is left to `on_denoiser`, whether or not ADetailer calls our script for it. And a copy of
     a running job's `p` begins no job: ADetailer wakes other scripts with one, in the middle of a job.
     """
-    if (is_inner(p) and _outer() is not None) or _is_copy(p):
+    if is_part(p) or _is_copy(p):
         return
     end(p)
     try:
@@ -58,23 +63,51 @@ def start(p: Any, args: Sequence[Any]) -> None:
             if unit.enabled and not unit.has_reference:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
-        if any(unit.acts for unit in units):
-            job = WebUIJob(p, units, models())
-            _live.add(job)
-            setattr(p, _ATTRIBUTE, job)
-            _close_with(p, job)
-            job.prepare()
+        _begin(p, units)
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
-        _refuse(p, error)
+        end(p)
+        refuse(p, error, "init", 0)
 
 
-def _refuse(p: Any, error: Exception) -> None:
-    """End the job with the error's sentence; or draw without the person, and say so, where the user set that."""
-    if setting("faceid_on_failure") == "Stop":
-        p.init = failing(error)
+def call(p: Any, called: Sequence[Unit]) -> None:
+    """Draw the people whom the coming batch's prompt calls, besides the page's; those of the batch before go.
+
+    Raises FaceIDError where one cannot be drawn; then the page's are left.
+    """
+    job = _job_of(p)
+    units, before = (job.units, job.called) if job else ([], [])
+    if list(called) == before:
         return
     end(p)
-    p.extra_generation_params[infotext_key(0)] = f"skipped ({error})"
+    for at in range(len(before)):
+        p.extra_generation_params.pop(infotext_key(tag_key(at)), None)
+    try:
+        _begin(p, units, called)
+    except Exception:
+        end(p)
+        _begin(p, units)
+        raise
+
+
+def _begin(p: Any, units: Sequence[Unit], called: Sequence[Unit] = ()) -> None:
+    """Give `p` a job for these units, if any of them acts. Raises FaceIDError where one cannot be drawn."""
+    if any(unit.acts for unit in (*units, *called)):
+        job = WebUIJob(p, units, models(), called)
+        _live.add(job)
+        setattr(p, _ATTRIBUTE, job)
+        _end_on_close(p)
+        job.prepare()
+
+
+def refuse(p: Any, error: Exception, at: Literal["init", "sample"], number: int | Literal["tags"]) -> None:
+    """End the job with the error's sentence; or draw without the person, and say so, where the user set that.
+
+    at: the method of `p` that the WebUI calls next, which is made to fail; number: the unit's, for the metadata.
+    """
+    if setting("faceid_on_failure") == "Stop":
+        setattr(p, at, failing(error))
+        return
+    p.extra_generation_params[infotext_key(number)] = f"skipped ({error})"
     say(p, f"Drawn WITHOUT the person: {error}")
 
 
@@ -113,6 +146,11 @@ def _is_copy(p: Any) -> bool:
     return job is not None and not job.is_closed and not job.is_of(p)
 
 
+def is_part(p: Any) -> bool:
+    """Say whether this is the job of a face inside a job of ours, which begins it."""
+    return is_inner(p) and _outer() is not None
+
+
 def _outer() -> WebUIJob | None:
     """Return the job that is running, of which another one may be a part."""
     return next((job for job in _live if not job.is_closed), None)
@@ -124,18 +162,17 @@ def _inner_job(p: Any) -> WebUIJob | None:
     if outer is None or not is_inner(p) or hasattr(p, _ATTRIBUTE):
         return None
     setattr(p, _ATTRIBUTE, None)
-    units = inner_units(outer, p)
-    acting = [str(number) for number, unit in enumerate(units) if unit.acts]
-    if not acting:
-        return None
-    job = WebUIJob(p, units, models())
     try:
-        job.prepare()
+        units, called = inner_units(outer, p)
+        job = WebUIJob(p, units, models(), called)
+        acting = [str(prepared.number) for prepared in job.prepare()]
     except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person
         outer.say(f"A face was drawn again by ADetailer WITHOUT the person: {error}")
         return None
+    if not acting:
+        return None
     setattr(p, _ATTRIBUTE, job)
-    _close_with(p, job)
+    _end_on_close(p)
     outer.say(f"FaceID {', '.join(acting)} acted on a face that ADetailer drew again.")
     return job
 
@@ -192,12 +229,13 @@ def plot_module() -> Any | None:
     return next((one.module for one in scripts.scripts_data if one.script_class.__module__ in names), None)
 
 
-def _close_with(p: Any, job: WebUIJob) -> None:
+def _end_on_close(p: Any) -> None:
     """Have the job closed whenever the WebUI closes `p`, which it does even after an error."""
     close = p.close
+    if not isinstance(close, partial) or close.args[:1] != (p,):  # once; a copy of `p` also holds its original's
+        p.close = partial(_end_and_close, p, close)
 
-    def close_both() -> None:
-        job.close()
-        close()
 
-    p.close = close_both
+def _end_and_close(p: Any, close: Callable[[], None]) -> None:
+    end(p)
+    close()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from lib_faceid.hosts.webui_job import WebUIJob
+from lib_faceid.hosts.webui_prompts import called_by
 from lib_faceid.region import WHOLE, Box
 from lib_faceid.unit import Unit
-from lib_faceid.units.inner_pass import units_for_part
+from lib_faceid.units.inner_pass import of_image, units_for_part
 
 __all__ = ["inner_units", "is_inner"]
 
@@ -21,12 +22,19 @@ def is_inner(p: Any) -> bool:
     return bool(getattr(p, "_ad_inner", False))
 
 
-def inner_units(outer: WebUIJob, p: Any) -> list[Unit]:
-    """Return the outer job's units as they act on the face that `p` draws again."""
+def inner_units(outer: WebUIJob, p: Any) -> tuple[list[Unit], list[Unit]]:
+    """Return the outer job's units as they act on the face that `p` draws again: the page's, and those called.
+
+    A prompt of the face's own that calls somebody else has the last word on that. Raises UnitError for it.
+    """
     part = _part(p)
-    overlaps = [outer.overlap(number, part) for number in range(len(outer.units))]
+    everybody = [of_image(unit, outer.image) for unit in (*outer.units, *outer.called)]
+    overlaps = [outer.overlap(number, part) for number in outer.numbers]
     # All faces that one of ADetailer's tabs found in one image share the list of scripts that it made for them.
-    return units_for_part(outer.units, overlaps, outer.count_face(p.scripts))
+    acting = units_for_part(everybody, overlaps, outer.count_face(p.scripts))
+    count = len(outer.units)
+    own = [] if p.disable_extra_networks else called_by(p)
+    return acting[:count], own if own and own != everybody[count:] else acting[count:]
 
 
 def _part(p: Any) -> Box:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lib_faceid.choosing import Models
 from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.generation import Job
+from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
@@ -22,6 +22,7 @@ from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.tags import tag_key
 
 __all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
 
@@ -36,30 +37,35 @@ class FaceIDStopped(HTTPException):
 class WebUIJob:
     """One job of the WebUI: the engine's job, and what is undone when it ends."""
 
-    def __init__(self, p: Any, units: Sequence[Unit], models: Models) -> None:
+    def __init__(self, p: Any, units: Sequence[Unit], models: Models, called: Sequence[Unit] = ()) -> None:
         self._p = p
-        self.units = tuple(units)
+        self.units = list(units)
+        """The page's or the request's."""
+        self.called = list(called)
+        """Those that the prompt calls besides."""
         self.is_closed = False
         self._faces: tuple[object, int] = (None, 0)
-        self._job = Job(units, models)
+        self._job = Job(units, models, called)
         self._undo = ExitStack()
         self._merged = ExitStack()
         self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
         self._looked_at: set[int] = set()
 
-    def prepare(self) -> None:
-        """Get every unit ready, and write down what will be drawn. Raises FaceIDError."""
+    def prepare(self) -> Sequence[Prepared]:
+        """Get every unit that acts ready, write down what will be drawn, and return it. Raises FaceIDError."""
         if sd_unet.get_unet_option() is not None:
             raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
-        for prepared in self._job.prepare(_unet()):
+        everybody = self._job.prepare(_unet())
+        for prepared in everybody:
             self._p.extra_generation_params[infotext_key(prepared.number)] = prepared.infotext(
                 has_hashes=setting("faceid_write_hashes")
             )
             for note in prepared.notes:
                 say(self._p, f"FaceID {prepared.number}: {note}")
         if self._job.follows_faces:
-            on_first_pass(self._p, self._see)
+            self._undo.callback(on_first_pass(self._p, self._see))
+        return everybody
 
     def is_of(self, p: Any) -> bool:
         """Say whether it is the job of `p` itself, and not of what `p` is a copy of."""
@@ -69,9 +75,19 @@ class WebUIJob:
         """Show a message with the job's pictures."""
         say(self._p, message)
 
-    def overlap(self, number: int, part: Box) -> float | None:
+    @property
+    def numbers(self) -> list[int | str]:
+        """What the units are called by, the page's first."""
+        return [*range(len(self.units)), *map(tag_key, range(len(self.called)))]
+
+    @property
+    def image(self) -> int:
+        """The number of the image at hand, counted from 0 through the job."""
+        return pass_of(self._p).images.start + getattr(self._p, "batch_index", 0)
+
+    def overlap(self, number: int | str, part: Box) -> float | None:
         """Return how much of a unit's region lies in a part of the image at hand; None for a unit without a region."""
-        return self._job.overlap(number, part, pass_of(self._p).images.start + getattr(self._p, "batch_index", 0))
+        return self._job.overlap(number, part, self.image)
 
     def count_face(self, group: object) -> int:
         """Return the number of the next face of a group of them, from 0."""

@@ -53,18 +53,28 @@ def init_pictures(p: Any) -> list[Pixels]:
     return [np.asarray(images.flatten(picture, "#ffffff"))] * p.batch_size
 
 
-def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> None:
-    """Have `see` called with the pictures of the first pass, before the second pass of hires fix begins."""
-    second_pass = getattr(p, "sample_hr_pass", None)
+def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], None]:
+    """Have `see` called with the pictures of the first pass, before the second pass of hires fix begins.
+
+    Return what undoes it: a job may be one of many that `p` has, one for each of its batches.
+    """
+    second_pass, wrapped = getattr(p, "sample_hr_pass", None), vars(p).get("sample_hr_pass")
     if second_pass is None:
-        return
+        return lambda: None
 
     def seen_first(samples: Tensor, decoded: Tensor | None, *more: Any) -> Any:
         found = _decoded(p, samples) if decoded is None else decoded
         see([_pixels(one) for one in found])
         return second_pass(samples, decoded, *more)
 
+    def undo() -> None:
+        if vars(p).get("sample_hr_pass") is seen_first:
+            del p.sample_hr_pass
+            if wrapped:
+                p.sample_hr_pass = wrapped
+
     p.sample_hr_pass = seen_first
+    return undo
 
 
 def _view(p: Any) -> Box:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
-from lib_faceid.unit import FIELDS, Range, Unit
+from lib_faceid.errors import UnitError
+from lib_faceid.unit import FIELDS, Unit
+from lib_faceid.units.typed import typed
 
 __all__ = ["ALGORITHM", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
 
@@ -20,7 +22,7 @@ ALWAYS = {"adapter", "variant", "weight"}
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"  # beside letters, digits and _.-; a comma or a colon would end the value
 
 
-def infotext_key(number: int) -> str:
+def infotext_key(number: int | str) -> str:
     """Return the metadata key of a unit. It must not begin with "ControlNet", whose extension reads all such keys."""
     return f"{KEY}{number}"
 
@@ -81,8 +83,8 @@ def _value(name: str, told: Mapping[str, str]) -> Any:
     if name not in told:
         return field.default
     try:
-        value = float(told[name]) if isinstance(field.kind, Range) else unquote(told[name])
+        value = typed(field, unquote(told[name]))
         field.check(value)
-    except ValueError:  # UnitError is one too
+    except UnitError:
         return field.default
     return value

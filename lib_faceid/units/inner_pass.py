@@ -8,7 +8,16 @@ from dataclasses import replace
 from lib_faceid.region import EVERYWHERE
 from lib_faceid.unit import FIELDS, Range, Unit
 
-__all__ = ["units_for_part"]
+__all__ = ["of_image", "units_for_part"]
+
+
+def of_image(unit: Unit, image: int) -> Unit:
+    """Return a unit as it acts in one image, counted from 0 through the job: with one each, by one of its people."""
+    if unit.batch != "one each":
+        return unit
+    names = unit.person.split("|")
+    photos = unit.images[image % len(unit.images) :][:1] if unit.images else ()
+    return replace(unit, person=names[image % len(names)].strip(), images=photos, batch="together")
 
 
 def units_for_part(units: Sequence[Unit], overlaps: Sequence[float | None], face: int) -> list[Unit]:

@@ -18,16 +18,22 @@ def override(p: Any, number: int | None, name: str, value: Any) -> None:
     setattr(p, _ATTRIBUTE, {**getattr(p, _ATTRIBUTE, {}), (number, name): value})
 
 
-def with_overrides(units: Sequence[Unit], p: Any) -> list[Unit]:
-    """Return the units as the job's overrides want them. Raises UnitError for a value that cannot be."""
+def with_overrides(units: Sequence[Unit], p: Any, *, are_numbered: bool = True) -> list[Unit]:
+    """Return the units as the job's overrides want them. Raises UnitError for a value that cannot be.
+
+    are_numbered: whether they are the page's; units that a prompt calls have no number there.
+    """
     overrides: Mapping[tuple[int | None, str], Any] = getattr(p, _ATTRIBUTE, {})
+    if not overrides:
+        return list(units)
+    numbers = range(len(units)) if are_numbered else [None] * len(units)
     return [
-        Unit.from_dict(unit.to_dict() | _for_unit(number, unit, overrides)) if overrides else unit
-        for number, unit in enumerate(units)
+        Unit.from_dict(unit.to_dict() | _for_unit(number, unit, overrides))
+        for number, unit in zip(numbers, units, strict=True)
     ]
 
 
-def _for_unit(number: int, unit: Unit, overrides: Mapping[tuple[int | None, str], Any]) -> dict[str, Any]:
+def _for_unit(number: int | None, unit: Unit, overrides: Mapping[tuple[int | None, str], Any]) -> dict[str, Any]:
     """Return a unit's overrides; those of its own number win over those for all units that are on."""
     common = {name: value for (which, name), value in overrides.items() if which is None and unit.enabled}
     return common | {name: value for (which, name), value in overrides.items() if which == number}

@@ -15,7 +15,8 @@ OURS = "ip_adapter_faceid.py"
 
 
 class Probe(scripts.Script):
-    """Takes one dict: {"nested": true} runs a job inside the job, {"fail_at_call": n} fails in the n-th UNet call."""
+    """Takes one dict: {"nested": true} runs a job inside the job, {"fail_at_call": n} fails in the n-th UNet call,
+    {"prompts": [...]} gives each image its prompt, as wildcards do."""
 
     def title(self) -> str:
         return "FaceID probe"
@@ -29,6 +30,8 @@ class Probe(scripts.Script):
         return [gr.JSON(visible=False)]
 
     def process(self, p: Any, wish: Any = None) -> None:
+        if wish and "prompts" in wish:
+            p.all_prompts = wish["prompts"]
         if not wish or "fail_at_call" not in wish:
             return
         calls = 0

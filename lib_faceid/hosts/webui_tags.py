@@ -1,0 +1,53 @@
+"""`<faceid:NAME>` as one of the WebUI's extra networks.
+
+The WebUI cuts tags out of the prompts of each batch and then activates the networks: after styles, wildcards and
+whatever else writes prompts, and in every job that draws, also where our script takes no part. There people are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from modules import extra_networks
+
+from lib_faceid.hosts.webui import call, end, is_part, refuse
+from lib_faceid.hosts.webui_job import say
+from lib_faceid.hosts.webui_prompts import called_by, has_tags
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.tags import NETWORK
+
+__all__ = ["FaceIDNetwork", "register", "say_if_off"]
+
+
+class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntypedBaseClass]
+    """Calls people before each batch. The hires pass is prepared with it: its tags are known by then."""
+
+    def __init__(self) -> None:
+        super().__init__(NETWORK)
+
+    def activate(self, p: Any, params_list: Sequence[Any]) -> None:
+        """Have `p` draw whom the coming batch calls. What is wrong ends the job, as the WebUI swallows exceptions."""
+        if p.is_hr_pass or is_part(p):
+            return
+        p.extra_generation_params.pop(infotext_key("tags"), None)
+        try:
+            call(p, called_by(p))
+        except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
+            refuse(p, error, "sample", "tags")
+            call(p, ())
+
+    def deactivate(self, p: Any) -> None:
+        """Close the job of a `p` that has drawn: nobody else does where our script took no part."""
+        end(p)
+
+
+def register() -> None:
+    """Tell the WebUI of the tag."""
+    extra_networks.register_extra_network(FaceIDNetwork())
+
+
+def say_if_off(p: Any) -> None:
+    """Say that tags were ignored, in a job whose extra networks are switched off."""
+    if p.disable_extra_networks and has_tags(p):
+        say(p, f"The prompt's <{NETWORK}:...> tags were ignored: this job has its extra networks switched off.")
