@@ -6,7 +6,7 @@ from modules import script_callbacks, scripts
 
 from lib_faceid import xyz
 from lib_faceid.external import TITLE
-from lib_faceid.hosts import webui, webui_api, webui_settings, webui_tags
+from lib_faceid.hosts import webui, webui_api, webui_cards, webui_settings, webui_tags
 from lib_faceid.page import units as ui
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import component
@@ -54,8 +54,9 @@ def add_axes() -> None:
 
 
 def add_networks() -> None:
-    """Add the prompt's tag."""
+    """Add the prompt's tag, and the cards of saved people beside those of the LoRAs."""
     webui_tags.register()
+    webui_cards.register()
 
 
 def add_routes(_demo: Any, app: Any) -> None:

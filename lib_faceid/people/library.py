@@ -69,9 +69,17 @@ class People:
         """Return who is saved, by name. Files are not opened."""
         return tuple(sorted(self._files(), key=str.casefold))
 
+    def path(self, name: str) -> Path:
+        """Return a person's file. Raises FileError when there is none of this name."""
+        files = self._files()
+        if name not in files:
+            there = ", ".join(sorted(files, key=str.casefold)[:20]) or "nobody"
+            raise FileError(f"There is no saved person {name[:MAX_NAME]!r}. Saved: {there}.")
+        return files[name]
+
     def load(self, name: str) -> Person:
         """Return a saved person. Raises FileError when there is none of this name, or the file is damaged."""
-        path = self._path(name)
+        path = self.path(name)
         return Person(path.stem, Identity.load(path), read_record(path))
 
     def save(self, name: str, identity: Identity, record: Record | None = None, *, overwrite: bool = False) -> str:
@@ -89,7 +97,7 @@ class People:
 
     def rename(self, old: str, new: str) -> str:
         """Give a person another name, and return the name that was used. Raises FileError when it is taken."""
-        path, new = self._path(old), safe_name(new)
+        path, new = self.path(old), safe_name(new)
         present = self._same_name(new)
         if present and present != path.stem:
             raise FileError(f"There is a saved person '{present}' already. Choose another name.")
@@ -98,12 +106,12 @@ class People:
 
     def delete(self, name: str) -> None:
         """Remove a person from the disk, and everybody's photos from memory."""
-        self._path(name).unlink()
+        self.path(name).unlink()
         forget_photos()
 
     def export(self, name: str) -> bytes:
         """Return a person's file: copied into another library it is that person there."""
-        return self._path(name).read_bytes()
+        return self.path(name).read_bytes()
 
     def forget_all(self) -> int:
         """Remove everybody from the disk and from memory, and return how many people that were."""
@@ -146,13 +154,6 @@ class People:
     def _files(self) -> dict[str, Path]:
         paths = self.folder.glob(f"*{SUFFIX}") if self.folder.is_dir() else ()
         return {path.stem: path for path in paths if path.is_file() and not path.is_symlink()}
-
-    def _path(self, name: str) -> Path:
-        files = self._files()
-        if name not in files:
-            there = ", ".join(sorted(files, key=str.casefold)[:20]) or "nobody"
-            raise FileError(f"There is no saved person {name[:MAX_NAME]!r}. Saved: {there}.")
-        return files[name]
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
