@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -102,10 +103,11 @@ class Server:
             **self.environment,
         }
         with self.log_path.open("ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen(
                 command, cwd=self.webui, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
-        self._wait()
+        self._wait(before)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -125,7 +127,14 @@ class Server:
 
     def left_in_the_unet(self) -> dict[str, Any]:
         """What the probe extension finds there between two jobs."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/faceid-probe", timeout=60) as response:
+        return self.get("/faceid-probe")
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What the probe extension wrote down about the denoiser's calls in the last job."""
+        return self.get("/faceid-probe/calls")
+
+    def get(self, route: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{route}", timeout=60) as response:
             return json.loads(response.read())
 
     def post(self, route: str, body: dict[str, Any]) -> Answer:
@@ -142,15 +151,18 @@ class Server:
             status, answer = error.code, json.loads(error.read())
         return Answer(status, answer, self.log_path.read_bytes()[before:].decode(errors="replace"))
 
-    def _wait(self) -> None:
+    def _wait(self, before: int) -> None:
+        """Wait for the line that ends the start, and an open port.
+
+        A request that comes earlier breaks the start: the WebUI adds its API to a server that runs already.
+        """
         assert self.process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/sdapi/v1/options", timeout=5):
+            if b"Startup time" in self.log_path.read_bytes()[before:]:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5):
                     return
-            except OSError:  # noqa: PERF203 - not yet
-                time.sleep(0.5)
+            time.sleep(0.2)
         self.stop()
         raise RuntimeError(f"The WebUI did not start:\n{self.log_path.read_text(errors='replace')[-4000:]}")
 

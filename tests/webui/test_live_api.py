@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.webui.server import START_TIMEOUT_S, Server
+from tests.webui.server import Server
 
 PREFIX = "/ip-adapter-faceid"
 SECRET = {"Authorization": f"Basic {base64.b64encode(b'anna:pass').decode()}"}
@@ -30,24 +28,6 @@ def ask(server: Server, path: str, body: Any = None, method: str | None = None, 
             return response.status, json.loads(response.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
-
-
-def wait_for(server: Server, status: int) -> None:
-    """Wait until our routes are there: extensions are asked for theirs a moment after the WebUI's own answer."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            if ask(server, f"{PREFIX}/version")[0] == status:
-                return
-        time.sleep(0.2)
-    server.stop()
-    raise RuntimeError(f"Our routes did not appear:\n{server.log_path.read_text(errors='replace')[-4000:]}")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def up(server: Server) -> None:
-    """Our routes are there."""
-    wait_for(server, 200)
 
 
 def test_the_routes_answer(server: Server, photo: str) -> None:
@@ -93,17 +73,10 @@ def test_the_docs_list_our_schema(server: Server) -> None:
     assert body["properties"]["units"]["items"]["properties"]["weight"]["maximum"] == 2
 
 
-class Guarded(Server):
-    """A WebUI that lets nobody in, and is up when it says so."""
-
-    def _wait(self) -> None:
-        wait_for(self, 401)
-
-
 @pytest.fixture(scope="module")
 def guarded(webui_dir: Path, data_dir: Path, server: Server) -> Iterator[Server]:
     """Another WebUI on the same models, whose API asks for a name and a password."""
-    one = Guarded(webui_dir, data_dir)
+    one = Server(webui_dir, data_dir)
     one.start(
         *("--ckpt", str(data_dir / "models/Stable-diffusion/mini_sd15.safetensors")),
         "--api-auth",
