@@ -40,6 +40,8 @@ class Job:
         self._attached: tuple[nn.Module, Pass] | None = None
         self._places = Places([number for number, unit in self._units if is_auto(unit)])
         self.injection: Injection | None = None
+        self.taking_part: Sequence[Prepared] = ()
+        """The units that act in the pass that it was last attached for, whatever the step."""
         self.calls = 0
         """UNet calls in which an identity acted, over all UNets of the job."""
         self.seconds = 0.0
@@ -71,9 +73,8 @@ class Job:
             now = replace(now, images=range(1))  # one attachment serves all
         if self.injection is None or self._attached != (unet, now):
             self.detach()
-            contributions = [
-                self._contribution(one, now) for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)
-            ]
+            self.taking_part = [one for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)]
+            contributions = [self._contribution(one, now) for one in self.taking_part]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
             self._attached = (unet, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ from lib_faceid.unet.injection import Contribution
 from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import unit_to_infotext
 
-__all__ = ["ONE_EACH", "Prepared", "contribution_of", "prepare_unit"]
+__all__ = ["ONE_EACH", "Prepared", "contribution_of", "prepare_unit", "told_steps"]
 
 ONE_EACH = "one each"
 
@@ -59,18 +59,21 @@ class Prepared:
         hashes = (self.references, self.unlike) if has_hashes else ()
         return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes)
 
-    def summary(self, steps: int) -> str:
-        """Return one line that says what is applied in a pass of that many steps."""
+    def plan(self, steps: int) -> str:
+        """Return in words in which of so many steps it acts."""
+        return told_steps([at for at in range(steps) if self.contribution.weight_at(at / steps, 1 / steps)], steps)
+
+    def summary(self, when: str) -> str:
+        """Return one line that says what is applied; `when`: in which steps."""
         unit, adapter = self.unit, self.adapter
         faces = self.contribution.identities[0].num_faces
-        acting = [step + 1 for step in range(steps) if self.contribution.weight_at(step / steps, 1 / steps)]
         parts = [
             f"{adapter.name} ({adapter.variant.label})",
             f"{faces} {'face' if faces == 1 else 'faces'}",
             f"weight {unit.weight:.2f}",
             *([f"structure {unit.structure:.2f}"] if adapter.variant.shortcut else []),
             *([f"LoRA {self.lora:.2f}"] if self.lora else []),
-            f"steps {acting[0]}-{acting[-1]} of {steps}" if acting else f"none of {steps} steps",
+            when,
             self._reach,
         ]
         return f"FaceID {self.number}: " + " · ".join(parts)
@@ -84,6 +87,11 @@ class Prepared:
         factors = layers.factors(self.adapter.family)
         name = "own layer weights" if read_factors(layers.own) else layers.weight_type
         return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
+
+
+def told_steps(acting: Collection[int], steps: int) -> str:
+    """Return in words which of so many steps act, given by their numbers from 0."""
+    return f"steps {min(acting) + 1}-{max(acting) + 1} of {steps}" if acting else f"none of {steps} steps"
 
 
 def prepare_unit(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:

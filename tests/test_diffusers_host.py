@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import pytest
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
+from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
+from diffusers.schedulers.scheduling_k_dpm_2_ancestral_discrete import KDPM2AncestralDiscreteScheduler
+from diffusers.schedulers.scheduling_k_dpm_2_discrete import KDPM2DiscreteScheduler
+from diffusers.schedulers.scheduling_pndm import PNDMScheduler
+from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from numpy.typing import NDArray
 from torch import nn
 
@@ -102,6 +110,40 @@ def test_people_who_share_an_adapter_share_its_lora(studio: Studio, job: Jobs) -
         with studio.people(job(*(replace(PERSON, lora=lora) for lora in units))):
             weights.append(cast("nn.Linear", studio.unet.get_submodule(name)).weight.clone())
     assert torch.equal(*weights)
+
+
+def each(steps: int, calls: int) -> list[int]:
+    """So many steps of so many calls."""
+    return [step for step in range(steps) for _ in range(calls)]
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "steps_of_calls"),
+    [
+        (DDIMScheduler, each(8, 1)),
+        (EulerDiscreteScheduler, each(8, 1)),
+        (UniPCMultistepScheduler, each(8, 1)),
+        (PNDMScheduler, [0, *each(8, 1)]),
+        (HeunDiscreteScheduler, each(8, 2)[:-1]),
+        (KDPM2DiscreteScheduler, each(8, 2)[:-1]),
+        (KDPM2AncestralDiscreteScheduler, each(8, 2)[:-1]),
+    ],
+)
+def test_start_and_end_count_steps_on_every_scheduler(
+    studio: Studio, job: Jobs, monkeypatch: pytest.MonkeyPatch, scheduler: Any, steps_of_calls: list[int]
+) -> None:
+    skip = {"skip_prk_steps": True} if scheduler is PNDMScheduler else {}  # as in every published SD 1.5
+    monkeypatch.setattr(studio._pipeline, "scheduler", scheduler.from_config(studio._pipeline.scheduler.config, **skip))
+    request = replace(REQUEST, size_px=(64, 64), steps=8)
+    drawing = job(replace(PERSON, start=0.25, end=0.75, lora=0.0))
+    acted, done = [0], list[int]()
+    with studio.people(drawing):
+        injection = drawing.attach(studio.unet)
+        handle = studio.unet.register_forward_hook(lambda *_: acted.append(injection.calls))
+        studio.draw(request, drawing, after_step=done.append)
+        handle.remove()
+    assert [now > then for then, now in pairwise(acted)] == [2 <= step < 6 for step in steps_of_calls]
+    assert done == [*steps_of_calls[1:], 8]
 
 
 def test_up_to_cfg_1_there_is_no_negative_side(studio: Studio, job: Jobs) -> None:

@@ -173,7 +173,7 @@ def test_text_is_a_picture_and_never_a_path(models: Models, unit: Unit, unet: nn
 
 def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.Module) -> None:
     (prepared,) = Job([replace(unit, start=0.2, end=0.8)], models).prepare(unet)
-    assert prepared.summary(10) == (
+    assert prepared.summary(prepared.plan(10)) == (
         "FaceID 0: ip-adapter-faceid-plusv2_sd15 (FaceID Plus v2) · 1 face · weight 0.80 · structure 1.00 · LoRA 0.60 "
         "· steps 3-8 of 10 · 16 layers"
     )

@@ -140,7 +140,7 @@ def _draw_all(
         drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference))
         say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255)")
         for one in job.prepared:
-            say(one.summary(request.steps))
+            say(one.summary(one.plan(request.steps)))
     return drawn, images
 
 

@@ -43,7 +43,7 @@ def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request],
         _save(painted.image, path, painted.parameters)
         say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s)")
     for one in prepared:
-        say(one.summary(requests[0].steps))
+        say(one.summary(one.plan(requests[0].steps)))
     for number, unit in enumerate(units):
         if not unit.acts:
             say(f"{infotext_key(number)}: off, the weight is 0")

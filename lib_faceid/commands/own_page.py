@@ -162,7 +162,7 @@ def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
 
 def _told(prepared: Sequence[Prepared], painted: Painted) -> str:
     """Return what was applied, and what was assumed, in HTML."""
-    applied = [one.summary(painted.request.steps) for one in prepared]
+    applied = [one.summary(one.plan(painted.request.steps)) for one in prepared]
     notes = [f"{infotext_key(one.number)}: {note}" for one in prepared for note in one.notes]
     lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"
     return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'

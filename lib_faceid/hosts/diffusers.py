@@ -17,6 +17,7 @@ from torch import nn
 from lib_faceid.errors import HostError
 from lib_faceid.generation import Job, Pass
 from lib_faceid.hosts.diffusers_checkpoint import Parts, load_parts
+from lib_faceid.hosts.pace import Pace
 from lib_faceid.hosts.request import Request
 from lib_faceid.unet.injection import Injection
 from lib_faceid.unet.lora import merge_lora
@@ -116,15 +117,18 @@ def _steer(
     """Tell the injection its rows and the first step; return the callback that tells it the others."""
     if injection:
         injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
-        injection.set_progress(0)
+        injection.set_progress(0, 1 / request.steps)
 
-    def step_done(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+    def call_done(pipeline: Any, call: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+        calls, order = len(pipeline.scheduler.timesteps), pipeline.scheduler.order
+        pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
+        step = pace.step_of(call + 1) if call + 1 < calls else request.steps
         if injection:
-            injection.set_progress((step + 1) / request.steps)
-        after_step(step + 1)
+            injection.set_progress(step / request.steps, 1 / request.steps)
+        after_step(step)
         return {}
 
-    return step_done
+    return call_done
 
 
 def _to_image(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> Image.Image:

@@ -17,6 +17,7 @@ from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
+from lib_faceid.hosts.webui_steps import Steps
 from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
@@ -48,6 +49,7 @@ class WebUIJob:
         self._job = Job(units, models, called)
         self._undo = ExitStack()
         self._merged = ExitStack()
+        self._steps = Steps()
         self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
         self._looked_at: set[int] = set()
@@ -123,7 +125,9 @@ class WebUIJob:
             is_hires_pass(self._p),
         ):  # a refiner: the WebUI activates no networks for it
             self.apply_loras()
-        injection.set_progress(_progress(params))
+        place = self._steps.advance(params)
+        injection.set_progress(*place)
+        self._steps.note([one for one in self._job.taking_part if one.contribution.weight_at(*place)])
         if not injection.acts:
             injection.expect_tags(())
             return
@@ -176,7 +180,7 @@ class WebUIJob:
         calls = self._job.calls + (self._job.injection.calls if self._job.injection else 0)
         for prepared in self._job.prepared:
             if calls:
-                say(self._p, prepared.summary(self._p.steps))
+                say(self._p, prepared.summary(self._steps.told(prepared)))
             else:
                 key = infotext_key(prepared.number)
                 self._p.extra_generation_params[key] = "not applied"
@@ -214,14 +218,6 @@ def failing(error: Exception) -> Callable[..., NoReturn]:
         raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
 
     return fail
-
-
-def _progress(params: Any) -> float:
-    """Return how far the pass is, by calls of the denoiser: the WebUI's own measure for prompt editing.
-
-    Its step counter is of no use here: it still names the step before when a new one begins.
-    """
-    return params.denoiser.step / (params.denoiser.total_steps or params.total_sampling_steps)
 
 
 def _context(cond: Any) -> Tensor:
