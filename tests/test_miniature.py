@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.miniature import FULL, published_name, write_adapter
 from lib_faceid.miniature.adapter import adapter_shapes
 from lib_faceid.miniature.checkpoint import checkpoint_shapes
-from lib_faceid.miniature.sizes import MINIATURE, PUBLISHED
+from lib_faceid.miniature.sizes import INPAINTING, LATENT, MINIATURE, PUBLISHED
 from lib_faceid.miniature.text import clip_text_tree
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
@@ -33,8 +34,9 @@ def shapes_of(module: torch.nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
+@pytest.mark.parametrize("inputs", [LATENT, INPAINTING])
 @pytest.mark.parametrize("size", SIZES)
-def test_unet_and_vae_are_named_like_stabilitys_own_classes(size: str) -> None:
+def test_unet_and_vae_are_named_like_stabilitys_own_classes(size: str, inputs: int) -> None:
     openai_model = pytest.importorskip("ldm.modules.diffusionmodules.openaimodel")
     from ldm.modules.diffusionmodules.model import Decoder, Encoder
 
@@ -42,7 +44,7 @@ def test_unet_and_vae_are_named_like_stabilitys_own_classes(size: str) -> None:
     with torch.device("meta"):
         unet = openai_model.UNetModel(
             image_size=32,
-            in_channels=4,
+            in_channels=inputs,
             out_channels=4,
             model_channels=sizes.unet.channels,
             attention_resolutions=[4, 2, 1],
@@ -73,7 +75,7 @@ def test_unet_and_vae_are_named_like_stabilitys_own_classes(size: str) -> None:
                 "post_quant_conv": torch.nn.Conv2d(4, 4, 1),
             }
         )
-    assert flatten(unet_tree(sizes.unet)) == shapes_of(unet)
+    assert flatten(unet_tree(replace(sizes.unet, inputs=inputs))) == shapes_of(unet)
     assert flatten(vae_tree(sizes.vae)) == shapes_of(vae)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lib_faceid.miniature.config import write_config, write_text_folder
-from lib_faceid.miniature.sizes import MINIATURE, Sizes
+from lib_faceid.miniature.sizes import INPAINTING, MINIATURE, Sizes
 from lib_faceid.miniature.text import clip_text_tree, open_clip_text_tree
 from lib_faceid.miniature.tree import Shape, Tree, flatten
 from lib_faceid.miniature.unet import unet_tree
@@ -35,12 +36,15 @@ def checkpoint_shapes(sizes: Sizes) -> dict[str, Shape]:
     return flatten(tree)
 
 
-def write_checkpoint(path: Path, family: str, seed: int = 0) -> Path:
+def write_checkpoint(path: Path, family: str, seed: int = 0, *, inpaint: bool = False) -> Path:
     """Write a `.safetensors` checkpoint of family "sd15" or "sdxl", and return its path.
 
+    inpaint: with the nine input channels of an inpainting checkpoint; the WebUI's `.yaml` says so for SD 1.5 only.
     Beside it come `<name>.yaml`, which a WebUI needs to load it, and the folder `<name>.text` that it names.
     """
     sizes = MINIATURE[family]
+    if inpaint:
+        sizes = replace(sizes, unet=replace(sizes.unet, inputs=INPAINTING))
     write_safetensors(path, random_weights(checkpoint_shapes(sizes), seed, GAINS))
     text_folder = path.with_suffix(".text")
     write_text_folder(text_folder, sizes.text)

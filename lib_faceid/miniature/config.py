@@ -13,6 +13,7 @@ from typing import Any
 from lib_faceid.clip.tokenizer import write_tokenizer
 from lib_faceid.miniature.sizes import (
     CONTEXT_LENGTH,
+    INPAINTING,
     LATENT,
     RGB,
     VOCABULARY,
@@ -56,15 +57,17 @@ def write_text_folder(folder: Path, sizes: TextSizes) -> None:
 
 
 def _sd15(sizes: Sizes, text_folder: Path) -> Config:
+    inpaints = sizes.unet.inputs == INPAINTING
     return {
-        "target": "ldm.models.diffusion.ddpm.LatentDiffusion",
+        "target": f"ldm.models.diffusion.ddpm.Latent{'Inpaint' if inpaints else ''}Diffusion",
         "params": {
             "linear_start": 0.00085,
             "linear_end": 0.0120,
             "timesteps": 1000,
             "first_stage_key": "jpg",
             "cond_stage_key": "txt",
-            "conditioning_key": "crossattn",
+            "conditioning_key": "hybrid" if inpaints else "crossattn",
+            **({"finetune_keys": None} if inpaints else {}),
             "image_size": 64,
             "channels": LATENT,
             "scale_factor": 0.18215,
@@ -150,7 +153,7 @@ def _sdxl_embedders(text: TextSizes, text_folder: Path) -> list[Config]:
 
 def _unet(sizes: UNetSizes) -> Config:
     return {
-        "in_channels": LATENT,
+        "in_channels": sizes.inputs,
         "out_channels": LATENT,
         "model_channels": sizes.channels,
         "channel_mult": sizes.mult,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "CONTEXT_LENGTH",
+    "INPAINTING",
     "LATENT",
     "MINIATURE",
     "PUBLISHED",
@@ -21,6 +22,7 @@ __all__ = [
 
 SD15, SDXL = "sd15", "sdxl"
 LATENT, RGB = 4, 3  # channels of a latent and of a picture
+INPAINTING = LATENT + 1 + LATENT  # channels that an inpainting UNet is given: latent, mask, masked picture
 VOCABULARY, CONTEXT_LENGTH = 49_408, 77  # CLIP's tokens, and how many of them a prompt is cut into
 
 
@@ -36,6 +38,7 @@ class UNetSizes:
     linear_projection: bool  # proj_in and proj_out are Linear in SDXL, 1x1 convolutions in SD 1.5
     adm: int = 0  # width of the pooled text and picture sizes that SDXL adds to the time embedding
     blocks_per_level: int = 2
+    inputs: int = LATENT  # channels that it is given; an inpainting UNet also sees the mask and the masked picture
 
     @property
     def attention_channels(self) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def unet_tree(sizes: UNetSizes) -> Tree:
 def _unet_inputs(sizes: UNetSizes) -> tuple[list[Tree], list[int]]:
     """Return the input blocks, and the channels that each hands to its output block."""
     channels = sizes.channels
-    blocks: list[Tree] = [{"0": conv(LATENT, channels)}]
+    blocks: list[Tree] = [{"0": conv(sizes.inputs, channels)}]
     skips = [channels]
     for level, (mult, depth) in enumerate(zip(sizes.mult, sizes.depth, strict=True)):
         if level:

@@ -41,6 +41,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Pat
     for family in VARIANTS:
         write_checkpoint(models / "Stable-diffusion" / f"mini_{family}.safetensors", family)
     write_checkpoint(models / "Stable-diffusion" / "mini_sd15_other.safetensors", "sd15", seed=1)
+    write_checkpoint(models / "Stable-diffusion" / "mini_sd15_inpaint.safetensors", "sd15", seed=2, inpaint=True)
     for family, variants in VARIANTS.items():
         for variant in variants:
             write_adapter(models / "faceid" / f"{published_name(variant, family)}.safetensors", variant, family)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from tests.webui.server import Answer, Server
 
@@ -132,32 +131,9 @@ def test_auto_takes_the_best_adapter_for_the_checkpoint(server: Server, person: 
         assert f"ip-adapter-faceid-plusv2_{family} (FaceID Plus v2)" in drawn.log
 
 
-def test_img2img_and_inpaint(server: Server, person: dict[str, Any]) -> None:
-    picture = base64.b64encode(clean(server.txt2img(seed=3)).png[0]).decode()
-    mask = base64.b64encode(_half_mask()).decode()
-    for extra in ({}, {"mask": mask, "inpainting_fill": 1}, {"mask": mask, "inpaint_full_res": True}):
-        settings = {"init_images": [picture], "denoising_strength": 0.7, **extra}
-        server.img2img(**settings)  # the WebUI encodes the picture with the random state that the job before left
-        plain, drawn = clean(server.img2img(**settings)), clean(server.img2img(person, **settings))
-        assert difference(plain, drawn) > 5
-        assert clean(server.img2img({**person, "weight": 0}, **settings)).png == plain.png
-
-
 def test_two_units_add_up_in_either_order(server: Server, person: dict[str, Any], data_folder: Any) -> None:
     other_photo = base64.b64encode((data_folder / "photos" / "Bryan.png").read_bytes()).decode()
     other = {**person, "image": other_photo, "weight": 0.5}
     one_way, other_way = clean(server.txt2img(person, other)), clean(server.txt2img(other, person))
     assert difference(one_way, other_way) <= 1
     assert difference(one_way, clean(server.txt2img(person))) > 0
-
-
-def _half_mask() -> bytes:
-    import io
-
-    from PIL import Image
-
-    pixels: NDArray[np.uint8] = np.zeros((128, 128), dtype=np.uint8)
-    pixels[:, 64:] = 255
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
