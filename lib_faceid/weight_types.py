@@ -71,7 +71,7 @@ def _by_block(
 
 
 def _told(factors: tuple[float, ...], swapped: Collection[int]) -> str:
-    """Return what each block gets in words, neighbours that are alike together: "0-3 1, 4 0.25, 5 1"."""
+    """Return what each block gets in words, neighbours that are alike together: "0-3 at 1, 4 at 0.25, 5 at 1"."""
     alike: list[tuple[int, int, float, bool]] = []
     for number, factor in enumerate(factors):
         crossed = number in swapped
@@ -80,7 +80,7 @@ def _told(factors: tuple[float, ...], swapped: Collection[int]) -> str:
         elif factor:
             alike.append((number, number, factor, crossed))
     return ", ".join(
-        f"{first}{f'-{last}' if last > first else ''} {factor:g}{' swapped' if crossed else ''}"
+        f"{first}{f'-{last}' if last > first else ''} at {factor:g}{' swapped' if crossed else ''}"
         for first, last, factor, crossed in alike
     )
 
@@ -115,7 +115,7 @@ _TABLE = (
     _by_stage("weak input", "Little in the input blocks: the prompt lays out the picture.", ("input",)),
     _by_stage("weak output", "Little in the output blocks: the prompt draws surfaces and colours.", ("output",)),
     _by_stage("weak middle", "Little in the middle block.", ("middle",)),
-    _by_stage("strong middle", "Little anywhere but in the middle block: a hint of the person.", ("input", "output")),
+    _by_stage("strong middle", "Little anywhere but in the middle block.", ("input", "output")),
     _by_block(
         "style transfer", "Only the blocks of colours and surfaces, none of those that lay out the picture.",
         {"SD 1.5": _SD15_STYLE, "SDXL": _XL_STYLE},
@@ -124,7 +124,7 @@ _TABLE = (
         "composition", "Only the blocks that lay out the picture.", {"SD 1.5": _SD15_LAYOUT, "SDXL": _XL_LAYOUT}
     ),
     _by_block(
-        "strong style transfer", "Every block but those that lay out the picture: likeness, and a free pose.",
+        "strong style transfer", "Every block but those that lay out the picture.",
         {"SD 1.5": _each(*_SD15_REST), "SDXL": _each(*_XL_REST)},
     ),
     _by_block(

@@ -18,6 +18,8 @@ UNITS = [
     Unit(enabled=True),
     Unit(enabled=True, weight=1.25, structure=0.5, lora=0, start=0.2, end=0.9, hires="first", clip_crop="whole"),
     Unit(enabled=True, combine="median", face="2", adapter='my "odd", adapter: 50% é\n.bin', variant="plusv2"),
+    Unit(enabled=True, weight_type="style transfer precise", layer_weights=" 3:2.5, 6:-1 "),
+    Unit(enabled=True, layer_weights=",".join(["0.5"] * 16)),
 ]
 
 
@@ -55,6 +57,7 @@ def test_nothing_tells_who_it_was() -> None:
         ("weight: 0.5", {"weight": 0.5}),
         ("weight: a lot, lora: 0.2", {"lora": 0.2}),
         ("weight: 99, shine: 3, hires: never", {}),
+        ("weight_type: ease, layer_weights: 3%3A, region: nowhere", {}),
         ("nonsense", {}),
         ("weight: , : , ::", {}),
     ],

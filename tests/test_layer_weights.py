@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import pytest
 import torch
 from torch import nn
-from unets import call, diffusers_copy, drawn, identity_of, inputs, sdxl_unet
+from unets import call, diffusers_copy, drawn, identity_of, inputs, published_names, sdxl_unet
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.errors import MismatchError
 from lib_faceid.layer_weights import LayerWeights
-from lib_faceid.miniature.sizes import PUBLISHED, SD15, SDXL
-from lib_faceid.miniature.tree import flatten
-from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.unet import injection
 from lib_faceid.unet.bank import bank_of
 from lib_faceid.unet.blocks import block_numbers, layer_factors
@@ -56,19 +53,6 @@ def person(adapter: Adapter, weight_type: str = "linear", own: str = "", people:
 
 
 # ------------------------------------------------------------------------------------------------ blocks are numbered
-def sgm_names(dim: int) -> nn.Module:
-    """A UNet of which only the names of its attention layers are there, as Stability's checkpoints have them."""
-    unet = nn.Module()
-    for key in flatten(unet_tree(PUBLISHED[{768: SD15, 2048: SDXL}[dim]].unet)):
-        if key.endswith("to_q.weight"):
-            at = unet
-            for name in key.removesuffix(".weight").split("."):
-                if name not in at._modules:
-                    at.add_module(name, nn.Module())
-                at = at.get_submodule(name)
-    return unet
-
-
 def run_order(unet: nn.Module, context_dim: int) -> list[str]:
     """The names of the cross-attentions in the order in which the UNet runs them."""
     ran: list[str] = []
@@ -97,8 +81,8 @@ def test_blocks_are_numbered_as_the_unet_runs_them(kind: str, ldm: nn.Module, sd
 
 def test_the_same_numbers_in_every_kind_of_unet(ldm: nn.Module, sdxl: nn.Module) -> None:
     unets = {
-        "SD 1.5": [(ldm, 0), (sgm_names(768), 0), (diffusers_copy(ldm), 1)],
-        "SDXL": [(sgm_names(2048), 0), (sdxl, 1)],
+        "SD 1.5": [(ldm, 0), (published_names("sd15"), 0), (diffusers_copy(ldm), 1)],
+        "SDXL": [(published_names("sdxl"), 0), (sdxl, 1)],
     }
     for family, kinds in unets.items():
         for unet, column in kinds:

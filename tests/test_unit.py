@@ -27,6 +27,8 @@ DEFAULTS: dict[str, Any] = {
     "fade": 0.0,
     "clip_crop": "face",
     "hires": "both",
+    "weight_type": "linear",
+    "layer_weights": "",
     "region": "everywhere",
     "mask": None,
     "feather": 32,
@@ -241,6 +243,31 @@ def test_the_unit_with_a_mistake_is_named() -> None:
     flat = [*DEFAULTS.values(), *(DEFAULTS | {"weight": 9}).values()]
     with pytest.raises(UnitError, match=r"^Unit 1: weight is 9;"):
         units_from_args(flat)
+
+
+# ---------------------------------------------------------------------------------------------------- weight types
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weight_type": "style"}, "weight_type is 'style'; one of linear, ease in, .* was expected"),
+        (
+            {"layer_weights": "3:2.5,6"},
+            "layer_weights has '6'; a block from 0 to 15, a colon and a factor were expected",
+        ),
+        ({"layer_weights": "1,2"}, r"layer_weights has 2 factors; 16 \(SD 1.5\) or 11 \(SDXL\) were expected"),
+        ({"layer_weights": 3}, "layer_weights is 3; a text was expected"),
+    ],
+)
+def test_weight_types_are_checked_when_a_unit_is_made(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UnitError, match=message):
+        made(**settings)
+
+
+def test_a_unit_whose_factors_are_all_0_is_as_if_it_were_off() -> None:
+    settings = {"enabled": True, "person": "Ada"}
+    assert not made(**settings, layer_weights="3:0,6:0").acts
+    assert made(**settings, layer_weights="3:0,6:0.1").acts
+    assert made(**settings, weight_type="composition").acts
 
 
 # ----------------------------------------------------------------------------------------------------------- regions

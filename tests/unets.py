@@ -11,6 +11,9 @@ from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source, parts_of, 
 from torch import Tensor, nn
 
 from lib_faceid.adapters.adapter import Adapter, load_adapter
+from lib_faceid.miniature.sizes import PUBLISHED
+from lib_faceid.miniature.tree import flatten
+from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.people.identity import Identity
 from lib_faceid.unet.injection import Contribution, inject
 
@@ -23,6 +26,7 @@ __all__ = [
     "identity_of",
     "inputs",
     "ldm_unet",
+    "published_names",
     "randomise",
     "sdxl_unet",
     "snapshot",
@@ -96,6 +100,19 @@ def sdxl_unet() -> nn.Module:
     )
     randomise(unet, seed=2)
     return unet.eval().requires_grad_(False)
+
+
+def published_names(family: str) -> nn.Module:
+    """A UNet of which only the names of its attention layers are there, as Stability's checkpoints have them."""
+    unet = nn.Module()
+    for key in flatten(unet_tree(PUBLISHED[family].unet)):
+        if key.endswith("to_q.weight"):
+            at = unet
+            for name in key.removesuffix(".weight").split("."):
+                if name not in at._modules:
+                    at.add_module(name, nn.Module())
+                at = at.get_submodule(name)
+    return unet
 
 
 def inputs(cross_dim: int = SD15, rows: int = 2, *, seed: int = 7) -> tuple[Tensor, Tensor, Tensor]:
