@@ -21,7 +21,7 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     5: "__main__ commands miniature scripts",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
-    "gradio": ["lib_faceid/page/*.py", "lib_faceid/commands/own_page.py"],
+    "gradio": ["lib_faceid/page/*.py", "lib_faceid/commands/own_page*.py"],
     "fastapi": ["lib_faceid/web/api.py", "lib_faceid/hosts/*.py"],
     "diffusers": ["lib_faceid/hosts/diffusers*.py"],
     "insightface": ["lib_faceid/faces/analyser.py"],

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
+from starlette.middleware import Middleware
 
-from lib_faceid.commands.painting import Easel, Painted
-from lib_faceid.errors import FaceIDError
+from lib_faceid.commands.live import Live, Moment
+from lib_faceid.commands.own_page_reading import build_reading, wire_reading
+from lib_faceid.commands.painting import Easel
+from lib_faceid.commands.private import StaysHere, private_folder
 from lib_faceid.generation import Prepared
 from lib_faceid.hosts.request import Request
 from lib_faceid.page.host import services_for
-from lib_faceid.page.parts import QUICK, notice, script
+from lib_faceid.page.parts import KEEPS_METADATA, QUICK, data_url, notice, script
 from lib_faceid.page.services import problem
-from lib_faceid.page.units import Services, build_units
+from lib_faceid.page.units import Services, Units, build_units
 from lib_faceid.unit import Unit, units_from_args
 from lib_faceid.units.infotext import infotext_key
 
-__all__ = ["build_page", "run_page"]
+__all__ = ["build_page", "run_page", "state_html"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
@@ -33,6 +37,8 @@ OWN_STYLE = """
 footer { display: none !important; }
 .faceid-title { font-size: 1.6em; font-weight: 600; }
 .faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc; }
+.faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
+.faceid-bar progress { display: block; width: 100%; }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """
 SHIM = """() => {
@@ -50,12 +56,14 @@ SHIM = """() => {
 
 def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
     """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
-    page = build_page(easel, count, note)
-    _, address, _ = page.queue().launch(
-        server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False, share=False
-    )
-    say(f"The page is at {address} (Ctrl+C ends it).")
-    page.block_thread()
+    with private_folder():
+        page = build_page(easel, count, note)
+        _, address, _ = page.queue().launch(
+            server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
+            share=False, app_kwargs={"middleware": [Middleware(StaysHere)]},
+        )  # fmt: skip
+        say(f"The page is at {address} (Ctrl+C ends it).")
+        page.block_thread()
 
 
 def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
@@ -70,19 +78,20 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
-                asked = _picture(names)
+                asked, metadata = _picture(names), build_reading()
                 units = _units(services, count)
             with gr.Column(scale=2, min_width=300):
                 drawn = _drawn()
-        _wire(easel, loaded, [*asked, *units], drawn)
+        _wire(easel, loaded, [*asked, *units.components], drawn)
+        wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
         code = (PROJECT / "javascript" / "ip_adapter_faceid.js").read_text("utf-8")
         page.load(None, None, None, **script(SHIM % code))
     return page
 
 
-def _units(services: Services, count: int) -> list[Any]:
+def _units(services: Services, count: int) -> Units:
     with gr.Column(elem_id=f"{TAB}_script_container"):
-        return build_units(TAB, services, count).components
+        return build_units(TAB, services, count)
 
 
 def _picture(names: Sequence[str]) -> list[Any]:
@@ -111,44 +120,69 @@ def _drawn() -> list[Any]:
     """Return the components that show what is drawn: button, stop, state, gallery, texts."""
     with gr.Row(elem_classes=["faceid-buttons"]):
         generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
-        stop = gr.Button("Stop", elem_id=f"{TAB}_interrupt")
+        stop = gr.Button("Stop", interactive=False, elem_id=f"{TAB}_interrupt")
     state = gr.HTML(elem_id="faceid_state")
-    gallery = gr.Gallery(label="Pictures", columns=2, object_fit="contain", height=420, elem_id=f"{TAB}_gallery")
+    gallery = gr.Gallery(
+        label="Pictures", columns=2, object_fit="contain", height=420, elem_id=f"{TAB}_gallery", **KEEPS_METADATA
+    )
     texts = gr.HTML(elem_id=f"html_info_{TAB}")
     return [generate, stop, state, gallery, texts]
 
 
 def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Sequence[Any]) -> None:
-    generate, stop, state, gallery, texts = drawn
-    is_stopped = {"now": False}
+    generate, stop, *_ = drawn
+    running: list[Live] = []
 
-    def painted(*args: Any, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008 - gradio's way to ask for one
-        is_stopped["now"] = False
+    def painted(*args: Any) -> Iterator[list[Any]]:
+        checkpoint, units, requests = _asked(args)
+        job = easel.job(units, requests[0])
+        live = Live(lambda report: easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report))
+        running[:] = [live]
+        shown = -1
+        for moment in live.moments():
+            is_new, shown = len(moment.painted) != shown, len(moment.painted)
+            finished = [_gallery(moment), _told(job.prepared, moment)] if is_new else [gr.update()] * 2
+            buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
+            yield [*buttons, state_html(moment), *finished]
 
-        def report(what: str, step: int, steps: int) -> None:
-            if is_stopped["now"]:
-                raise FaceIDError("Stopped. Pictures that are finished are kept.")
-            progress((step, steps), desc=what, unit="steps")
-
-        images: list[Any] = []
-        told = ""
-        yield "", images, told
+    def painted_or_told(*args: Any) -> Iterator[list[Any]]:
         try:
-            checkpoint, units, requests = _asked(args)
-            job = easel.job(units, requests[0])
-            for one in easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report):
-                images.append(one.image)
-                told = _told(job.prepared, one)
-                yield "", images, told
+            yield from painted(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
-            yield notice(problem(error), "error"), images, told
+            yield [gr.update(interactive=True), gr.update(interactive=False), notice(problem(error), "error"), [], ""]
 
     def changed(name: str) -> None:
         loaded["name"] = name
 
-    generate.click(painted, list(inputs), [state, gallery, texts])
-    stop.click(lambda: is_stopped.update(now=True), None, None, **QUICK)
+    generate.click(painted_or_told, list(inputs), list(drawn), show_progress="hidden")
+    stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
+
+
+def state_html(moment: Moment) -> str:
+    """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
+    finished = len(moment.painted)
+    kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
+    if moment.is_stopped:
+        return notice(f"Stopped: {moment.what.lower()}, step {moment.step} of {moment.steps}. {kept}", "warning")
+    if moment.error:
+        return notice(problem(moment.error), "error")
+    if moment.is_over:
+        return ""
+    picture = f'<img src="{data_url(moment.so_far)}" alt="The picture so far">' if moment.so_far else ""
+    told = f"{moment.what}: step {moment.step} of {moment.steps}" if moment.step else f"{moment.what}…"
+    bar = f'<progress value="{moment.step}" max="{moment.steps}"></progress>'
+    return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(told)}{bar}</label></div>'
+
+
+def _gallery(moment: Moment) -> Any:
+    """Return the pictures that are finished, each with its settings, which a copy on the disk then has too."""
+    images: list[Image.Image] = []
+    for one in moment.painted:
+        image = one.image.copy()
+        image.info["parameters"] = one.parameters
+        images.append(image)
+    return gr.update(value=images, visible=bool(images))
 
 
 def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
@@ -160,8 +194,11 @@ def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
     return checkpoint, units_from_args(args[9:]), requests
 
 
-def _told(prepared: Sequence[Prepared], painted: Painted) -> str:
+def _told(prepared: Sequence[Prepared], moment: Moment) -> str:
     """Return what was applied, and what was assumed, in HTML."""
+    if not moment.painted:
+        return ""
+    painted = moment.painted[-1]
     applied = [one.summary(one.plan(painted.request.steps)) for one in prepared]
     notes = [f"{infotext_key(one.number)}: {note}" for one in prepared for note in one.notes]
     lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"

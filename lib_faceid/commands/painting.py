@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from lib_faceid.commands.parameters import parameters_text
 from lib_faceid.commands.standalone import Workshop, load_studio
 from lib_faceid.errors import UnitError
 from lib_faceid.generation import Job, Prepared
@@ -23,10 +24,12 @@ from lib_faceid.units.tags import find_tags, units_called
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers import Studio
 
-__all__ = ["Easel", "Painted", "parameters_text"]
+__all__ = ["Easel", "Look", "Painted", "Progress"]
 
-Progress = Callable[[str, int, int], None]
-"""Is called with what is being done, the step, and all steps."""
+Look = Callable[[], Image.Image]
+"""Gives the picture as it is so far."""
+Progress = Callable[[str, int, int, "Look | None"], None]
+"""Is called with what is being done, the step, all steps, and with a look at the picture once it has begun."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class Easel:
     """A checkpoint at hand, and the models around it."""
 
     workshop: Workshop
+    _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _studio: tuple[Path, Studio] | None = field(default=None, init=False)
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
@@ -70,41 +74,20 @@ class Easel:
     ) -> Iterator[Painted]:
         """Give the picture of each request. `progress` may raise to end it. Raises FaceIDError."""
         told = {infotext_key(one.number): one.infotext() for one in self.prepare(job, checkpoint)}
-        progress("Loading the checkpoint", 0, requests[0].steps)
-        studio = self._loaded(checkpoint)
-        with studio.people(job):
-            for number, now in enumerate(requests):
-                began = time.perf_counter()
-                what = f"Picture {number + 1} of {len(requests)}"
-                after_step = lambda step, what=what, steps=now.steps: progress(what, step, steps)  # noqa: E731
-                image = studio.draw(replace(now, prompt=find_tags(now.prompt)[0]), job, number, after_step)
-                parameters = parameters_text(now, image, studio.name, told)
-                yield Painted(image, now, parameters, time.perf_counter() - began)
+        with self._turn:  # one UNet, one job in it
+            progress("Loading the checkpoint", 0, requests[0].steps, None)
+            studio = self._loaded(checkpoint)
+            with studio.people(job):
+                for number, now in enumerate(requests):
+                    began = time.perf_counter()
+                    what = f"Picture {number + 1} of {len(requests)}"
+                    after_step = lambda step, look, what=what, steps=now.steps: progress(what, step, steps, look)  # noqa: E731
+                    image = studio.draw(replace(now, prompt=find_tags(now.prompt)[0]), job, number, after_step)
+                    parameters = parameters_text(now, image.size, studio.name, told)
+                    yield Painted(image, now, parameters, time.perf_counter() - began)
 
     def _loaded(self, checkpoint: Path) -> Studio:
         if self._studio is None or self._studio[0] != checkpoint:
             self._studio = None  # the old one goes before the new one comes
             self._studio = (checkpoint, load_studio(checkpoint, full_precision=self.workshop.full_precision))
         return self._studio[1]
-
-
-def parameters_text(request: Request, image: Image.Image, model: str, more: Mapping[str, str]) -> str:
-    """Return the settings as the AUTOMATIC1111 WebUI writes and reads them (its "PNG Info")."""
-    settings = {
-        "Steps": request.steps,
-        "Sampler": "DDIM",
-        "CFG scale": f"{request.cfg:g}",
-        "Seed": request.seed,
-        "Size": f"{image.width}x{image.height}",
-        "Model": model,
-        **more,
-    }
-    negative = [f"Negative prompt: {request.negative}"] if request.negative else []
-    return "\n".join(
-        [request.prompt, *negative, ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items())]
-    )
-
-
-def _quoted(value: object) -> str:
-    text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(letter in text for letter in ',:\n"') else text

@@ -12,17 +12,23 @@ import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from lib_faceid.errors import HostError
 from lib_faceid.generation import Job, Pass
 from lib_faceid.hosts.diffusers_checkpoint import Parts, load_parts
 from lib_faceid.hosts.pace import Pace
 from lib_faceid.hosts.request import Request
+from lib_faceid.hosts.rough import rough_image
 from lib_faceid.unet.injection import Injection
 from lib_faceid.unet.lora import merge_lora
 
-__all__ = ["Studio", "load_studio"]
+__all__ = ["AfterStep", "Studio", "load_studio"]
+
+AfterStep = Callable[[int, Callable[[], Image.Image]], None]
+"""Is called with the steps that are done, and with what gives the picture as it is so far."""
+
+SMALL_DECODER = 5_000_000  # parameters; Stability's have 50 million
 
 
 class Studio:
@@ -55,7 +61,7 @@ class Studio:
         request: Request,
         job: Job | None = None,
         image: int = 0,
-        after_step: Callable[[int], None] = lambda _steps_done: None,
+        after_step: AfterStep = lambda _steps_done, _look: None,
     ) -> Image.Image:
         """Return the picture; with a job (inside `people`) the one with its people in it.
 
@@ -64,7 +70,7 @@ class Studio:
         out or the numbers overflow.
         """
         injection = job.attach(self.unet, Pass(images=range(image, image + 1))) if job else None
-        step_done = _steer(injection, request, after_step)
+        step_done = _steer(injection, request, after_step, self._so_far)
         width_px, height_px = request.size_px or (None, None)
         try:
             drawn = self._pipeline(
@@ -84,6 +90,15 @@ class Studio:
                 "programs that use the GPU."
             ) from error
         return _to_image(drawn.images[0])
+
+    def _so_far(self, latents: Tensor) -> Image.Image:
+        """Return a picture that is not finished. A miniature's VAE is asked itself: it is cheap, and no other's kin."""
+        vae = self._pipeline.vae
+        if sum(weights.numel() for weights in vae.decoder.parameters()) > SMALL_DECODER:
+            return rough_image(latents[0], self.family)
+        with torch.inference_mode():
+            pixels = vae.decode(latents[:1] / vae.config.scaling_factor).sample[0]
+        return _to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
 
 
 def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
@@ -112,20 +127,23 @@ def _pipeline(parts: Parts) -> Any:
 
 
 def _steer(
-    injection: Injection | None, request: Request, after_step: Callable[[int], None]
+    injection: Injection | None,
+    request: Request,
+    after_step: AfterStep,
+    so_far: Callable[[Tensor], Image.Image],
 ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
     """Tell the injection its rows and the first step; return the callback that tells it the others."""
     if injection:
         injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
         injection.set_progress(0, 1 / request.steps)
 
-    def call_done(pipeline: Any, call: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+    def call_done(pipeline: Any, call: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         calls, order = len(pipeline.scheduler.timesteps), pipeline.scheduler.order
         pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
         step = pace.step_of(call + 1) if call + 1 < calls else request.steps
         if injection:
             injection.set_progress(step / request.steps, 1 / request.steps)
-        after_step(step)
+        after_step(step, lambda: so_far(tensors["latents"]))
         return {}
 
     return call_done

@@ -15,6 +15,7 @@ from lib_faceid.unit import FIELDS, Range
 
 __all__ = [
     "IS_GRADIO_4",
+    "KEEPS_METADATA",
     "QUICK",
     "SNAPSHOT",
     "UPLOAD",
@@ -33,6 +34,9 @@ IS_GRADIO_4 = int(gr.__version__.split(".", maxsplit=1)[0]) >= 4
 UPLOAD: dict[str, Any] = {"sources": ["upload", "clipboard", "webcam"]} if IS_GRADIO_4 else {"source": "upload"}
 SNAPSHOT: dict[str, Any] | None = None if IS_GRADIO_4 else {"source": "webcam"}
 """What turns an upload into a camera; None where the upload offers one by itself."""
+
+KEEPS_METADATA: dict[str, Any] = {"format": "png"} if IS_GRADIO_4 else {}
+"""For a gallery whose pictures carry their settings: gradio 4 makes WebP of them else, which has none."""
 
 QUICK: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
 """For an event that is answered at once: a running job does not hold it up."""
