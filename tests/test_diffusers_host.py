@@ -140,7 +140,7 @@ def test_start_and_end_count_steps_on_every_scheduler(
     with studio.people(drawing):
         injection = drawing.attach(studio.unet)
         handle = studio.unet.register_forward_hook(lambda *_: acted.append(injection.calls))
-        studio.draw(request, drawing, after_step=done.append)
+        studio.draw(request, drawing, after_step=lambda step, _so_far: done.append(step))
         handle.remove()
     assert [now > then for then, now in pairwise(acted)] == [2 <= step < 6 for step in steps_of_calls]
     assert done == [*steps_of_calls[1:], 8]

@@ -53,7 +53,7 @@ class Steps:
     def __init__(self) -> None:
         self._run: Run | None = None
         self._known: dict[bool, int] = {}
-        self._acted: dict[tuple[int, Adapter, bool], set[int]] = {}
+        self._acted: dict[tuple[int | str, Adapter, bool], set[int]] = {}
 
     def advance(self, params: Any) -> tuple[float, float]:
         """Go on to the coming call of the denoiser.

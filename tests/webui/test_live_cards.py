@@ -11,7 +11,6 @@ import pytest
 
 from tests.webui.browsing import generate, keep, open_page, under_the_picture
 from tests.webui.server import Server
-from tests.webui.test_live_api import wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -29,7 +28,6 @@ def save(server: Server, name: str, photo: Path) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def saved_people(server: Server, data_folder: Path) -> Iterator[Path]:
     """The folder of the library, with two people in it."""
-    wait_for(server, 200)
     for name in NAMES:
         save(server, name, data_folder / "photos" / "astronaut.png")
     folder = server.data / "models" / "faceid" / "faces"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.webui.browsing import WAIT_MS, go_to, open_page
 from tests.webui.server import PROJECT, Server
-from tests.webui.test_live_api import PREFIX, ask, wait_for
+from tests.webui.test_live_api import PREFIX, ask
 from tests.webui.test_live_jobs import clean, difference
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ def test_from_the_url_to_the_first_picture(
     page.close()
     (bare.webui / "tmp" / "restart").unlink()  # as webui.sh does
     start(bare)
-    wait_for(bare, 200)
 
     page = open_page(browser, bare)
     page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=WAIT_MS)

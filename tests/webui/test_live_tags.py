@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.webui.server import Answer, Server
-from tests.webui.test_live_api import wait_for
 from tests.webui.test_live_jobs import clean, difference
 
 ADAPTER = {"adapter": "ip-adapter-faceid_sd15"}
@@ -23,7 +22,6 @@ HIRES = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.6, "hr_upsc
 
 @pytest.fixture(scope="module", autouse=True)
 def saved_people(server: Server, data_folder: Path) -> Iterator[None]:
-    wait_for(server, 200)
     for name, photo in (("Anna", "astronaut.png"), ("Bert Öz (old)", "Bryan.png")):
         image = base64.b64encode((data_folder / "photos" / photo).read_bytes()).decode()
         assert server.post("/ip-adapter-faceid/faces", {"name": name, "images": [image]}).status == 200
