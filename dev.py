@@ -87,7 +87,8 @@ def check(python: str, pytest_args: list[str]) -> int:
         status = run(step)
         failed += [name] if status else []
         if step is not steps["all tests"]:  # whose own summary is the last line
-            print(f"== {name}: {'FAILED' if status else 'ok'}, {time.monotonic() - started:.0f} s", flush=True)
+            said = f"FAILED with status {status}" if status else "ok"
+            print(f"== {name}: {said}, {time.monotonic() - started:.0f} s", flush=True)
     if failed:
         print(f"Failed: {', '.join(failed)}", flush=True)
     return 1 if failed else 0

@@ -29,6 +29,7 @@ from tests.webui.browsing import (
     wait_until_on,
 )
 from tests.webui.server import Server
+from tests.webui.test_live_api import PREFIX, ask
 from tests.webui.test_live_jobs import clean
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ def test_metadata_bring_the_unit_back(page: Page, photo_file: Path) -> None:
     assert weight.input_value() == "0.8"
 
 
+def send_to_txt2img(page: Page, picture: Path) -> None:
+    """Upload a picture under PNG Info, and press "Send to txt2img"."""
+    go_to(page, "PNG Info")
+    page.locator("#pnginfo_image input[type=file]").set_input_files(picture)
+    page.locator("#tab_pnginfo").get_by_text("FaceID 0").first.wait_for(timeout=WAIT_MS)
+    page.locator("#tab_pnginfo #txt2img_tab").click()
+    wait_until_on(page, 0)
+
+
 def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_file_is_drawn(
     page: Page, photo_file: Path, server: Server, photo: str, tmp_path: Path
 ) -> None:
@@ -86,12 +96,12 @@ def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_f
     unit |= {"adapter": "ip-adapter-faceid-plusv2_sd15", "variant": "plusv2", "face": "1", "hires": "first"}
     picture = tmp_path / "drawn.png"
     picture.write_bytes(clean(server.txt2img({"image": photo, **unit}, **AS_IN_THE_PAGE)).png[0])
+    upload(page, 1, photo_file)  # whom the picture was drawn without
     page.locator("#txt2img_prompt textarea").fill("something else")
-    go_to(page, "PNG Info")
-    page.locator("#pnginfo_image input[type=file]").set_input_files(picture)
-    page.locator("#tab_pnginfo").get_by_text("FaceID 0").first.wait_for(timeout=WAIT_MS)
-    page.locator("#tab_pnginfo #txt2img_tab").click()
-    wait_until_on(page, 0)
+    send_to_txt2img(page, picture)
+    assert not page.locator("#txt2img_faceid_1_enabled input").is_checked()
+    page.locator("#txt2img_faceid_units > .tab-nav > button").nth(0).click()
+    page.locator("#txt2img_faceid_0").get_by_text("made from a photo that is not here").wait_for(timeout=WAIT_MS)
     page.locator("#txt2img_faceid_0_advanced > .label-wrap").click()
     shown = {name: value_of(page.locator(f"#txt2img_faceid_0_{name}").first) for name in unit}
     assert shown == {name: f"{value:g}" if isinstance(value, float) else value for name, value in unit.items()}
@@ -99,6 +109,20 @@ def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_f
     upload(page, 0, photo_file)
     generate(page)
     assert drawn(page) == [picture.read_bytes()]
+
+
+def test_png_info_finds_a_saved_person(page: Page, server: Server, photo: str, tmp_path: Path) -> None:
+    picture = tmp_path / "drawn.png"
+    picture.write_bytes(clean(server.txt2img({"image": photo}, **AS_IN_THE_PAGE)).png[0])
+    status, saved = ask(server, f"{PREFIX}/faces", {"name": "Eileen", "images": [photo]})
+    assert status == 200, saved
+    try:
+        send_to_txt2img(page, picture)
+        assert value_of(page.locator("#txt2img_faceid_0_person").first) == "Eileen"
+        generate(page)
+        assert drawn(page) == [picture.read_bytes()]
+    finally:
+        ask(server, f"{PREFIX}/faces/Eileen", method="DELETE")
 
 
 def test_a_plot_over_the_weight(page: Page, photo_file: Path, server: Server, photo: str) -> None:
