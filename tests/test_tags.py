@@ -53,6 +53,7 @@ def called(prompt: str, negative: str = "") -> list[Unit]:
         ("Anna::top right", {"person": "Anna", "region": "top right"}),
         ("Anna:1: box 0.1 0.2 0.6 0.9:feather=0", {"person": "Anna", "weight": 1, "region": "box 0.1 0.2 0.6 0.9",
                                                   "feather": 0}),
+        (r"Anna:layer_weights=3\:2.5,6\:1", {"person": "Anna", "layer_weights": "3:2.5,6:1"}),
         ("Anna:region=auto", {"person": "Anna", "region": "auto"}),
         ("Anna:start=0.2:end = 0.7", {"person": "Anna", "start": 0.2, "end": 0.7}),
         ("Anna:0.6:structure=1.5:lora=0", {"person": "Anna", "weight": 0.6, "structure": 1.5, "lora": 0}),
