@@ -181,7 +181,7 @@ def test_zero_tokens_as_uncond_are_told_apart(
 ) -> None:
     encode = Adapter.encode
 
-    def with_zeros(adapter: Adapter, identity: Identity, structure: float = 1.0) -> Tokens:
+    def with_zeros(adapter: Adapter, identity: Identity, structure: float = 1.0, *_: object) -> Tokens:
         cond = encode(adapter, identity, structure).cond
         return Tokens(cond, torch.zeros_like(cond))
 

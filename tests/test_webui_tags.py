@@ -24,7 +24,8 @@ from lib_faceid.people.library import People
 pytest.importorskip("fastapi")
 
 PLAYED = (
-    "scripts shared paths sd_models sd_unet extra_networks ui_extra_networks devices images processing script_callbacks"
+    "scripts shared paths sd_models sd_unet sd_samplers_common extra_networks ui_extra_networks devices images"
+    " processing script_callbacks"
 )
 SETTINGS = {"faceid_on_failure": "Stop", "faceid_write_hashes": True}
 
