@@ -27,6 +27,7 @@ from lib_faceid.people.unit_identity import join_unit
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
 from lib_faceid.setup.check import Row
+from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import ALGORITHM
 from lib_faceid.units.schema import unit_schema
 from lib_faceid.web.bodies import flag, only, person_in, reference_in, text, units_in
@@ -62,9 +63,8 @@ class Answers:
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **unit_schema()}
 
     def check(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the units complete with their defaults, photos as their number; nothing is opened or drawn."""
-        units = [{**unit.to_dict(), "images": len(unit.images)} for unit in units_in(body)]
-        return {"units": units}
+        """Return the units complete with their defaults, pictures as their number; nothing is opened or drawn."""
+        return {"units": [_counted(unit) for unit in units_in(body)]}
 
     def detect(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the faces in a photo with their numbers, reports and, unless told otherwise, their crops."""
@@ -172,3 +172,9 @@ def _png(image_rgb: NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image_rgb).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _counted(unit: Unit) -> dict[str, Any]:
+    """Return a unit's fields, with the number of pictures where there are some."""
+    pictures = {"images": len(unit.images), "unlike": len(unit.unlike), "mask": int(unit.mask is not None)}
+    return unit.to_dict() | pictures
