@@ -33,20 +33,19 @@ def main(argv: list[str]) -> int:
 
 
 def _train(options: argparse.Namespace) -> None:
-    world = _world(options)
-    judge = Judge(load_face_analyser(options.face_models))
     recogniser = Recogniser(require_face_pack(options.face_models).recogniser)
+    world = _world(options, recogniser)
+    judge = Judge(load_face_analyser(options.face_models))
     plan = Plan("vae", options.vae_steps, learning_rate=1e-3, ema=0.995, seed=options.seed, evaluate_every=200)
     VAETraining(world, recogniser, judge, plan).run(options.out)
 
 
-def _world(options: argparse.Namespace) -> World:
+def _world(options: argparse.Namespace, recogniser: Recogniser) -> World:
     path = options.out / "world.npz"
     if path.is_file():
         return read_world(path)
-    analyser = load_face_analyser(options.face_models)
-    portraits = find_portraits(options.photos, analyser)
-    return make_world(path, portraits, analyser, options.pictures, options.seed)
+    portraits = find_portraits(options.photos, load_face_analyser(options.face_models))
+    return make_world(path, portraits, recogniser, options.pictures, options.seed)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,6 +51,12 @@ class Recogniser(nn.Module):
                 else:
                     features[-1] = value
         return [feature for feature in features if feature.shape[-1] > 1], values[self._output]
+
+    @torch.no_grad()
+    def embedding(self, crop_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the raw embedding [512] of one aligned face [112, 112, 3]."""
+        face = (torch.from_numpy(crop_rgb).permute(2, 0, 1).float() - 127.5) / 127.5
+        return self(face[None])[1][0].numpy()
 
 
 def _attributes(node: Any, onnx: Any) -> dict[str, Any]:

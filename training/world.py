@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lib_faceid.face_crops import warped
+from lib_faceid.face_crops import aligned, warped
 from lib_faceid.face_geometry import alignment
-from lib_faceid.faces import FaceAnalyser, largest
 from training.captions import COLOURS_RGB
 from training.people import Portrait
+from training.recogniser import Recogniser
 
 __all__ = ["SIZE_PX", "World", "make_world", "read_world"]
 
@@ -60,19 +60,17 @@ def read_world(path: Path) -> World:
 _ARRAYS = ("photo_embeddings", "pictures_rgb", "person", "colour", "embeddings")
 
 
-def make_world(path: Path, portraits: Sequence[Portrait], analyser: FaceAnalyser, each: int, seed: int) -> World:
-    """Write and return a world of `each` pictures of each person. A picture in which no face is found is redrawn."""
+def make_world(path: Path, portraits: Sequence[Portrait], recogniser: Recogniser, each: int, seed: int) -> World:
+    """Write and return a world of `each` pictures of each person."""
     pictures: list[NDArray[np.uint8]] = []
     embeddings: list[NDArray[np.float32]] = []
     person = np.repeat(np.arange(len(portraits)), each)
     colour = np.arange(len(person)) % len(COLOURS_RGB)
     for index, who in enumerate(tqdm(person, "world", disable=None)):
-        generator, faces = np.random.default_rng((seed, index)), ()
-        while not faces:
-            picture = draw_picture(portraits[who], COLOURS_RGB[colour[index]], generator)
-            faces = analyser.detect(picture)
+        generator = np.random.default_rng((seed, index))
+        picture, points = draw_picture(portraits[who], COLOURS_RGB[colour[index]], generator)
         pictures.append(picture)
-        embeddings.append(largest(faces).id_embedding)
+        embeddings.append(recogniser.embedding(aligned(picture, points, FACE_FRAME_PX)))
     names = np.array([portrait.person.name for portrait in portraits])
     photo_embeddings = np.stack([portrait.face.id_embedding for portrait in portraits])
     arrays = (photo_embeddings, np.stack(pictures), person, colour, np.stack(embeddings))
@@ -82,20 +80,24 @@ def make_world(path: Path, portraits: Sequence[Portrait], analyser: FaceAnalyser
 
 def draw_picture(
     portrait: Portrait, background_rgb: tuple[int, int, int], generator: np.random.Generator
-) -> NDArray[np.uint8]:
-    """Return one picture [128, 128, 3] of the person: turned, moved, lit a little differently."""
+) -> tuple[NDArray[np.uint8], Floats]:
+    """Return one picture [128, 128, 3] of the person, turned, moved, lit a little differently, and its points [5, 2].
+
+    No detector is needed to find them again: they are where the map puts the photo's.
+    """
     jitter = _jitter(generator)
     base = alignment(portrait.face.points, FACE_FRAME_PX).copy()
     base[:, 2] += FRAME_OFFSET_PX
-    matrix = SUPERSAMPLING * _composed(jitter, base)
-    large = warped(portrait.photo_rgb, matrix, SUPERSAMPLING * SIZE_PX, is_edge_repeated=True)
+    matrix = _composed(jitter, base)
+    large = warped(portrait.photo_rgb, SUPERSAMPLING * matrix, SUPERSAMPLING * SIZE_PX, is_edge_repeated=True)
     shape = (SIZE_PX, SUPERSAMPLING, SIZE_PX, SUPERSAMPLING, 3)
     photo = large.reshape(shape).astype(np.float64).mean((1, 3))
     contrast, brightness = generator.uniform(0.92, 1.08), generator.uniform(-10, 10)
     photo = (photo - 110) * contrast + 110 + brightness
     kept = _ellipse(jitter)[..., None]
     picture = kept * photo + (1 - kept) * np.array(background_rgb)
-    return picture.round().clip(0, 255).astype(np.uint8)
+    points = portrait.face.points @ matrix[:, :2].T + matrix[:, 2]
+    return picture.round().clip(0, 255).astype(np.uint8), points
 
 
 def _jitter(generator: np.random.Generator) -> Floats:
