@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lib_faceid.face_packs import require_face_pack
 from lib_faceid.faces import load_face_analyser
+from lib_faceid.miniature.trained import TRAINED
+from training.captions import caption_table
+from training.curves import draw_curves
+from training.exam import Exam
+from training.export import export
+from training.joint_phase import JointTraining
 from training.loop import Plan, Stopped
 from training.measure import Judge
 from training.people import find_portraits
 from training.recogniser import Recogniser
-from training.vae_phase import VAETraining
+from training.vae import VAE
+from training.vae_phase import VAETraining, finished_vae
 from training.world import World, make_world, read_world
 
 __all__ = ["main"]
@@ -29,6 +39,9 @@ def main(argv: list[str]) -> int:
         _train(options)
     except Stopped as news:
         print(f"{news}. The same command goes on from there.")  # noqa: T201
+    finally:
+        for journal in options.out.glob("*.jsonl"):
+            draw_curves(journal, journal.with_suffix(".png"))
     return 0
 
 
@@ -36,8 +49,33 @@ def _train(options: argparse.Namespace) -> None:
     recogniser = Recogniser(require_face_pack(options.face_models).recogniser)
     world = _world(options, recogniser)
     judge = Judge(load_face_analyser(options.face_models))
-    plan = Plan("vae", options.vae_steps, learning_rate=1e-3, ema=0.995, seed=options.seed, evaluate_every=200)
-    VAETraining(world, recogniser, judge, plan).run(options.out)
+    vae, latents = _vae(options, VAETraining(world, recogniser, judge, _plan("vae", options)))
+    captions = caption_table()
+    exam = Exam(vae, judge, captions[0], world.photo_embeddings)
+    joint = JointTraining(world, latents, captions, exam, _plan("joint", options)).run(options.out)
+    thorough = replace(exam, seeds=4, weights=(0.0, 0.4, 0.8, 1.2))
+    marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")
+    (options.out / "exam.json").write_text(json.dumps(marks, indent=2), encoding="utf-8")
+    for path in export(options.out / "parts", vae, joint.unet, joint.adapter):
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")  # noqa: T201
+
+
+def _plan(name: str, options: argparse.Namespace) -> Plan:
+    if name == "vae":
+        return Plan(name, options.vae_steps, learning_rate=1e-3, ema=0.995, seed=options.seed, evaluate_every=200)
+    return Plan(name, options.steps, learning_rate=1e-3, ema=0.998, seed=options.seed, evaluate_every=500)
+
+
+def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tensor]:
+    """Return the finished VAE and the world's latents, which are kept, too: the UNet depends on these very ones."""
+    path = options.out / "latents.pt"
+    vae = VAE(TRAINED.vae).eval().requires_grad_(False)
+    if not path.is_file():
+        trained = training.run(options.out)
+        torch.save({"latents": finished_vae(trained, training.world), "vae": trained.state_dict()}, path)
+    state = torch.load(path, weights_only=True)
+    vae.load_state_dict(state["vae"])
+    return vae, state["latents"]
 
 
 def _world(options: argparse.Namespace, recogniser: Recogniser) -> World:

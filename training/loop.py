@@ -65,12 +65,13 @@ def train(
     plan: Plan,
     folder: Path,
     loss_of: Callable[[torch.Generator, int], dict[str, Tensor]],
-    evaluate: Callable[[nn.Module], dict[str, float]],
+    evaluate: Callable[[nn.Module, int], dict[str, float]],
 ) -> nn.Module:
     """Train the network, and return the mean of its weights (a network alike).
 
-    `loss_of` gives the parts of a step's loss, which are summed up. `evaluate` sees the mean. State and log are kept in
-    `folder` as `<name>.pt` and `<name>.jsonl`; a state that is there is gone on from. Raises Stopped on SIGTERM.
+    `loss_of` gives the parts of a step's loss, which are summed up; `evaluate` sees the mean of the weights. State and
+    log are kept in `folder` as `<name>.pt` and `<name>.jsonl`; a state that is there is gone on from. Raises Stopped on
+    SIGTERM.
     """
     run = _Run(network, plan, folder)
     stop = _StopSignal()
@@ -80,7 +81,7 @@ def train(
         if run.step % LOG_EVERY == 0:
             run.log_losses()
         if run.step % plan.evaluate_every == 0 or run.step == plan.steps:
-            run.log(evaluate(run.mean.eval()))
+            run.log(evaluate(run.mean.eval(), run.step))
         if stop.asked or run.step == plan.steps or time.monotonic() - run.saved_at > SAVE_EVERY_S:
             run.save()
         if stop.asked:

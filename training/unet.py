@@ -52,7 +52,8 @@ class UNet(nn.Module):
 
         skips: list[Tensor] = []
         for block in self.input_blocks:
-            skips.append(x := through(block, x))
+            x = through(block, x)
+            skips.append(x)
         x = through(self.middle_block, x)
         for block in self.output_blocks:
             x = through(block, torch.cat((x, skips.pop()), dim=1))

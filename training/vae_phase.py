@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
 from lib_faceid.miniature.trained import TRAINED
 from training.loop import Plan, generator_of, train
 from training.losses import likeness_loss, picture_losses
 from training.measure import Judge
+from training.pixels import as_pictures, as_rgb
 from training.recogniser import Recogniser
 from training.vae import VAE
 from training.world import SIZE_PX, World
 
-__all__ = ["NOISE", "VAETraining", "as_pictures", "as_rgb", "finished_vae"]
+__all__ = ["NOISE", "VAETraining", "finished_vae"]
 
 NOISE = 0.1  # added to latents in training: the decoder is to forgive what the UNet will not hit exactly
 SIZE_LOSS = 0.003  # keeps latents near unit size, or they would grow until the noise no longer counts
@@ -44,7 +46,11 @@ class VAETraining:
         def losses(generator: torch.Generator, step: int) -> dict[str, Tensor]:
             return self._losses(vae, generator, step)
 
-        trained = train(vae, self.plan, folder, losses, self._evaluate)
+        def evaluate(mean: nn.Module, step: int) -> dict[str, float]:
+            assert isinstance(mean, VAE)  # noqa: S101 - for the type checker
+            return self._marks(mean, folder / f"{self.plan.name}_{step:06d}.png")
+
+        trained = train(vae, self.plan, folder, losses, evaluate)
         assert isinstance(trained, VAE)  # noqa: S101 - for the type checker
         return trained
 
@@ -62,13 +68,13 @@ class VAETraining:
         return losses
 
     @torch.no_grad()
-    def _evaluate(self, network: nn.Module) -> dict[str, float]:
-        assert isinstance(network, VAE)  # noqa: S101 - for the type checker
+    def _marks(self, vae: VAE, sheet: Path) -> dict[str, float]:
         generator = generator_of(0, "evaluation", 0)
         people = len(self.world.names)
         chosen = [i for who in range(people) for i in _some(np.flatnonzero(self.world.person == who), 3, generator)]
         wanted = self.world.pictures_rgb[chosen]
-        drawn = as_rgb(through(network, as_pictures(wanted)))
+        drawn = as_rgb(_through(vae, as_pictures(wanted)))
+        Image.fromarray(np.concatenate([np.concatenate(list(row), 1) for row in (wanted[::3], drawn[::3])])).save(sheet)
         cosines = self.judge.cosines(drawn, self.world.embeddings[chosen])
         error = np.square(drawn.astype(float) - wanted).mean()
         each = np.nan_to_num(cosines, nan=0).reshape(people, -1).mean(1)
@@ -82,10 +88,7 @@ class VAETraining:
 
 @torch.no_grad()
 def finished_vae(vae: VAE, world: World) -> Tensor:
-    """Fold the latents' mean and deviation into the VAE; return the latents [n, 4, 16, 16] of the world, for the UNet.
-
-    The deviation is one for all places of a channel: after it, SD's own scale factor gives unit variance.
-    """
+    """Return the latents [n, 4, 16, 16] of the world at unit variance, after making SD's own scale factor give them."""
     latents = torch.cat([_encoded(vae, batch) for batch in np.array_split(world.pictures_rgb, len(world.person) // 8)])
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     vae.fold(mean, std, NOISE)
@@ -93,19 +96,9 @@ def finished_vae(vae: VAE, world: World) -> Tensor:
 
 
 @torch.no_grad()
-def through(vae: VAE, pictures: Tensor) -> Tensor:
+def _through(vae: VAE, pictures: Tensor) -> Tensor:
     """Return the pictures after encoding and decoding, a few at a time."""
     return torch.cat([vae.decode(vae.encode(batch)) for batch in pictures.split(8)])
-
-
-def as_pictures(pictures_rgb: NDArray[np.uint8]) -> Tensor:
-    """Return pictures [n, h, w, 3] as networks take them: [n, 3, h, w] in -1 to 1."""
-    return torch.from_numpy(pictures_rgb).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def as_rgb(pictures: Tensor) -> NDArray[np.uint8]:
-    """Return the pictures that networks gave as uint8 [n, h, w, 3]."""
-    return ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _encoded(vae: VAE, pictures_rgb: NDArray[np.uint8]) -> Tensor:
