@@ -22,10 +22,10 @@ __all__ = ["LORA_RANK", "TRAINED", "TRAINED_NOTE", "text_weights", "write_traine
 
 TRAINED = Sizes(
     UNetSizes(64, (1, 1, 1, 1), (1, 1, 1, 0), middle_depth=1, context=768, linear_projection=False),
-    VAESizes(64, (1, 1, 1, 2), 1),
+    VAESizes(64, (1, 1, 2, 1), 1),
     TextSizes(768, 768, 1),
 )
-LORA_RANK = 2
+LORA_RANK = 16
 TEXT_SEED = 0
 TEXT = "cond_stage_model.transformer."
 PARTS = {"model.diffusion_model.": "unet.safetensors", "first_stage_model.": "vae.safetensors"}
