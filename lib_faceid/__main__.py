@@ -1,10 +1,10 @@
-"""`python -m lib_faceid`: see `lib_faceid.cli`."""
+"""`python -m lib_faceid`: see `lib_faceid.commands.cli`."""
 
 from __future__ import annotations
 
 import sys
 
-from lib_faceid.cli import main
+from lib_faceid.commands.cli import main
 
 __all__: list[str] = []
 

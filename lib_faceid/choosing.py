@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from lib_faceid.adapter import Adapter, load_adapter
+from lib_faceid.adapters.adapter import Adapter, load_adapter
+from lib_faceid.adapters.variants import FAMILY_NAMES, VARIANTS
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
-from lib_faceid.identity import Identity
-from lib_faceid.request_images import BASE64_ONLY, RequestPolicy
+from lib_faceid.people.identity import Identity
+from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.unit import AUTO, Unit
-from lib_faceid.variants import FAMILY_NAMES, VARIANTS
 
 if TYPE_CHECKING:
-    from lib_faceid.clip_vision import ClipVision
-    from lib_faceid.faces import FaceAnalyser
+    from lib_faceid.clip.vision import ClipVision
+    from lib_faceid.faces.analyser import FaceAnalyser
 
 __all__ = ["Models", "choose_adapter", "file_of", "nobody"]
 

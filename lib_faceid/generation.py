@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, NoReturn
 
 from torch import nn
 
-from lib_faceid.adapter import Adapter
+from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models, choose_adapter
 from lib_faceid.errors import FaceIDError, MissingModelError
-from lib_faceid.identity import Identity
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.layers import cross_attention_dim
-from lib_faceid.references import Joined
+from lib_faceid.people.identity import Identity
+from lib_faceid.people.references import Joined
+from lib_faceid.people.unit_identity import join_unit
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unit import Unit
-from lib_faceid.unit_identity import join_unit
 
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Job", "Prepared"]
+__all__ = ["Job", "Prepared", "contribution_of"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Prepared:
         """Return one line that says what is applied in a pass of that many steps."""
         unit, adapter = self.unit, self.adapter
         faces = self.contribution.identities[0].num_faces
-        acting = [step + 1 for step in range(steps) if self.contribution.acts_at(step / steps)]
+        acting = [step + 1 for step in range(steps) if self.contribution.weight_at(step / steps, 1 / steps)]
         parts = [
             f"{adapter.name} ({adapter.variant.label})",
             f"{faces} {'face' if faces == 1 else 'faces'}",
@@ -139,9 +139,22 @@ class Job:
             joined = join_unit(unit, self._models.face_analyser(), clip, self._models.policy())
         else:
             joined = Joined(person, (), _ignored(unit))
-        contribution = Contribution(adapter, (joined.identity,), unit.weight, unit.structure, unit.start, unit.end)
+        contribution = contribution_of(unit, adapter, joined.identity)
         references = tuple(use.sha256[:8] for use in joined.photos if use.is_used) or (joined.identity.fingerprint[:8],)
         return Prepared(number, unit, contribution, tuple(filter(None, (note, *joined.messages))), references)
+
+
+def contribution_of(unit: Unit, adapter: Adapter, identity: Identity) -> Contribution:
+    """Return what the unit's settings make of a person and an adapter."""
+    return Contribution(
+        adapter,
+        (identity,),
+        weight=unit.weight,
+        structure=unit.structure,
+        start=unit.start,
+        end=unit.end,
+        fade=unit.fade,
+    )
 
 
 def _without_clip(models: Models, person: Identity | None) -> Models:

@@ -88,6 +88,12 @@ class Unit:
     lora: float = _setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
     start: float = _setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
     end: float = _setting(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
+    fade: float = _setting(
+        0.0,
+        Range(0, 0.5, 0.01),
+        "Fade",
+        "Comes in over this fraction of the steps after start, and goes over as much before an end below 1.",
+    )
     clip_crop: str = _setting(
         "face",
         ("face", "head", "whole"),

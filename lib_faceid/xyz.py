@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib_faceid.overrides import override
 from lib_faceid.unit import FIELDS, Range
+from lib_faceid.units.overrides import override
 
 __all__ = ["add_axes", "axis_options"]
 

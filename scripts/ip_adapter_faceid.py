@@ -5,13 +5,15 @@ from typing import Any
 
 from modules import script_callbacks, scripts
 
-from lib_faceid import api, ui, xyz
+from lib_faceid import xyz
 from lib_faceid.external import TITLE
 from lib_faceid.hosts import webui, webui_api, webui_settings
-from lib_faceid.infotext import pasted
-from lib_faceid.ui_host import services_for
-from lib_faceid.ui_parts import component
+from lib_faceid.page import units as ui
+from lib_faceid.page.host import services_for
+from lib_faceid.page.parts import component
 from lib_faceid.unit import FIELDS
+from lib_faceid.units.infotext import pasted
+from lib_faceid.web import api
 
 
 class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]

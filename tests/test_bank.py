@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib_faceid import bank
-from lib_faceid.adapter import Adapter, load_adapter
+from lib_faceid.adapters.adapter import Adapter, load_adapter
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.identity import Identity
-from lib_faceid.layers import AttentionLayer, attention_layers
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet import bank
+from lib_faceid.unet.layers import AttentionLayer, attention_layers
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lib_faceid.catalogue import Entry, adapter_entries, catalogue, entry
+from lib_faceid.adapters.variants import KNOWN_FILES, VARIANTS, by_id
 from lib_faceid.errors import MissingModelError
-from lib_faceid.face_packs import PUBLISHED_BYTES
-from lib_faceid.variants import KNOWN_FILES, VARIANTS, by_id
+from lib_faceid.faces.packs import PUBLISHED_BYTES
+from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
 
 each_entry = pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
 each_adapter = pytest.mark.parametrize("one", adapter_entries(), ids=lambda one: one.id)
@@ -109,4 +109,9 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_it_is_json() -> None:
     for one in catalogue():
         assert json.loads(json.dumps(one.to_dict()))["licence"]["id"] == one.licence.id
-    assert Path(__file__).parent.parent.joinpath("lib_faceid", "catalogue.json").read_text("utf-8").endswith("}\n")
+    assert (
+        Path(__file__)
+        .parent.parent.joinpath("lib_faceid", "models", "catalogue.json")
+        .read_text("utf-8")
+        .endswith("}\n")
+    )

@@ -21,9 +21,9 @@ import torch
 from builders import CONTAINERS, Parts, Source, ip_adapter_layers, write
 from safetensors.torch import save_file
 
-from lib_faceid import checkpoint
-from lib_faceid.checkpoint import read_metadata, read_tensors, sha256_of
 from lib_faceid.errors import FileError
+from lib_faceid.models import checkpoint
+from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
 
 
 def tiny_parts() -> Parts:

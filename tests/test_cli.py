@@ -13,12 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_faceid import standalone
-from lib_faceid.cli import main
+from lib_faceid.commands import standalone
+from lib_faceid.commands.cli import main
 from lib_faceid.hosts.diffusers import Studio
-from lib_faceid.identity import Identity
 from lib_faceid.miniature import folder as miniature_models
-from lib_faceid.photo import read_photo
+from lib_faceid.people.identity import Identity
+from lib_faceid.pictures.photo import read_photo
 
 PROJECT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -247,7 +247,7 @@ def test_miniatures_fill_a_folder_of_their_own(
 
 
 def test_help_is_quick_and_light() -> None:
-    code = "import sys; sys.argv[1:] = ['--help']\ntry:\n from lib_faceid.cli import main; main()\n"
+    code = "import sys; sys.argv[1:] = ['--help']\ntry:\n from lib_faceid.commands.cli import main; main()\n"
     code += "finally: print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, env={**os.environ}, capture_output=True, text=True, check=True
@@ -259,8 +259,8 @@ def test_help_is_quick_and_light() -> None:
 def test_the_shipped_identity_is_the_astronaut(face_models: Path) -> None:
     from skimage import data
 
-    from lib_faceid.demo import SAVED_IDENTITY
-    from lib_faceid.references import identity_from_photos
+    from lib_faceid.commands.demo import SAVED_IDENTITY
+    from lib_faceid.people.references import identity_from_photos
 
     analyser = standalone.load_face_analyser(face_models)
     fresh = identity_from_photos([read_photo(data.astronaut())], analyser=analyser)

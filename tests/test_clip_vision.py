@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from lib_faceid import clip_vision
-from lib_faceid.clip_vision import load_clip_vision, preprocess
+from lib_faceid.clip import vision as clip_vision
+from lib_faceid.clip.vision import load_clip_vision, preprocess
 from lib_faceid.errors import FileError, MissingModelError, MissingPackageError, WrongFamilyError
 
 
@@ -138,6 +138,17 @@ def test_loading_draws_nothing_at_random(miniature_clip: Path) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_host_that_loads_a_checkpoint_meanwhile_does_no_harm(
+    miniature_clip: Path, crop_rgb: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The WebUI puts a `load_state_dict` of its own into torch for that time, which knows no `assign`."""
+    expected = load_clip_vision(miniature_clip).encode([crop_rgb])
+    clip_vision.unload()
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda module, state_dict, strict=True: None)
+    assert torch.equal(load_clip_vision(miniature_clip).encode([crop_rgb]), expected)
+    clip_vision.unload()
+
+
 def test_kept_until_unload(miniature_clip: Path) -> None:
     clip = load_clip_vision(miniature_clip)
     assert load_clip_vision(miniature_clip) is clip
@@ -228,9 +239,13 @@ def test_other_open_clip_and_other_files_are_refused(tmp_path: Path) -> None:
 def test_incomplete_files_are_refused(tensors: dict[str, Tensor], tmp_path: Path) -> None:
     name = "vision_model.encoder.layers.1.mlp.fc2.weight"
     lacking = {key: tensor for key, tensor in tensors.items() if key != name}
-    assert f"1 missing, 0 unknown, first {name}" in refused(lacking, tmp_path / "a.safetensors", FileError)
+    assert f"1 missing, 0 unknown, 0 of another shape, first {name}" in refused(
+        lacking, tmp_path / "a.safetensors", FileError
+    )
     misshapen = tensors | {name: torch.zeros(3, 3)}
-    assert "size mismatch" in refused(misshapen, tmp_path / "b.safetensors", FileError)
+    assert f"0 missing, 0 unknown, 1 of another shape, first {name}" in refused(
+        misshapen, tmp_path / "b.safetensors", FileError
+    )
     shallow = {key: tensor for key, tensor in tensors.items() if ".layers.1." not in key}
     assert "layers.1." in refused(shallow, tmp_path / "c.safetensors", WrongFamilyError)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid import demo, standalone
-from lib_faceid.cli import main
+from lib_faceid.commands import demo, standalone
+from lib_faceid.commands.cli import main
 from lib_faceid.errors import DownloadError
 
 pytestmark = pytest.mark.usefixtures("no_network")

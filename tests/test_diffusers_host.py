@@ -11,13 +11,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lib_faceid.adapter import load_adapter
+from lib_faceid.adapters.adapter import load_adapter
 from lib_faceid.errors import HostError
 from lib_faceid.generation import Prepared
 from lib_faceid.hosts.diffusers import Studio, load_studio
 from lib_faceid.hosts.request import Request
-from lib_faceid.identity import Identity
-from lib_faceid.injection import Contribution
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet.injection import Contribution
 from lib_faceid.unit import Unit
 
 REQUEST = Request("a photo of a person", size_px=(64, 96), steps=3, cfg=4, seed=1)

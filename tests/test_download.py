@@ -18,15 +18,15 @@ from typing import NamedTuple
 
 import pytest
 
-from lib_faceid.archive import unpack
-from lib_faceid.catalogue import Entry, Member, catalogue, entry
-from lib_faceid.download import download
+from lib_faceid.commands.offer import offer
 from lib_faceid.errors import DownloadError, FileError, LicenceError
-from lib_faceid.face_packs import find_face_pack
-from lib_faceid.licences import accept_licence, is_licence_accepted
-from lib_faceid.model_folders import Roots, find_adapters, find_clip_vision, place_of
-from lib_faceid.offer import offer
-from lib_faceid.official_hosts import open_official
+from lib_faceid.faces.packs import find_face_pack
+from lib_faceid.models.archive import unpack
+from lib_faceid.models.catalogue import Entry, Member, catalogue, entry
+from lib_faceid.models.download import download
+from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.models.licences import accept_licence, is_licence_accepted
+from lib_faceid.models.official_hosts import open_official
 
 DETECTOR, RECOGNISER = b"detector" * 40_000, b"recogniser" * 50_000
 MODEL = bytes(range(256)) * 4_000  # four chunks
@@ -359,7 +359,7 @@ def test_only_official_addresses_are_asked(address: str) -> None:
 
 
 def test_a_redirect_may_lead_to_the_storage_of_that_host_only() -> None:
-    from lib_faceid.official_hosts import _is_allowed  # no server of theirs can be asked here
+    from lib_faceid.models.official_hosts import _is_allowed  # no server of theirs can be asked here
 
     storage = {
         "github.com": ["https://objects.githubusercontent.com/x", "https://release-assets.githubusercontent.com/x?a=b"],

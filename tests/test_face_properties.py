@@ -13,26 +13,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lib_faceid.errors import FaceIDError
-from lib_faceid.face import Face
-from lib_faceid.face_search import VIEWS
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.photo_report import judge
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.face import Face
+from lib_faceid.faces.report import judge
+from lib_faceid.faces.search import VIEWS
+from lib_faceid.pictures.photo import read_photo
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
 slow = settings(max_examples=25, deadline=None, suppress_health_check=CHECKS, derandomize=True)
 
 
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
-
-
 @pytest.fixture
 def two_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of the ten views, in all four rotations: an empty picture costs 8 looks and not 40."""
-    monkeypatch.setattr("lib_faceid.face_search.VIEWS", (VIEWS[1], VIEWS[-1]))
+    monkeypatch.setattr("lib_faceid.faces.search.VIEWS", (VIEWS[1], VIEWS[-1]))
 
 
 def looked_at(source: Any, analyser: FaceAnalyser) -> tuple[Face, ...]:

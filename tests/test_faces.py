@@ -14,24 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid import faces as faces_module
 from lib_faceid.errors import FileError, MissingModelError, MissingPackageError, NoFaceError
-from lib_faceid.face_geometry import TEMPLATE, View, alignment, inverse, moved, roll_degrees
-from lib_faceid.face_search import VIEWS, Sighting, search_views
-from lib_faceid.faces import Face, FaceAnalyser, largest, load_face_analyser
-from lib_faceid.photo import read_photo
+from lib_faceid.faces import analyser as faces_module
+from lib_faceid.faces.analyser import Face, FaceAnalyser, largest, load_face_analyser
+from lib_faceid.faces.geometry import TEMPLATE, View, alignment, inverse, moved, roll_degrees
+from lib_faceid.faces.search import VIEWS, Sighting, search_views
+from lib_faceid.pictures.photo import read_photo
 
 PORTRAITS = ("Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png")
-
-
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
-
-
-@pytest.fixture(scope="module")
-def photo(data_folder: Path) -> Callable[[str], np.ndarray]:
-    return lambda name: read_photo(data_folder / "photos" / name)
 
 
 def likeness(a: Face, b: Face) -> float:
@@ -311,6 +301,6 @@ def test_missing_packages(missing: str, package: str, face_models: Path, monkeyp
 
 def test_importing_costs_nothing() -> None:
     """The heavy packages come with the first photo."""
-    code = "import sys, lib_faceid.faces; print({'insightface', 'onnxruntime', 'cv2'} & set(sys.modules))"
+    code = "import sys, lib_faceid.faces.analyser; print({'insightface', 'onnxruntime', 'cv2'} & set(sys.modules))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert output.stdout.strip() == "set()"

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from lib_faceid.choosing import Models, choose_adapter
-from lib_faceid.clip_vision import ClipVision, load_clip_vision
+from lib_faceid.clip.vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
-from lib_faceid.faces import load_face_analyser
+from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.generation import Job
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.identity import Identity
 from lib_faceid.miniature import published_name, write_adapter
+from lib_faceid.people.identity import Identity
 from lib_faceid.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))

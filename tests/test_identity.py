@@ -12,9 +12,9 @@ from builders import write
 from torch import Tensor
 from unets import identity_of
 
-from lib_faceid.checkpoint import read_metadata, read_tensors
 from lib_faceid.errors import FileError, MismatchError
-from lib_faceid.identity import FORMAT, Identity
+from lib_faceid.models.checkpoint import read_metadata, read_tensors
+from lib_faceid.people.identity import FORMAT, Identity
 
 
 def same(one: Identity, other: Identity) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lib_faceid.infotext import ALGORITHM, WRITTEN, infotext_key, pasted, unit_from_infotext, unit_to_infotext
 from lib_faceid.unit import FIELDS, Photo, Unit
+from lib_faceid.units.infotext import ALGORITHM, infotext_key, pasted, unit_from_infotext, unit_to_infotext
 
 # The WebUI's own pattern for one key and its value (modules/infotext_utils.py of v1.10.1).
 HOST_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
@@ -64,10 +64,6 @@ def test_a_foreign_line_gives_what_can_be_read(line: str, expected: dict[str, An
     assert {name: value for name, value in fields.items() if value != FIELDS[name].default} == {
         "enabled": True
     } | expected
-
-
-def test_every_field_is_written_or_kept_back_on_purpose() -> None:
-    assert set(FIELDS) - set(WRITTEN) == {"enabled", "images", "person"}
 
 
 def test_a_pasted_text_gives_a_units_fields_or_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -10,51 +10,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from unets import SMALL, adapter_for, call, diffusers_copy, drawn, identity_of, inputs, ldm_unet, snapshot
+from unets import call, drawn, identity_of, inputs
 
-from lib_faceid.adapter import Adapter
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.layers import attention_layers
-from lib_faceid.lora import merge_lora
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.layers import attention_layers
+from lib_faceid.unet.lora import merge_lora
 
-
-@pytest.fixture(scope="module")
-def ldm() -> nn.Module:
-    return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module", params=["ldm", "diffusers"])
-def unet(request: pytest.FixtureRequest, ldm: nn.Module) -> nn.Module:
-    return ldm if request.param == "ldm" else diffusers_copy(ldm)
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"))
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"), "portrait", seed=5)
-
-
-@pytest.fixture
-def one(adapter: Adapter) -> Contribution:
-    return Contribution(adapter, [identity_of(1)])
-
-
-@pytest.fixture
-def other(portrait: Adapter) -> Contribution:
-    return Contribution(portrait, [identity_of(2, faces=2)], weight=0.5)
-
-
-@pytest.fixture(autouse=True)
-def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After every test of this file: not one hook, replaced forward or changed weight is left on the UNets."""
-    unets = [request.getfixturevalue(name) for name in ("unet", "ldm") if name in request.fixturenames]
-    before = [snapshot(module) for module in unets]
-    yield
-    assert [snapshot(module) for module in unets] == before
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 def test_it_acts(unet: nn.Module, one: Contribution, other: Contribution) -> None:
@@ -125,8 +88,35 @@ def test_rows_can_be_switched_off_and_on_again(unet: nn.Module, one: Contributio
 )
 def test_start_and_end(adapter: Adapter, start: float, end: float, progress: float, acts: bool) -> None:
     contribution = Contribution(adapter, [identity_of(1)], start=start, end=end)
-    assert contribution.acts_at(progress) is acts
-    assert not replace(contribution, weight=0).acts_at(progress)
+    assert contribution.weight_at(progress) == (contribution.weight if acts else 0)
+    assert not replace(contribution, weight=0).weight_at(progress)
+
+
+@pytest.mark.parametrize(
+    ("span", "steps", "weights"),
+    [
+        ((0.0, 1.0, 0.0), 4, [1, 1, 1, 1]),
+        ((0.0, 1.0, 0.2), 10, [0.25, 0.75, 1, 1, 1, 1, 1, 1, 1, 1]),  # comes in, and stays to the end
+        ((0.2, 0.8, 0.2), 10, [0, 0, 0.25, 0.75, 1, 1, 0.75, 0.25, 0, 0]),
+        ((0.0, 1.0, 0.1), 4, [1, 1, 1, 1]),  # over before the first step is half done: no step is lost
+        ((0.4, 0.6, 0.5), 5, [0, 0, 0.2, 0, 0]),  # a span too short for both fades is never all there
+    ],
+)
+def test_a_fade_in_and_out(
+    adapter: Adapter, span: tuple[float, float, float], steps: int, weights: list[float]
+) -> None:
+    start, end, fade = span
+    contribution = Contribution(adapter, [identity_of(1)], weight=0.5, start=start, end=end, fade=fade)
+    found = [contribution.weight_at(step / steps, 1 / steps) for step in range(steps)]
+    assert found == pytest.approx([0.5 * weight for weight in weights])
+
+
+def test_a_faded_step_is_a_step_at_a_smaller_weight(unet: nn.Module, one: Contribution) -> None:
+    quarter = drawn(unet, replace(one, weight=one.weight / 4))
+    with inject(unet, [replace(one, start=0.25, fade=0.25)]) as injection:
+        injection.set_rows((0, 1))
+        injection.set_progress(0.25, 0.125)
+        assert torch.equal(call(unet, inputs()), quarter)
 
 
 def test_each_contribution_has_its_own_span(unet: nn.Module, one: Contribution, other: Contribution) -> None:

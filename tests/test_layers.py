@@ -8,7 +8,7 @@ from torch import nn
 from unets import diffusers_copy, ldm_unet, sdxl_unet
 
 from lib_faceid.errors import HostError
-from lib_faceid.layers import attention_layers, cross_attention_dim
+from lib_faceid.unet.layers import attention_layers, cross_attention_dim
 
 # The published table for SD 1.5: number in the file -> name in ldm, name in diffusers.
 SD15_TABLE = {

@@ -14,23 +14,13 @@ from builders import SDXL, parts_of, sd15_widths, write
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, diffusers_copy, identity_of, inputs, ldm_unet
 
-from lib_faceid.adapter import Adapter, LoraPair, load_adapter
+from lib_faceid.adapters.adapter import Adapter, LoraPair, load_adapter
 from lib_faceid.errors import MismatchError
-from lib_faceid.injection import Contribution, inject
-from lib_faceid.layers import attention_layers
-from lib_faceid.lora import merge_lora, named_lora
+from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.unet.layers import attention_layers
+from lib_faceid.unet.lora import merge_lora, named_lora
 
 State = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def ldm() -> nn.Module:
-    return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module", params=["ldm", "diffusers"])
-def unet(request: pytest.FixtureRequest, ldm: nn.Module) -> nn.Module:
-    return ldm if request.param == "ldm" else diffusers_copy(ldm)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +110,7 @@ def test_after_an_exception(ldm: nn.Module, adapter: Adapter, error: type[BaseEx
 
 
 def test_when_merging_fails_halfway(ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lib_faceid import lora
+    from lib_faceid.unet import lora
 
     merged, left = lora._merged, iter([True] * 40)
 

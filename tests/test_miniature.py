@@ -14,8 +14,9 @@ from omegaconf import OmegaConf
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lib_faceid.adapter import load_adapter
-from lib_faceid.clip_vision import load_clip_vision
+from lib_faceid.adapters.adapter import load_adapter
+from lib_faceid.clip.tokenizer import vocabulary
+from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.miniature import FULL, published_name, write_adapter
 from lib_faceid.miniature.adapter import adapter_shapes
 from lib_faceid.miniature.checkpoint import checkpoint_shapes
@@ -24,7 +25,6 @@ from lib_faceid.miniature.text import clip_text_tree
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
-from lib_faceid.tokenizer import vocabulary
 
 SIZES = {"published": PUBLISHED, "miniature": MINIATURE}
 

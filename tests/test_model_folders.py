@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lib_faceid.errors import MissingModelError
-from lib_faceid.face_packs import find_face_pack, require_face_pack
-from lib_faceid.model_folders import (
+from lib_faceid.faces.packs import find_face_pack, require_face_pack
+from lib_faceid.models.folders import (
     Roots,
     adapter_folders,
     clip_vision_files,

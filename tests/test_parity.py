@@ -20,9 +20,9 @@ from parity import SCALE, Case, Measure, World, apart, measuring, ours
 from torch import Tensor, nn
 from unets import call, inputs
 
-from lib_faceid.adapter import Adapter, Tokens
-from lib_faceid.bank import forget_all
-from lib_faceid.identity import Identity
+from lib_faceid.adapters.adapter import Adapter, Tokens
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet.bank import forget_all
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")

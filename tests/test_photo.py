@@ -18,7 +18,7 @@ import pytest
 from PIL import Image, features
 
 from lib_faceid.errors import PhotoError
-from lib_faceid.photo import MAX_BASE64_BYTES, MAX_PIXELS, decode_base64, photo_name, read_photo
+from lib_faceid.pictures.photo import MAX_BASE64_BYTES, MAX_PIXELS, decode_base64, photo_name, read_photo
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 QUARTERS = np.array([[RED, GREEN], [BLUE, GREY]], dtype=np.uint8).repeat(8, axis=0).repeat(16, axis=1)  # 16x32

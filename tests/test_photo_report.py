@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +14,11 @@ from bench.degrade import STEPS, degraded, spearman
 from PIL import Image, ImageDraw
 
 from lib_faceid.errors import FileError
-from lib_faceid.face import Face, largest
-from lib_faceid.face_geometry import TEMPLATE, moved, pose_degrees
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.photo_measures import Measures, measure
-from lib_faceid.photo_report import PhotoReport, _reasons, judge, score_of
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.face import Face, largest
+from lib_faceid.faces.geometry import TEMPLATE, moved, pose_degrees
+from lib_faceid.faces.measures import Measures, measure
+from lib_faceid.faces.report import PhotoReport, _reasons, judge, score_of
 
 GOOD = Measures(
     size_px=300,
@@ -38,16 +36,6 @@ GOOD = Measures(
     flatness=0.2,
     edges=40,
 )
-
-
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
-
-
-@pytest.fixture(scope="module")
-def photo(data_folder: Path) -> Callable[[str], np.ndarray]:
-    return lambda name: read_photo(data_folder / "photos" / name)
 
 
 @pytest.fixture(scope="module")

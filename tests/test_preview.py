@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 
 from lib_faceid.errors import PhotoError
-from lib_faceid.face import largest
-from lib_faceid.face_crops import clip_crop
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.preview import CHOSEN_RGB, preview, strangers, thumbnail
-
-
-@pytest.fixture(scope="module")
-def analyser(face_models: Path) -> FaceAnalyser:
-    return load_face_analyser(face_models)
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.crops import clip_crop
+from lib_faceid.faces.face import largest
+from lib_faceid.page.preview import CHOSEN_RGB, preview, strangers, thumbnail
+from lib_faceid.pictures.photo import read_photo
 
 
 def text_of(path: Path) -> str:

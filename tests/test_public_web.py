@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lib_faceid import public_web
 from lib_faceid.errors import PhotoError
-from lib_faceid.photo import read_photo
-from lib_faceid.public_web import fetch_public, is_public
-from lib_faceid.request_images import RequestPolicy, photo_from_request
+from lib_faceid.pictures import public_web
+from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.public_web import fetch_public, is_public
+from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
 
 URLS = RequestPolicy(are_urls_allowed=True)
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_faceid.adapters.variants import VARIANTS, Variant, families_of
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
 from lib_faceid.unit import FIELDS, Field, Range, Unit
-from lib_faceid.variants import VARIANTS, Variant, families_of
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -33,7 +33,7 @@ def settings_table() -> str:
 
 
 TABLES = {
-    ("<!-- variants: generated from lib_faceid/variants.py -->\n", "<!-- /variants -->"): variant_table,
+    ("<!-- variants: generated from lib_faceid/adapters/variants.py -->\n", "<!-- /variants -->"): variant_table,
     ("<!-- settings: generated from lib_faceid/unit.py -->\n", "<!-- /settings -->"): settings_table,
 }
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid import request_images
 from lib_faceid.errors import PhotoError
-from lib_faceid.photo import read_photo
-from lib_faceid.request_images import RequestPolicy, photo_from_request
+from lib_faceid.pictures import requested as request_images
+from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
 
 
 def png(size_px: int = 8) -> bytes:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from unets import SMALL, adapter_for, call, identity_of, inputs, ldm_unet
+from unets import SMALL, call, identity_of, inputs, ldm_unet
 
-from lib_faceid.adapter import Adapter
-from lib_faceid.injection import Contribution, Injection, inject
-from lib_faceid.rows import MAX_SLOT, tag_rows, untag_rows
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.unet.rows import MAX_SLOT, tag_rows, untag_rows
 
 CHUNK = 77
 
@@ -109,11 +109,6 @@ STEPS = {
 @pytest.fixture(scope="module")
 def unet() -> nn.Module:
     return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("rows"))
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from lib_faceid import setup_check
-from lib_faceid.catalogue import entry
+from lib_faceid.adapters.variants import VARIANTS
 from lib_faceid.choosing import Models, choose_adapter, nobody
-from lib_faceid.cli import main
-from lib_faceid.clip_vision import load_clip_vision
+from lib_faceid.clip.vision import load_clip_vision
+from lib_faceid.commands.cli import main
 from lib_faceid.errors import MissingModelError, MissingPackageError
-from lib_faceid.faces import FaceAnalyser
-from lib_faceid.licences import accept_licence
-from lib_faceid.model_folders import Roots, find_adapters, require_clip_vision
-from lib_faceid.setup_check import Row, SetupReport, check_setup
-from lib_faceid.setup_text import anonymous, as_text, diagnostics
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.models.catalogue import entry
+from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.models.licences import accept_licence
+from lib_faceid.setup import check as setup_check
+from lib_faceid.setup.check import Row, SetupReport, check_setup
+from lib_faceid.setup.text import anonymous, as_text, diagnostics
 from lib_faceid.unit import Unit
-from lib_faceid.variants import VARIANTS
 
 Put = Callable[..., Path]
 FACE_MODELS = {"det_10g.onnx": 16_923_827, "w600k_r50.onnx": 174_383_860}
@@ -349,7 +349,7 @@ def test_a_download_that_fails_ends_with_a_sentence(
     machine: Roots, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = replace(entry("buffalo_l"), url="http://127.0.0.1:9/buffalo_l.zip")
-    monkeypatch.setattr("lib_faceid.catalogue.entry", lambda _: nowhere)
+    monkeypatch.setattr("lib_faceid.models.catalogue.entry", lambda _: nowhere)
     assert main(["models", "download", "buffalo_l", "--yes"]) == 2
     assert "127.0.0.1 could not be reached" in capsys.readouterr().err
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,45 +11,14 @@ import torch
 from builders import SDXL, parts_of, sd15_widths, write
 from torch import Tensor, nn
 from torch.nn import functional
-from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet, sdxl_unet, snapshot
+from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet, sdxl_unet
 
-from lib_faceid.adapter import Adapter, load_adapter
+from lib_faceid.adapters.adapter import Adapter, load_adapter
 from lib_faceid.errors import HostError, MismatchError, UnitError
-from lib_faceid.injection import Contribution, inject
-from lib_faceid.layers import attention_layers
+from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.unet.layers import attention_layers
 
-
-@pytest.fixture(scope="module")
-def ldm() -> nn.Module:
-    return ldm_unet(channels=SMALL)
-
-
-@pytest.fixture(scope="module")
-def adapter(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"))
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
-    return adapter_for(tmp_path_factory.mktemp("injection"), "portrait", seed=5)
-
-
-@pytest.fixture
-def one(adapter: Adapter) -> Contribution:
-    return Contribution(adapter, [identity_of(1)])
-
-
-@pytest.fixture
-def other(portrait: Adapter) -> Contribution:
-    return Contribution(portrait, [identity_of(2, faces=2)], weight=0.5)
-
-
-@pytest.fixture(autouse=True)
-def untouched(ldm: nn.Module) -> Iterator[None]:
-    """After every test of this file: not one hook, replaced forward or changed weight is left on the UNet."""
-    before = snapshot(ldm)
-    yield
-    assert snapshot(ldm) == before
+pytestmark = pytest.mark.usefixtures("untouched")
 
 
 # ------------------------------------------------------------------------------------------------------- slots and rows

@@ -16,21 +16,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.catalogue import catalogue, entry
+from lib_faceid.adapters.variants import VARIANTS, by_id
 from lib_faceid.errors import DownloadError, HostError, PhotoError
-from lib_faceid.preview import Preview
-from lib_faceid.setup_check import Auto, Row, SetupReport
-from lib_faceid.unit import FIELDS, MAX_PHOTOS, Range, Unit, units_from_args
-from lib_faceid.variants import VARIANTS, by_id
+from lib_faceid.models.catalogue import catalogue, entry
+from lib_faceid.page.preview import Preview
+from lib_faceid.setup.check import Auto, Row, SetupReport
+from lib_faceid.unit import MAX_PHOTOS, Unit
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.ui import Services, unit_components  # noqa: E402
-from lib_faceid.ui_parts import leaves, notice  # noqa: E402
-from lib_faceid.ui_photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
-from lib_faceid.ui_services import attempt  # noqa: E402
-from lib_faceid.ui_settings import used_by  # noqa: E402
-from lib_faceid.ui_setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.page.parts import leaves, notice  # noqa: E402
+from lib_faceid.page.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
+from lib_faceid.page.services import attempt  # noqa: E402
+from lib_faceid.page.settings import used_by  # noqa: E402
+from lib_faceid.page.setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.page.units import Services, unit_components  # noqa: E402
 
 
 def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:
@@ -40,30 +40,6 @@ def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:
 
 
 # ------------------------------------------------------------------------------------------------------ components
-@pytest.mark.parametrize("tab", ["txt2img", "img2img"])
-@pytest.mark.parametrize("count", [1, 3, 10])
-def test_components_are_the_fields_of_all_units_in_their_order(tab: str, count: int) -> None:
-    _, components = built(tab, count)
-    assert len(components) == count * len(FIELDS)
-    for at, (number, name) in enumerate((number, name) for number in range(count) for name in FIELDS):
-        if name != "images":  # a state has no element
-            assert components[at].elem_id == f"{tab}_faceid_{number}_{name}"
-            assert components[at].label == FIELDS[name].label
-
-
-def test_the_page_begins_as_units_that_are_off_and_asks_the_host_for_nothing() -> None:
-    _, components = built()  # every service of `Services()` raises
-    assert units_from_args([component.value for component in components]) == [Unit()] * 3
-
-
-def test_sliders_have_the_bounds_of_the_fields() -> None:
-    _, components = built(count=1)
-    for component, field in zip(components, FIELDS.values(), strict=True):
-        if isinstance(field.kind, Range):
-            bounds = (component.minimum, component.maximum, component.step)
-            assert bounds == (field.kind.lowest, field.kind.highest, field.kind.step)
-
-
 def test_every_control_has_a_label_and_an_id_of_its_own() -> None:
     page, _ = built()
     controls = [one for one in leaves(page) if type(one).__name__ not in ("State", "HTML")]

@@ -24,10 +24,11 @@ DEFAULTS: dict[str, Any] = {
     "lora": 0.6,
     "start": 0.0,
     "end": 1.0,
+    "fade": 0.0,
     "clip_crop": "face",
     "hires": "both",
 }
-BOUNDS = {"weight": (0, 2), "structure": (0, 3), "lora": (0, 1.5), "start": (0, 1), "end": (0, 1)}
+BOUNDS = {"weight": (0, 2), "structure": (0, 3), "lora": (0, 1.5), "start": (0, 1), "end": (0, 1), "fade": (0, 0.5)}
 NUMBERS = sorted(BOUNDS)
 
 

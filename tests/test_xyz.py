@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.overrides import with_overrides
-from lib_faceid.unit import FIELDS, Unit
+from lib_faceid.unit import Unit
+from lib_faceid.units.overrides import with_overrides
 from lib_faceid.xyz import add_axes, axis_options
 
 
@@ -30,11 +30,8 @@ def cell(p: Any, label: str, text: str) -> Any:
     return p
 
 
-def test_every_field_but_the_photos_is_an_axis() -> None:
-    labels = {field.label for name, field in FIELDS.items() if name != "images"}
-    assert set(OPTIONS) == {f"[FaceID{unit}] {label}" for unit in ("", " 0", " 1") for label in labels}
+def test_the_host_says_which_adapters_there_are() -> None:
     assert OPTIONS["[FaceID] Adapter"].choices() == ["Auto", "mine"]
-    assert OPTIONS["[FaceID 1] Combine"].choices() == ["average", "median", "tokens", "concatenate"]
 
 
 def test_axes_are_added_once() -> None:

@@ -10,9 +10,9 @@ import torch
 from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source, parts_of, sd15_widths, write
 from torch import Tensor, nn
 
-from lib_faceid.adapter import Adapter, load_adapter
-from lib_faceid.identity import Identity
-from lib_faceid.injection import Contribution, inject
+from lib_faceid.adapters.adapter import Adapter, load_adapter
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet.injection import Contribution, inject
 
 __all__ = [
     "SMALL",

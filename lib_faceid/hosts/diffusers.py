@@ -18,8 +18,8 @@ from lib_faceid.errors import HostError
 from lib_faceid.generation import Prepared
 from lib_faceid.hosts.diffusers_checkpoint import Parts, load_parts
 from lib_faceid.hosts.request import Request
-from lib_faceid.injection import Injection, inject
-from lib_faceid.lora import merge_lora
+from lib_faceid.unet.injection import Injection, inject
+from lib_faceid.unet.lora import merge_lora
 
 __all__ = ["Studio", "load_studio"]
 

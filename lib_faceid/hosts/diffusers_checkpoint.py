@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.models.clip.modeling_clip import CLIPTextEmbeddings
 
+from lib_faceid.clip.tokenizer import write_tokenizer
 from lib_faceid.errors import FileError
 from lib_faceid.hosts.single_file import OPEN_TEXT, TEXT, Layout, read_checkpoint
-from lib_faceid.tokenizer import write_tokenizer
 
 __all__ = ["Parts", "load_parts"]
 

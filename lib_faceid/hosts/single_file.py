@@ -11,9 +11,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lib_faceid.checkpoint import read_tensors
+from lib_faceid.adapters.families import family_of
+from lib_faceid.adapters.variants import FAMILY_NAMES
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.families import family_of
 from lib_faceid.hosts.network_sizes import (
     Config,
     Shapes,
@@ -23,6 +23,7 @@ from lib_faceid.hosts.network_sizes import (
     unet_config,
     vae_config,
 )
+from lib_faceid.models.checkpoint import read_tensors
 
 __all__ = ["Layout", "read_checkpoint", "read_layout"]
 
@@ -30,7 +31,6 @@ UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"SD 1.5": "cond_stage_model.transformer.", "SDXL": "conditioner.embedders.0.transformer."}
 OPEN_TEXT = "conditioner.embedders.1.model."
 
-FAMILY_BY_CONTEXT = {768: "SD 1.5", 2048: "SDXL"}
 _OTHER_CONTEXTS = {1024: "SD 2.x", 1280: "the refiner of SDXL"}
 _OTHER_FILES = {r"joint_blocks\.": "SD 3", r"double_blocks\.": "Flux", r"to_k_ip\.": "an IP-Adapter"}
 _OTHER_INPUTS = {8: "an InstructPix2Pix checkpoint", 9: "an inpainting checkpoint"}
@@ -47,6 +47,11 @@ class Layout:
     text: Config
     open_text: Config | None
     """The second text encoder, which only SDXL has."""
+
+    @property
+    def cross_attention_dim(self) -> int:
+        """The width of the text conditioning, by which an adapter fits or does not."""
+        return self.unet["cross_attention_dim"]
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Layout]:
@@ -83,12 +88,12 @@ def _family(unet: Shapes, shapes: Shapes, name: str) -> str:
     inputs, context = unet.get("input_blocks.0.0.weight"), context_dim(unet)
     if inputs is None or context is None:
         found = _kind(shapes)
-    elif context not in FAMILY_BY_CONTEXT:
+    elif context not in FAMILY_NAMES:
         found = _OTHER_CONTEXTS.get(context, f"of a kind we do not know (cross attention {context})")
     elif inputs[1] != 4:
         found = _OTHER_INPUTS.get(inputs[1], f"a checkpoint with {inputs[1]} input channels")
     else:
-        return FAMILY_BY_CONTEXT[context]
+        return FAMILY_NAMES[context]
     raise WrongFamilyError(
         f"FaceID exists for SD 1.5 and SDXL only, and {name} is {found}. Choose a checkpoint of those."
     )

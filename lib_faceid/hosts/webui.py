@@ -14,15 +14,15 @@ from weakref import WeakSet
 from modules import scripts
 
 from lib_faceid.choosing import Models
-from lib_faceid.clip_vision import load_clip_vision
+from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.hosts.webui_api import face_analyser, request_policy
 from lib_faceid.hosts.webui_job import WebUIJob, failing, say
 from lib_faceid.hosts.webui_settings import roots, setting
-from lib_faceid.infotext import infotext_key
-from lib_faceid.model_folders import find_adapters, require_clip_vision
-from lib_faceid.overrides import with_overrides
-from lib_faceid.people import open_library
+from lib_faceid.models.folders import find_adapters, require_clip_vision
+from lib_faceid.people.library import open_library
 from lib_faceid.unit import units_from_args
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.overrides import with_overrides
 
 __all__ = [
     "adapter_files",

@@ -6,15 +6,18 @@ from pathlib import Path
 
 from modules import sd_models
 
-from lib_faceid import analysis, bank, clip_vision, faces
-from lib_faceid.api_services import ApiServices
-from lib_faceid.face_packs import require_face_pack
+from lib_faceid.clip import vision as clip_vision
+from lib_faceid.faces import analyser as faces
+from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.hosts.webui_settings import roots, setting
-from lib_faceid.layers import cross_attention_dim
-from lib_faceid.model_folders import require_clip_vision
-from lib_faceid.people import open_library
-from lib_faceid.request_images import RequestPolicy
-from lib_faceid.setup_check import SetupReport, check_setup
+from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.people import analysis
+from lib_faceid.people.library import open_library
+from lib_faceid.pictures.requested import RequestPolicy
+from lib_faceid.setup.check import SetupReport, check_setup
+from lib_faceid.unet import bank
+from lib_faceid.unet.layers import cross_attention_dim
+from lib_faceid.web.services import ApiServices
 
 __all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "loaded_family", "request_policy"]
 

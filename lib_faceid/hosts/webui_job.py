@@ -16,10 +16,10 @@ from lib_faceid.errors import HostError
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_settings import setting
-from lib_faceid.infotext import infotext_key, unit_to_infotext
-from lib_faceid.lora import merge_lora
-from lib_faceid.rows import tag_rows
+from lib_faceid.unet.lora import merge_lora
+from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Unit
+from lib_faceid.units.infotext import infotext_key, unit_to_infotext
 
 __all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from modules import shared
 
-from lib_faceid.adapter import Adapter
-from lib_faceid.lora import named_lora
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.lora import named_lora
 
 __all__ = ["activate", "deactivate", "is_available"]
 

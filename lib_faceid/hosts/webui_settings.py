@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import paths, shared
 
-from lib_faceid.model_folders import Roots, usual_roots
+from lib_faceid.models.folders import Roots, usual_roots
 
 __all__ = ["add_options", "roots", "setting"]
 

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lib_faceid.clip.tokenizer import write_tokenizer
 from lib_faceid.miniature.sizes import (
     CONTEXT_LENGTH,
     LATENT,
@@ -20,7 +21,6 @@ from lib_faceid.miniature.sizes import (
     UNetSizes,
     VAESizes,
 )
-from lib_faceid.tokenizer import write_tokenizer
 
 __all__ = ["write_config", "write_text_folder"]
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from bench.degrade import degraded
-from lib_faceid.combining import mean_direction, relative_weights
-from lib_faceid.face import Face, largest
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.photo_report import judge
-from lib_faceid.references import quality_weight
+from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.faces.face import Face, largest
+from lib_faceid.faces.report import judge
+from lib_faceid.people.combining import mean_direction, relative_weights
+from lib_faceid.people.references import quality_weight
+from lib_faceid.pictures.photo import read_photo
 
 __all__ = ["share_of_wins"]
 

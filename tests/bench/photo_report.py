@@ -1,6 +1,6 @@
 """What bad photos cost, and whether the report knows: `python -m bench.photo_report` (in tests/) prints the tables.
 
-The tables of docs/PHOTO_REPORT.md. The curves of lib_faceid/photo_report.py were fitted to the same photos.
+The tables of docs/PHOTO_REPORT.md. The curves of lib_faceid/faces/report.py were fitted to the same photos.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.degrade import STEPS, degraded, spearman
-from lib_faceid.face import Face, largest
-from lib_faceid.faces import FaceAnalyser, load_face_analyser
-from lib_faceid.photo import read_photo
-from lib_faceid.photo_report import judge
+from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.faces.face import Face, largest
+from lib_faceid.faces.report import judge
+from lib_faceid.pictures.photo import read_photo
 
 __all__ = ["main"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,33 +12,26 @@ import pytest
 from tests.webui.server import Server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
 JOB_TIMEOUT_MS = 120_000
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
-def page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(server: Server, browser: Browser) -> Iterator[Page]:
     """The page of the running WebUI, with small, quick settings filled in."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no chromium here: the page was not tested")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1400})
-        page.goto(f"http://127.0.0.1:{server.port}", wait_until="domcontentloaded")
-        page.locator("#txt2img_generate").wait_for(timeout=60_000)
-        for name, value in {"steps": 4, "width": 128, "height": 128}.items():
-            page.locator(f"#txt2img_{name} input[type=number]").fill(str(value))
-        page.locator("#txt2img_prompt textarea").fill("a person")
-        page.locator("#txt2img_seed input").fill("7")
-        page.locator("#txt2img_faceid > .label-wrap").click()
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.goto(f"http://127.0.0.1:{server.port}", wait_until="domcontentloaded")
+    page.locator("#txt2img_generate").wait_for(timeout=60_000)
+    for name, value in {"steps": 4, "width": 128, "height": 128}.items():
+        page.locator(f"#txt2img_{name} input[type=number]").fill(str(value))
+    page.locator("#txt2img_prompt textarea").fill("a person")
+    page.locator("#txt2img_seed input").fill("7")
+    page.locator("#txt2img_faceid > .label-wrap").click()
+    yield page
+    page.close()
 
 
 def generate(page: Page) -> None:

@@ -1,0 +1,170 @@
+"""The command line: draw people, save identities, show what it does, all without a WebUI.
+
+Everything that goes wrong on purpose ends with one sentence and exit code 2, an interruption with 130.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_faceid.commands.face import add_face_commands
+from lib_faceid.commands.models import add_models
+from lib_faceid.commands.ui import add_page
+from lib_faceid.errors import FaceIDError
+from lib_faceid.unit import AUTO, Unit
+
+if TYPE_CHECKING:
+    from lib_faceid.commands.standalone import Workshop
+
+__all__ = ["main"]
+
+Options = argparse.Namespace
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code of a command line; by default the one that the program was started with."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except FaceIDError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"Error: {error.filename or 'a file'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. Pictures that are finished are kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m lib_faceid", description="IP-Adapter FaceID without a WebUI.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_generate(commands.add_parser("generate", help="draw the person in a photo"))
+    _add_identity(commands.add_parser("identity", help="save who is in a photo, to draw the person without it"))
+    _add_demo(commands.add_parser("demo", help="one person at four weights, on one sheet"))
+    _add_miniature(commands.add_parser("miniature", help="write small random models in the published layouts"))
+    add_page(commands.add_parser("ui", help="a page of our own, to try everything in a browser"))
+    add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
+    add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
+    return parser
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_generate)
+    person = parser.add_argument_group("who", "a photo, several of one person, or a saved identity")
+    _add_faces(person.add_argument)
+    person.add_argument("--identity", type=Path, metavar="FILE", help="made by the command `identity`")
+    models = parser.add_argument_group("models", "looked for in the usual places where they are not named")
+    models.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
+    models.add_argument("--adapter", type=Path, metavar="FILE", help="ip-adapter-faceid..., any variant")
+    models.add_argument("--variant", default=AUTO, help="only for files that do not tell")
+    models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
+    strength = parser.add_argument_group("how much of the person")
+    for name in ("weight", "structure", "lora", "start", "end", "fade"):
+        field = Unit.__dataclass_fields__[name]
+        strength.add_argument(
+            f"--{name}", type=float, default=field.default, help=f"{field.metadata['help']} (%(default)s)"
+        )
+    picture = parser.add_argument_group("the picture")
+    picture.add_argument("--prompt", required=True)
+    picture.add_argument("--negative", default="", metavar="PROMPT")
+    picture.add_argument("--seed", type=int, help="of the first picture; the next ones count up (random)")
+    picture.add_argument("--steps", type=_at_least_one, default=25, help="(%(default)s)")
+    picture.add_argument("--cfg", type=float, default=7.0, help="how strictly the prompt is followed (%(default)s)")
+    picture.add_argument("--size", type=_size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
+    picture.add_argument("--count", type=_at_least_one, default=1, help="(%(default)s)")
+    picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
+
+
+def _add_identity(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_identity)
+    _add_faces(parser.add_argument)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_demo)
+    _add_faces(parser.add_argument)
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(a miniature that is made on the spot)")
+    parser.add_argument("--adapter", type=Path, metavar="FILE", help="(the same)")
+    parser.add_argument("--seed", type=int, default=7, help="(%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="(%(default)s)")
+
+
+def _add_miniature(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_miniature)
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="a folder of their own, laid out like a WebUI's models"
+    )
+
+
+def _add_faces(add: Callable[..., object]) -> None:
+    add("--photo", type=Path, action="append", default=[], metavar="FILE", help="may be given again")
+    add("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
+    add("--yes", action="store_true", help="download the face models where there are none")
+
+
+def _generate(options: Options) -> None:
+    from lib_faceid.commands.drawing import Sitter, draw
+    from lib_faceid.hosts.request import Request
+
+    names = ("variant", "weight", "structure", "lora", "start", "end", "fade")
+    adapter = options.adapter.name if options.adapter else AUTO
+    unit = Unit(enabled=True, adapter=adapter, **{name: getattr(options, name) for name in names})
+    seed = secrets.randbelow(2**32) if options.seed is None else options.seed
+    request = Request(options.prompt, options.negative, options.size, options.steps, options.cfg)
+    requests = [replace(request, seed=seed + number) for number in range(options.count)]
+    draw(_workshop(options), Sitter(tuple(options.photo), options.identity), unit, requests, options.out, print)
+
+
+def _identity(options: Options) -> None:
+    from lib_faceid.commands.drawing import Sitter, save_identity
+
+    save_identity(_workshop(options), Sitter(tuple(options.photo)), options.out, print)
+
+
+def _demo(options: Options) -> None:
+    from lib_faceid.commands.demo import run_demo
+
+    run_demo(_workshop(options), options.photo, options.seed, options.out, print)
+
+
+def _miniature(options: Options) -> None:
+    from lib_faceid.miniature import write_models
+
+    for path in write_models(options.folder):
+        print(path)
+
+
+def _workshop(options: Options) -> Workshop:
+    from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.models.folders import usual_roots
+
+    roots = usual_roots()
+    if options.face_models:
+        roots = replace(roots, face_models=options.face_models)
+    names = ("checkpoint", "adapter", "full_precision", "yes")
+    return Workshop(roots, **{name: getattr(options, name) for name in names if hasattr(options, name)})
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    width_px, height_px = (int(number) for number in match.groups()) if match else (0, 0)
+    if min(width_px, height_px) < 64 or width_px % 8 or height_px % 8:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; 512x768 is one (multiples of 8, at least 64)")
+    return width_px, height_px
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

@@ -1,0 +1,192 @@
+"""The demo: one person, one seed, four pictures from "without" to "very much", on one sheet and in a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from lib_faceid.clip.vision import ClipVision
+from lib_faceid.commands.sheet import make_sheet
+from lib_faceid.commands.standalone import Workshop, load_studio
+from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
+from lib_faceid.faces.face import Face, largest
+from lib_faceid.generation import Prepared
+from lib_faceid.hosts.request import Request
+from lib_faceid.miniature import published_name, write_adapter, write_checkpoint
+from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.people.identity import Identity
+from lib_faceid.people.references import identity_from_photos
+from lib_faceid.pictures.photo import photo_name, read_photo
+from lib_faceid.unit import AUTO, Unit
+
+__all__ = ["SAVED_IDENTITY", "WEIGHTS", "run_demo"]
+
+WEIGHTS = (0.0, 0.4, 0.8, 1.2)
+PROMPT = "a photo of a person in a garden, smiling"
+MINIATURE_REQUEST: dict[str, Any] = {"size_px": (256, 256), "steps": 6, "cfg": 4}
+SAVED_IDENTITY = Path(__file__).parents[1] / "data" / "astronaut.identity.safetensors"
+
+BOX_RGB = (0, 255, 120)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """The person of the demo, and what is known of the photo."""
+
+    source: str
+    meet: Callable[[ClipVision | None], Identity]
+    photo_rgb: NDArray[np.uint8] | None = None
+    face: Face | None = None
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """One line of the report."""
+
+    label: str
+    weight: float
+    seconds: float
+    file: str
+    sha256: str
+    mean_difference: float
+    """To the picture without the person: mean of the absolute differences of all pixels, 0 to 255."""
+
+
+def run_demo(workshop: Workshop, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
+    """Write four pictures, `sheet.png` and `report.json` into the folder `out`; return the report's path.
+
+    Without a checkpoint and an adapter it makes miniatures. Without face models (and a photo of the user's) it takes
+    the identity that ships with the project. Each is said.
+    """
+    if (workshop.checkpoint is None) != (workshop.adapter is None):
+        raise UnitError("--checkpoint and --adapter go together: give both, or none for the miniatures.")
+    subject = _subject(workshop, photos, say)
+    out.mkdir(parents=True, exist_ok=True)
+    request = Request(PROMPT, seed=seed)
+    if workshop.checkpoint is None:
+        workshop = _with_miniatures(workshop, out / "miniature", say)
+        request = replace(request, **MINIATURE_REQUEST)
+    checkpoint = workshop.find_checkpoint()
+    unit = Unit(enabled=True, adapter=workshop.adapter.name if workshop.adapter else AUTO)
+    prepared = workshop.prepare(unit, subject.meet, checkpoint)
+    drawn, images = _draw_all(checkpoint, prepared, request, out, say)
+    make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
+    report = out / "report.json"
+    report.write_text(json.dumps(_report(subject, prepared, request, checkpoint, drawn), indent=2), encoding="utf-8")
+    say(f"{out / 'sheet.png'}\n{report}")
+    return report
+
+
+def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
+    """Return who is drawn. A photo of the user's is never replaced by somebody else."""
+    if photos:
+        return _analysed(workshop, photo_name(photos[0]), [read_photo(photo) for photo in photos])
+    try:
+        return _analysed(workshop, "skimage.data.astronaut() (NASA, public domain)", [_astronaut()])
+    except (MissingModelError, MissingPackageError) as error:
+        say(f"{error}\nGoing on with the astronaut's identity that ships with the project (512 numbers, no photo).")
+        return _Subject(SAVED_IDENTITY.name, lambda _clip: Identity.load(SAVED_IDENTITY))
+
+
+def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
+    analyser = workshop.face_analyser()
+    face = largest(analyser.search(photos_rgb[0]).require())
+
+    def meet(clip: ClipVision | None) -> Identity:
+        return identity_from_photos(photos_rgb, analyser=analyser, clip=clip)
+
+    return _Subject(source, meet, photos_rgb[0], face)
+
+
+def _astronaut() -> NDArray[np.uint8]:
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise MissingPackageError("The demo's photo comes with scikit-image, which is not installed.") from error
+    return data.astronaut()
+
+
+def _with_miniatures(workshop: Workshop, folder: Path, say: Say) -> Workshop:
+    """Return the workshop with a miniature checkpoint and adapter, which are made where they are not there yet."""
+    checkpoint = folder / "miniature_sd15.safetensors"
+    adapter = folder / f"{published_name('faceid', 'sd15')}.safetensors"
+    if not (checkpoint.is_file() and adapter.is_file()):
+        write_checkpoint(checkpoint, "sd15")
+        write_adapter(adapter, "faceid", "sd15")
+    say(
+        f"Drawing with miniatures ({folder}): random weights in the published layout, so pictures are abstract. "
+        f"--checkpoint and --adapter take real ones."
+    )
+    return replace(workshop, checkpoint=checkpoint, adapter=adapter)
+
+
+def _draw_all(
+    checkpoint: Path, prepared: Prepared, request: Request, out: Path, say: Say
+) -> tuple[list[_Drawn], list[Image.Image]]:
+    studio = load_studio(checkpoint)
+    drawn: list[_Drawn] = []
+    images: list[Image.Image] = []
+    for weight in WEIGHTS:
+        unit, contribution = replace(prepared.unit, weight=weight), replace(prepared.contribution, weight=weight)
+        person = replace(prepared, unit=unit, contribution=contribution)
+        began = time.perf_counter()
+        with studio.person([person] if weight else []) as injection:
+            images.append(studio.draw(request, injection))
+        seconds = round(time.perf_counter() - began, 2)
+        label = f"weight {weight:g}" if weight else "without"
+        path = out / f"{label.replace(' ', '-')}.png"
+        images[-1].save(path)
+        difference = round(_mean_difference(images[-1], images[0]), 2)
+        drawn.append(_Drawn(label, weight, seconds, path.name, sha256_of(path), difference))
+        say(f"{path} ({seconds:.1f} s, mean difference {difference:.1f} of 255)")
+        if weight:
+            say(person.summary(request.steps))
+    return drawn, images
+
+
+def _mean_difference(image: Image.Image, other: Image.Image) -> float:
+    return float(np.abs(np.asarray(image, dtype=np.int16) - np.asarray(other, dtype=np.int16)).mean())
+
+
+def _report(
+    subject: _Subject, prepared: Prepared, request: Request, checkpoint: Path, drawn: Sequence[_Drawn]
+) -> dict[str, Any]:
+    adapter, face, photo = prepared.adapter, subject.face, subject.photo_rgb
+    return {
+        "photo": {
+            "source": subject.source,
+            "size_px": None if photo is None else [photo.shape[1], photo.shape[0]],
+            "pixels_sha256": None if photo is None else hashlib.sha256(photo.tobytes()).hexdigest(),
+        },
+        "face": face and {"box_px": [round(edge, 1) for edge in face.box], "score": round(face.score, 4)},
+        "recogniser": prepared.contribution.identities[0].recogniser,
+        "checkpoint": checkpoint.name,
+        "adapter": adapter.name,
+        "variant": adapter.variant.id,
+        "layers_injected": len(adapter.to_k_ip),
+        "lora": prepared.lora,
+        "request": asdict(request),
+        "pictures": [asdict(one) for one in drawn],
+    }
+
+
+def _tiles(subject: _Subject, drawn: Sequence[_Drawn], images: Sequence[Image.Image]) -> list[tuple[str, Image.Image]]:
+    """Return the photo with the face's box, where there is one, then the pictures, each with its label."""
+    labels = [f"{one.label} (differs by {one.mean_difference:.1f})" if one.weight else one.label for one in drawn]
+    tiles = list(zip(labels, images, strict=True))
+    if subject.photo_rgb is not None and subject.face is not None:
+        photo = Image.fromarray(subject.photo_rgb)
+        ImageDraw.Draw(photo).rectangle(subject.face.box, outline=BOX_RGB, width=max(photo.width // 128, 2))
+        tiles.insert(0, ("photo", photo))
+    return tiles

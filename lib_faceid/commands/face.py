@@ -1,0 +1,164 @@
+"""`python -m lib_faceid face`: look at photos, and keep the people in them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
+from lib_faceid.commands.people import add_people_commands
+from lib_faceid.errors import PhotoError
+
+if TYPE_CHECKING:
+    from lib_faceid.people.analysis import AnalysedPhoto
+    from lib_faceid.people.contact_sheet import Tile
+    from lib_faceid.people.identity import Identity
+
+__all__ = ["add_face_commands"]
+
+Options = argparse.Namespace
+
+
+def add_face_commands(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of the command `face`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[Options], None], words: str, *names: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words, description=words)
+        command.set_defaults(run=run)
+        for argument in names:
+            several = argument.endswith("...")
+            command.add_argument(argument.removesuffix("..."), nargs="+" if several else None)
+        command.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
+        command.add_argument("--faces", type=Path, metavar="DIR", help="the library (models/faceid/faces)")
+        return command
+
+    report = add("report", _report, "how good photos are, and why; folders are looked through", "PHOTO...")
+    report.add_argument("--json", action="store_true", help="the same as data")
+    add("compare", _compare, "the cosine of two people; each is a photo, a file or a name", "A", "B")
+    find = add("find", _find, "which face of a group photo is a saved person", "NAME", "PHOTO")
+    crop = add("crop", _crop, "write the crops that are really used", "PHOTO")
+    crop.add_argument("--out", type=Path, default=Path("crops"), metavar="DIR", help="(%(default)s)")
+    for command in (report, find):
+        command.add_argument("--sheet", type=Path, metavar="PNG", help="a contact sheet with boxes and verdicts")
+    add_people_commands(add)
+
+
+def _report(options: Options) -> None:
+    from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
+
+    analyser = analyser_of(options)
+    entries: list[dict[str, Any]] = []
+    tiles: list[Tile] = []
+    for path in with_progress(photos_in(options.PHOTO)):
+        try:
+            image_rgb, photo = analysed(path, analyser)
+        except PhotoError as error:
+            entries.append({"photo": str(path), "error": str(error), "faces": []})
+            continue
+        entries.append(_entry(path, photo))
+        if options.sheet:
+            tiles.append(make_tile(image_rgb, photo.faces, f"{path.name}: {_in_short(entries[-1])}"))
+    if options.sheet and tiles:
+        make_contact_sheet(tiles).save(options.sheet)
+    print(json.dumps(entries, indent=2) if options.json else _table(entries))
+
+
+def _entry(path: Path, photo: AnalysedPhoto) -> dict[str, Any]:
+    faces = [
+        {"number": number, "box": [round(edge) for edge in face.box], **face.report.to_dict()}
+        for number, face in enumerate(photo.faces, 1)
+    ]
+    size = {"width_px": photo.size_px[0], "height_px": photo.size_px[1]}
+    return {
+        "photo": str(path),
+        "sha256": photo.sha256,
+        **size,
+        "best_score": round(photo.best_score, 3),
+        "faces": faces,
+    }
+
+
+def _table(entries: Sequence[dict[str, Any]]) -> str:
+    rows: list[tuple[str, ...]] = [("photo", "face", "size", "verdict", "score", "yaw", "pitch", "roll", "what to do")]
+    for entry in entries:
+        name = Path(entry["photo"]).name
+        if not entry["faces"]:
+            rows.append((name, "-", "", "", "", "", "", "", _in_short(entry)))
+        for face in entry["faces"]:
+            m = face["measures"]
+            angles = (f"{m[f'{axis}_degrees']:.0f}" for axis in ("yaw", "pitch", "roll"))
+            row = (name, str(face["number"]), f"{m['size_px']} px", face["verdict"], f"{face['score']:.2f}")
+            rows.append((*row, *angles, "; ".join(face["reasons"])))
+    widths = [max(len(row[i]) for row in rows) for i in range(8)]
+    return "\n".join("  ".join([*map(str.ljust, row[:8], widths), row[8]]).rstrip() for row in rows)
+
+
+def _in_short(entry: dict[str, Any]) -> str:
+    if "error" in entry:
+        return str(entry["error"])
+    if not entry["faces"]:
+        return f"no face found (best score {entry['best_score']:.2f})"
+    return ", ".join(f"{face['verdict']} {face['score']:.2f}" for face in entry["faces"][:3])
+
+
+def _compare(options: Options) -> None:
+    from lib_faceid.faces.recognisers import require_same_space
+    from lib_faceid.people.combining import SAME_PERSON
+
+    a, b = (_somebody(text, options) for text in (options.A, options.B))
+    require_same_space(a.recogniser, b.recogniser)
+    cosine = float(a.median().normed_embeddings[0] @ b.median().normed_embeddings[0])
+    words = "alike" if cosine >= 0.5 else "perhaps the same person" if cosine >= SAME_PERSON else "different people"
+    print(f"{cosine:.3f} ({words})")
+
+
+def _somebody(text: str, options: Options) -> Identity:
+    """Return who a name of the library, a saved file or a photo stands for."""
+    from lib_faceid.people.identity import Identity
+    from lib_faceid.people.references import identity_from_photos
+
+    library = library_of(options)
+    if text in library.names():
+        return library.load(text).identity
+    if text.endswith(".safetensors"):
+        return Identity.load(Path(text))
+    return identity_from_photos([Path(text)], analyser=analyser_of(options))
+
+
+def _find(options: Options) -> None:
+    from lib_faceid.faces.recognisers import require_same_space
+    from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
+    from lib_faceid.people.looking import choose_face
+
+    person, analyser = library_of(options).load(options.NAME), analyser_of(options)
+    require_same_space(person.identity.recogniser, analyser.recogniser, "The saved person and this photo")
+    path = Path(options.PHOTO)
+    image_rgb, photo = analysed(path, analyser)
+    index = choose_face(photo, person.identity, "the photo", path.name)
+    if options.sheet:
+        make_contact_sheet([make_tile(image_rgb, photo.faces, f"{path.name}: {person.name}", index)]).save(
+            options.sheet
+        )
+    box = ", ".join(f"{edge:.0f}" for edge in photo.faces[index].box)
+    print(f"{person.name} is face {index + 1} of {len(photo.faces)} in {path.name}, at {box}.")
+
+
+def _crop(options: Options) -> None:
+    from PIL import Image
+
+    from lib_faceid.faces.crops import aligned, clip_crop
+
+    path = Path(options.PHOTO)
+    image_rgb, photo = analysed(path, analyser_of(options))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for number, face in enumerate(photo.require("the photo", path.name), 1):
+        crops = {"recogniser-112": aligned(image_rgb, face.points, 112)}
+        crops |= {f"clip-{sees}-224": clip_crop(image_rgb, face.points, sees) for sees in ("face", "head", "whole")}
+        for kind, crop in crops.items():
+            target = options.out / f"{path.stem}-{number}-{kind}.png"
+            Image.fromarray(crop).save(target)
+            print(target)

@@ -1,0 +1,141 @@
+"""`python -m lib_faceid face save | list | show | ...`: the people library."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
+from lib_faceid.errors import FileError, MissingModelError
+
+if TYPE_CHECKING:
+    from lib_faceid.people.library import Person
+
+__all__ = ["add_people_commands"]
+
+Options = argparse.Namespace
+THUMBNAIL_PX = 96
+
+
+def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the commands that deal with saved people."""
+    save = add("save", _save, "keep the person in one or more photos", "NAME", "PHOTO...")
+    save.add_argument("--weight", type=float, action="append", default=[], help="of each photo (by quality)")
+    save.add_argument("--combine", choices=("average", "median", "tokens", "concatenate"), default="average")
+    save.add_argument("--face", type=int, default=0, metavar="N", help="counted left to right (the largest)")
+    save.add_argument("--notes", default="")
+    save.add_argument("--thumbnail", action="store_true", help="keep a small picture of the face in the file")
+    save.add_argument("--overwrite", action="store_true")
+    add("list", _list, "who is saved")
+    show = add("show", _show, "what is known of a saved person", "NAME")
+    show.add_argument("--json", action="store_true", help="the same as data")
+    add("rename", _rename, "give a saved person another name", "NAME", "NEW")
+    add("delete", _delete, "remove a saved person", "NAME")
+    add("export", _export, "write a saved person to a file", "NAME", "FILE")
+    add("forget-all", _forget_all, "remove every saved person").add_argument("--yes", action="store_true")
+
+
+def _save(options: Options) -> None:
+    from lib_faceid.clip.vision import load_clip_vision
+    from lib_faceid.people.references import Look, join_photos
+
+    try:
+        clip = load_clip_vision()
+    except MissingModelError:
+        clip = None
+        print("CLIP ViT-H is not here, so the Plus variants cannot draw this person.")
+    joined = join_photos(
+        list(with_progress(photos_in(options.PHOTO))),
+        analyser=analyser_of(options),
+        clip=clip,
+        combine=options.combine,
+        weights=options.weight,
+        look=Look(face=options.face or "largest"),
+    )
+    record = replace(joined.record, notes=options.notes)
+    if options.thumbnail:
+        first = next(use.number for use in joined.photos if use.is_used)
+        record = replace(record, thumbnail_rgb=_thumbnail(photos_in(options.PHOTO)[first - 1], options))
+    name = library_of(options).save(options.NAME, joined.identity, record, overwrite=options.overwrite)
+    for message in joined.messages:
+        print(message)
+    print(f"Saved as '{name}'. It is personal data: keep it as private as a photo.")
+
+
+def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
+    from lib_faceid.faces.crops import clip_crop
+    from lib_faceid.faces.face import largest
+
+    image_rgb, photo = analysed(path, analyser_of(options))
+    face = photo.faces[options.face - 1] if options.face else largest(photo.faces)
+    return clip_crop(image_rgb, face.points, "head")[:: 224 // THUMBNAIL_PX, :: 224 // THUMBNAIL_PX]
+
+
+def _list(options: Options) -> None:
+    library = library_of(options)
+    names = library.names()
+    for name in names:
+        try:
+            print(_line(library.load(name)))
+        except FileError as error:  # noqa: PERF203 - a handful of files
+            print(f"{name}: {error}")
+    if not names:
+        print(f"Nobody is saved in {library.folder}.")
+
+
+def _line(person: Person) -> str:
+    identity, photos = person.identity, len(person.record.photos)
+    clip = "for all variants" if identity.clip_hidden is not None else "not for the Plus variants"
+    faces = f"{identity.num_faces} face{'s' if identity.num_faces > 1 else ''}"
+    return f"{person.name}: {faces} from {photos or '?'} photos, {identity.recogniser or 'unknown recogniser'}, {clip}"
+
+
+def _show(options: Options) -> None:
+    person = library_of(options).load(options.NAME)
+    photos = [
+        {"sha256": p.sha256, "weight": round(p.weight, 3), "report": p.report.to_dict() if p.report else None}
+        for p in person.record.photos
+    ]
+    if options.json:
+        recogniser = person.identity.recogniser
+        fields = {"name": person.name, "faces": person.identity.num_faces, "recogniser": recogniser}
+        print(json.dumps({**fields, "notes": person.record.notes, "photos": photos}, indent=2))
+        return
+    print(_line(person))
+    for photo in person.record.photos:
+        words = photo.report.words if photo.report else ""
+        print(f"  photo {photo.sha256[:8]}, weight {photo.weight:.2f}: {words}")
+    if person.record.notes:
+        print(f"  {person.record.notes}")
+
+
+def _rename(options: Options) -> None:
+    print(f"'{options.NAME}' is now '{library_of(options).rename(options.NAME, options.NEW)}'.")
+
+
+def _delete(options: Options) -> None:
+    library_of(options).delete(options.NAME)
+    print(f"'{options.NAME}' is deleted.")
+
+
+def _export(options: Options) -> None:
+    content, target = library_of(options).export(options.NAME), Path(options.FILE)
+    if target.exists():
+        raise FileError(f"{target} exists already. Choose another file.")
+    target.write_bytes(content)
+    print(f"{target}: keep it as private as a photo.")
+
+
+def _forget_all(options: Options) -> None:
+    library = library_of(options)
+    names = library.names()
+    if names and not options.yes:
+        raise FileError(f"This deletes {len(names)} people from {library.folder} for good. Say --yes to do it.")
+    print(f"{library.forget_all()} people are deleted.")

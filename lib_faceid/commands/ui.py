@@ -1,0 +1,86 @@
+"""`python -m lib_faceid ui`: the units on a page of our own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from lib_faceid.errors import MissingPackageError
+from lib_faceid.models.folders import Roots
+
+__all__ = ["add_page", "roots_or_miniatures"]
+
+Options = argparse.Namespace
+
+VARIANTS = ("plusv2", "portrait", "faceid")
+
+
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of the command `ui`."""
+    parser.set_defaults(run=_serve)
+    parser.add_argument("--port", type=int, help="(the first free one from 7860 on)")
+    parser.add_argument("--units", type=int, choices=range(1, 11), default=3, metavar="N", help="1 to 10 (%(default)s)")
+    parser.add_argument("--webui", type=Path, metavar="DIR", help="a WebUI's folder, whose models are used")
+    parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
+    parser.add_argument("--out", type=Path, default=Path("out/ui"), metavar="DIR", help="for miniatures (%(default)s)")
+
+
+def _serve(options: Options) -> None:
+    from lib_faceid.commands.painting import Easel
+    from lib_faceid.models.folders import usual_roots
+
+    try:
+        from lib_faceid.commands.own_page import run_page
+    except ImportError as error:
+        raise MissingPackageError(
+            f"The page needs gradio, which could not be imported ({error}). Run: python dev.py ui"
+        ) from error
+    roots = usual_roots(options.webui)
+    if options.face_models:
+        roots = replace(roots, face_models=options.face_models)
+    roots, note = roots_or_miniatures(roots, options.out, print)
+    run_page(Easel(roots), options.port, options.units, print, note)
+
+
+def roots_or_miniatures(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:
+    """Return the roots and "", or where they hold no checkpoint, roots with miniatures below `out`, and what to know.
+
+    Face models are looked for in the usual places all the same.
+    """
+    from lib_faceid.commands.painting import Easel
+
+    if Easel(roots).checkpoints():
+        return roots, ""
+    folder = out / "models"
+    note = (
+        f"No checkpoint was found in {roots.all_models[0] / 'Stable-diffusion'}, so this draws with miniatures: random "
+        f"weights in the published layout. Everything works; the pictures are abstract."
+    )
+    say(note)
+    _write_miniatures(folder, say)
+    named = roots.face_models or _pack_folder(roots)
+    return replace(roots, models=(folder,), comfyui_models=None, controlnet=None, face_models=named), note
+
+
+def _write_miniatures(folder: Path, say: Callable[[str], None]) -> None:
+    """Write an SD 1.5 checkpoint, three adapters and CLIP ViT-H, those that are not there yet."""
+    from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
+
+    checkpoint = folder / "Stable-diffusion" / "miniature_sd15.safetensors"
+    clip = folder / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"
+    adapters = {name: folder / "faceid" / f"{published_name(name, 'sd15')}.bin" for name in VARIANTS}
+    if not all(path.is_file() for path in (checkpoint, clip, *adapters.values())):
+        say(f"Writing the miniatures to {folder} ...")
+        write_checkpoint(checkpoint, "sd15")
+        write_clip_vision(clip)
+        for name, path in adapters.items():
+            write_adapter(path, name, "sd15")
+
+
+def _pack_folder(roots: Roots) -> Path | None:
+    from lib_faceid.faces.packs import find_face_pack
+
+    pack = find_face_pack(roots)
+    return pack.detector.parent if pack else None

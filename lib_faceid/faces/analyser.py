@@ -1,0 +1,192 @@
+"""A photo -> the faces in it: where they are, who they are (512 numbers), and the crops that CLIP sees.
+
+The only module that knows insightface, which wants BGR; what enters or leaves here is RGB.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib_faceid.errors import FileError, MissingPackageError
+from lib_faceid.faces.crops import CLIP_CROP_PX, aligned, warped
+from lib_faceid.faces.face import Face, FaceSearch, largest
+from lib_faceid.faces.geometry import Floats, View, inverse
+from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
+from lib_faceid.faces.search import MIN_SCORE, Sighting, search_views
+from lib_faceid.models.checkpoint import sha256_of
+
+__all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
+
+Device = Literal["cpu", "auto"]
+
+CPU = "CPUExecutionProvider"
+# The others that onnxruntime may list compile the model first, or fall back for most of it.
+FAST_PROVIDERS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider")
+REPORTED_SCORE = 0.05  # what scores less is not even counted
+
+
+class FaceAnalyser:
+    """A detector and a recogniser. Threads may share one: they take turns."""
+
+    def __init__(self, detector: _Detector, recogniser: _Recogniser, recogniser_id: str) -> None:
+        self._detector = detector
+        self._recogniser = recogniser
+        self._lock = threading.Lock()
+        self.recogniser = recogniser_id
+        """File name and short SHA-256 of the recogniser. Embeddings compare only where this is the same."""
+        self.provider: str = detector.session.get_providers()[0]
+        """Where it really runs, for example "CPUExecutionProvider"."""
+
+    def detect(self, image_rgb: NDArray[np.uint8]) -> tuple[Face, ...]:
+        """Return the faces of an upright photo, left to right, then top to bottom; none is an empty tuple."""
+        return self.search(image_rgb).faces
+
+    def search(self, image_rgb: NDArray[np.uint8]) -> FaceSearch:
+        """Return the faces of an upright photo, and how near it came if there are none.
+
+        One view after another is tried until a face scores 0.5: the photo as it is, in a border, smaller,
+        then turned. Crops and embeddings always come from the photo's own pixels, straightened.
+        """
+        image_bgr = np.ascontiguousarray(image_rgb[:, :, ::-1])
+        with self._lock:
+            seen = search_views(functools.partial(self._look, image_bgr))
+            found = np.flatnonzero(seen.scores >= MIN_SCORE)
+            faces = [self._face(image_bgr, seen.boxes[i], seen.points[i], float(seen.scores[i])) for i in found]
+        faces.sort(key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))
+        return FaceSearch(tuple(faces), seen.best_score, (image_rgb.shape[1], image_rgb.shape[0]))
+
+    def _look(self, image_bgr: NDArray[np.uint8], view: View, quarter_turns: int) -> Sighting:
+        """Return what the detector sees in one view, in pixels of the photo."""
+        height_px, width_px = image_bgr.shape[:2]
+        if min(height_px, width_px) * view.size_px < max(height_px, width_px):
+            return Sighting.nothing()  # less than a pixel would be left of the shorter side
+        if not view.border and not quarter_turns:
+            return self._detect(image_bgr, view.size_px)
+        matrix = view.matrix(width_px, height_px, quarter_turns)
+        canvas = warped(image_bgr, matrix, view.size_px, is_edge_repeated=True)
+        return self._detect(canvas, view.size_px).mapped(inverse(matrix))
+
+    def _detect(self, image_bgr: NDArray[np.uint8], size_px: int) -> Sighting:
+        found, points = self._detector.detect(image_bgr, input_size=(size_px, size_px))
+        return Sighting(found[:, :4], points, found[:, 4])
+
+    def _face(self, image_bgr: NDArray[np.uint8], box: Floats, points: Floats, score: float) -> Face:
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+        crop_bgr = aligned(image_bgr, points, self._recogniser.input_size[0])
+        return Face(
+            box=(x0, y0, x1, y1),
+            points=points.astype(np.float32),
+            score=score,
+            id_embedding=self._recogniser.get_feat(crop_bgr).reshape(-1).astype(np.float32),
+            crop_rgb=np.ascontiguousarray(aligned(image_bgr, points, CLIP_CROP_PX)[:, :, ::-1]),
+        )
+
+
+def load_face_analyser(folder: Path | None = None, *, device: Device = "cpu") -> FaceAnalyser:
+    """Return the analyser of a folder with a detector and a recogniser, or of the best in the usual places.
+
+    It is kept until `unload`. "auto" takes a GPU where onnxruntime has one; the CPU needs a fraction of a
+    second for a new photo. Raises MissingModelError, FileError for a damaged model, MissingPackageError.
+    """
+    pack = require_face_pack(folder)
+    with _loading:
+        return _load(pack, device)
+
+
+def check_packages(device: Device = "cpu") -> str:
+    """Return what face models would run on, such as "CPUExecutionProvider". Raises MissingPackageError."""
+    return _providers(_packages()[0], device)[0]
+
+
+def unload() -> None:
+    """Forget the analysers that are kept in memory."""
+    _load.cache_clear()
+
+
+_loading = threading.Lock()
+
+
+@functools.lru_cache(maxsize=2)
+def _load(pack: FacePack, device: Device) -> FaceAnalyser:
+    runtime, zoo = _packages()
+    detector = _wrapped(zoo.SCRFD, runtime, pack.detector, device)
+    recogniser = _wrapped(zoo.ArcFaceONNX, runtime, pack.recogniser, device)
+    _check_kind(pack.detector, "detector with five points", getattr(detector, "use_kps", False))
+    _check_kind(pack.recogniser, "recogniser of 512 numbers", recogniser.output_shape[-1] == 512)
+    # By its method: setting the attribute works in insightface 0.7 and means something else in 2.
+    detector.prepare(0, det_thresh=REPORTED_SCORE)
+    return FaceAnalyser(detector, recogniser, f"{pack.recogniser.stem}-{sha256_of(pack.recogniser)[:8]}")
+
+
+def _wrapped(wrapper: Any, runtime: Any, path: Path, device: Device) -> Any:
+    """Return insightface's class around one ONNX file. Its `get_model` would print, and guess the kind."""
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors; else every size but 640 is warned about, line after line
+    try:
+        providers = _providers(runtime, device)
+        session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
+        return wrapper(model_file=str(path), session=session)
+    except Exception as error:  # onnxruntime and protobuf have an exception type for every kind of damage
+        size, published = path.stat().st_size, PUBLISHED_BYTES.get(path.name)
+        expected = f", {published:,} were expected" if published not in (None, size) else ""
+        raise FileError(
+            f"{path.name} is damaged or no ONNX model ({size:,} bytes{expected}). Delete it and get it again."
+        ) from error
+
+
+def _providers(runtime: Any, device: Device) -> list[str]:
+    fast = FAST_PROVIDERS if device == "auto" else ()
+    return [name for name in (*fast, CPU) if name in runtime.get_available_providers()]
+
+
+def _check_kind(path: Path, kind: str, is_kind: bool) -> None:
+    if not is_kind:
+        raise FileError(
+            f"{path.name} is not a {kind}, which was expected by its name. Use the files of a face model pack "
+            "such as buffalo_l."
+        )
+
+
+def _packages() -> tuple[Any, Any]:
+    """Return onnxruntime and insightface's classes."""
+    try:
+        import onnxruntime
+        from insightface import model_zoo
+    except Exception as error:  # not only ImportError: a wheel built for another numpy raises ValueError
+        packages = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "google": "protobuf"}
+        name = _missing_module(error) or "insightface"
+        raise MissingPackageError(
+            f"Face analysis is off: {name} could not be imported ({error}). "
+            f'Run: "{sys.executable}" -m pip install --no-deps {packages.get(name, name)}'
+        ) from error
+    return onnxruntime, model_zoo
+
+
+def _missing_module(error: BaseException | None) -> str:
+    """Return the package at the root of an import error; insightface hides it behind one of its own."""
+    while error is not None:
+        if isinstance(error, ImportError) and error.name:
+            return error.name.split(".")[0]
+        error = error.__cause__
+    return ""
+
+
+class _Detector(Protocol):
+    session: Any
+
+    def detect(
+        self, img: NDArray[np.uint8], input_size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+
+
+class _Recogniser(Protocol):
+    input_size: tuple[int, int]
+
+    def get_feat(self, imgs: NDArray[np.uint8]) -> NDArray[np.float32]: ...

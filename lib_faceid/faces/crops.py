@@ -1,0 +1,48 @@
+"""The pixels of a face that the networks see: straightened crops of a photo."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib_faceid.faces.geometry import Floats, alignment
+
+__all__ = ["CLIP_CROP_PX", "ClipSees", "aligned", "clip_crop", "warped"]
+
+ClipSees = Literal["face", "head", "whole"]
+"""What CLIP is shown: the aligned face as in training, 1.6 times as much (hair too), or the whole photo squeezed
+into a square, which is what sd-webui-controlnet does."""
+
+CLIP_CROP_PX = 224
+HEAD_SCALE = 1.6
+
+
+def clip_crop(image_rgb: NDArray[np.uint8], points: Floats, sees: ClipSees = "face") -> NDArray[np.uint8]:
+    """Return what CLIP is shown of a photo (uint8 RGB [H, W, 3]) with five points of a face: [224, 224, 3]."""
+    if sees == "whole":
+        import cv2
+
+        return np.asarray(cv2.resize(image_rgb, (CLIP_CROP_PX, CLIP_CROP_PX)), dtype=np.uint8)
+    matrix = alignment(points, CLIP_CROP_PX)
+    if sees == "head":
+        centre = (CLIP_CROP_PX - 1) / 2
+        matrix = matrix / HEAD_SCALE
+        matrix[:, 2] += centre - centre / HEAD_SCALE
+    return warped(image_rgb, matrix, CLIP_CROP_PX)
+
+
+def aligned(image: NDArray[np.uint8], points: Floats, size_px: int) -> NDArray[np.uint8]:
+    """Return the straightened face [size_px, size_px, 3] in the photo's colour order, as insightface's `norm_crop`."""
+    return warped(image, alignment(points, size_px), size_px)
+
+
+def warped(
+    image: NDArray[np.uint8], matrix: Floats, size_px: int, *, is_edge_repeated: bool = False
+) -> NDArray[np.uint8]:
+    """Return a square [size_px, size_px, 3] of a picture after a map, with its edge or black around it."""
+    import cv2
+
+    border = cv2.BORDER_REPLICATE if is_edge_repeated else cv2.BORDER_CONSTANT
+    return np.asarray(cv2.warpAffine(image, matrix, (size_px, size_px), borderMode=border), dtype=np.uint8)

@@ -1,0 +1,87 @@
+"""Which face model pack is used: buffalo_l wherever it lies, else another one.
+
+A pack is a folder with a detector and a recogniser. The other models of a pack (landmarks, age) are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from lib_faceid.errors import MissingModelError
+from lib_faceid.models.folders import Roots, face_pack_folders, usual_roots
+
+__all__ = ["PUBLISHED_BYTES", "FacePack", "find_face_pack", "require_face_pack"]
+
+# Best first: the published FaceID adapters know the vectors of buffalo_l's w600k_r50, which buffalo_m shares.
+PACK_NAMES = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
+DETECTOR_NAMES = ("det_10g*.onnx", "scrfd_10g_bnkps*.onnx", "det_*.onnx", "scrfd_*.onnx")
+RECOGNISER_NAMES = ("w600k_r50*.onnx", "w600k_*.onnx", "glintr100*.onnx", "glint*.onnx", "*arcface*.onnx")
+PUBLISHED_BYTES = {
+    "det_10g.onnx": 16_923_827,
+    "det_500m.onnx": 2_524_817,
+    "scrfd_10g_bnkps.onnx": 16_923_827,
+    "w600k_r50.onnx": 174_383_860,
+    "glintr100.onnx": 260_665_334,
+}
+
+
+@dataclass(frozen=True)
+class FacePack:
+    """The two files of a pack that are used."""
+
+    detector: Path
+    recogniser: Path
+
+
+def find_face_pack(roots: Roots) -> FacePack | None:
+    """Return the best pack there is: buffalo_l anywhere before another pack anywhere."""
+    if roots.face_models is not None and (pack := _pack_in(roots.face_models)):
+        return pack
+    folders = face_pack_folders(roots)
+    others = {child.name for folder in folders for child in _subfolders(folder)} - set(PACK_NAMES)
+    candidates = (folder / name for name in (*PACK_NAMES, *sorted(others)) for folder in folders)
+    return next((pack for folder in candidates if (pack := _unpacked(folder))), None)
+
+
+def require_face_pack(folder: Path | None = None, roots: Roots | None = None) -> FacePack:
+    """Return the pack in `folder`, or without one the best pack of the roots (default: the usual ones).
+
+    Raises MissingModelError, which says which files to put where.
+    """
+    roots = Roots(face_models=folder) if folder else roots or usual_roots()
+    if pack := find_face_pack(roots):
+        return pack
+    if roots.face_models is not None:
+        raise MissingModelError(
+            f"{roots.face_models} holds no face models: a detector (such as det_10g.onnx) and a recogniser "
+            "(such as w600k_r50.onnx) were expected in it, or in a folder models/<pack> of it."
+        )
+    place = next((folder / PACK_NAMES[0] for folder in face_pack_folders(roots)), "a folder of models")
+    raise MissingModelError(
+        "There are no face models. Put det_10g.onnx (16.1 MiB) and w600k_r50.onnx (166 MiB) of the pack "
+        f"buffalo_l in {place}. No network was used."
+    )
+
+
+def _unpacked(folder: Path) -> FacePack | None:
+    """Return the pack in a folder, or in a folder inside it: zips unpack to antelopev2/antelopev2."""
+    candidates = (folder, *_subfolders(folder))
+    return next((pack for candidate in candidates if (pack := _pack_in(candidate))), None)
+
+
+def _pack_in(folder: Path) -> FacePack | None:
+    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    detector, recogniser = _first_match(files, DETECTOR_NAMES), _first_match(files, RECOGNISER_NAMES)
+    return FacePack(detector, recogniser) if detector and recogniser else None
+
+
+def _first_match(files: list[Path], patterns: Iterable[str]) -> Path | None:
+    matches = (file for pattern in patterns for file in files if fnmatch(file.name.lower(), pattern))
+    return next(matches, None)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []

@@ -1,0 +1,147 @@
+"""The people library: a folder with one file per person. Needs no photo, no detector and no CLIP.
+
+A name from a user never becomes a path: what is there is listed, and the name is looked for in the list; what is
+new gets a harmless name first. Links are not followed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib_faceid.errors import FaceIDError, FileError, UnitError
+from lib_faceid.faces.recognisers import is_same_space
+from lib_faceid.models.folders import Roots, usual_roots
+from lib_faceid.people.analysis import forget_all as forget_photos
+from lib_faceid.people.identity import Identity
+from lib_faceid.people.record import Record, read_record
+
+__all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
+
+SUFFIX = ".safetensors"
+MAX_NAME = 60
+MIN_DIGITS = 8  # of a photo's hash: fewer could be anybody's
+# Not allowed in a file's name somewhere, or with a meaning to a shell or a prompt.
+HARMFUL = re.compile(r"[\\/:*?\"<>|\x00-\x1f\x7f$`~%&;!#{}\[\]]+")
+WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One saved person."""
+
+    name: str
+    identity: Identity
+    record: Record
+
+
+def safe_name(name: str) -> str:
+    """Return a name that is harmless as a file's name everywhere; raise UnitError where nothing is left of it."""
+    text = "".join(letter for letter in unicodedata.normalize("NFC", name) if letter.isprintable())
+    text = HARMFUL.sub("-", text)[:MAX_NAME].strip(" .-")
+    if not text:
+        raise UnitError(f"{name[:40]!r} is no name for a person. Use letters and digits.")
+    return f"{text}_" if WINDOWS_DEVICES.fullmatch(text) else text
+
+
+def open_library(roots: Roots | None = None) -> People:
+    """Return the library of the usual place: models/faceid/faces. Nothing is made on the disk."""
+    roots = roots or usual_roots()
+    return People((roots.all_models or (Path("models"),))[0] / "faceid" / "faces")
+
+
+class People:
+    """The people saved in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def names(self) -> tuple[str, ...]:
+        """Return who is saved, by name. Files are not opened."""
+        return tuple(sorted(self._files(), key=str.casefold))
+
+    def load(self, name: str) -> Person:
+        """Return a saved person. Raises FileError when there is none of this name, or the file is damaged."""
+        path = self._path(name)
+        return Person(path.stem, Identity.load(path), read_record(path))
+
+    def save(self, name: str, identity: Identity, record: Record | None = None, *, overwrite: bool = False) -> str:
+        """Write a person, whole or not at all, and return the name that was used, which is harmless.
+
+        Raises FileError when there is one of this name and `overwrite` does not allow it.
+        """
+        name = safe_name(name)
+        present = self._same_name(name)
+        if present and not overwrite:
+            raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        identity.save(self.folder / f"{present or name}{SUFFIX}", record)
+        return present or name
+
+    def rename(self, old: str, new: str) -> str:
+        """Give a person another name, and return the name that was used. Raises FileError when it is taken."""
+        path, new = self._path(old), safe_name(new)
+        present = self._same_name(new)
+        if present and present != path.stem:
+            raise FileError(f"There is a saved person '{present}' already. Choose another name.")
+        path.rename(self.folder / f"{new}{SUFFIX}")
+        return new
+
+    def delete(self, name: str) -> None:
+        """Remove a person from the disk, and everybody's photos from memory."""
+        self._path(name).unlink()
+        forget_photos()
+
+    def export(self, name: str) -> bytes:
+        """Return a person's file: copied into another library it is that person there."""
+        return self._path(name).read_bytes()
+
+    def forget_all(self) -> int:
+        """Remove everybody from the disk and from memory, and return how many people that were."""
+        files = self._files()
+        for path in [*files.values(), *self.folder.glob(f"*{SUFFIX}.*.part")]:
+            path.unlink(missing_ok=True)
+        forget_photos()
+        return len(files)
+
+    def find(self, text: str) -> Person | None:
+        """Return the person of this name, or made from the photo whose hash begins so (8 digits or more)."""
+        if text in self._files():
+            return self.load(text)
+        if len(text) < MIN_DIGITS:
+            return None
+        everybody = (person for name in self.names() if (person := self._readable(name)))
+        return next((one for one in everybody if any(p.sha256.startswith(text) for p in one.record.photos)), None)
+
+    def most_alike(self, identity: Identity) -> tuple[tuple[str, float], ...]:
+        """Return (name, cosine) of everybody who was made by the same recogniser, the most alike first."""
+        wanted = identity.median().normed_embeddings[0]
+        found = [
+            (person.name, float(person.identity.median().normed_embeddings[0] @ wanted))
+            for name in self.names()
+            if (person := self._readable(name)) and is_same_space(person.identity.recogniser, identity.recogniser)
+        ]
+        return tuple(sorted(found, key=lambda pair: -pair[1]))
+
+    def _readable(self, name: str) -> Person | None:
+        try:
+            return self.load(name)
+        except FaceIDError:  # a damaged file must not hide the others; opening it by name says what is wrong
+            return None
+
+    def _files(self) -> dict[str, Path]:
+        paths = self.folder.glob(f"*{SUFFIX}") if self.folder.is_dir() else ()
+        return {path.stem: path for path in paths if path.is_file() and not path.is_symlink()}
+
+    def _path(self, name: str) -> Path:
+        files = self._files()
+        if name not in files:
+            there = ", ".join(sorted(files, key=str.casefold)[:20]) or "nobody"
+            raise FileError(f"There is no saved person {name[:MAX_NAME]!r}. Saved: {there}.")
+        return files[name]
+
+    def _same_name(self, name: str) -> str:
+        """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
+        return next((one for one in self._files() if one.casefold() == name.casefold()), "")
