@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lib_faceid.adapter import load_adapter
-from lib_faceid.identity import Identity
-from lib_faceid.injection import Contribution, inject
-from lib_faceid.lora import merge_lora
+from lib_faceid.adapters.adapter import load_adapter
 from lib_faceid.miniature.adapter import SMALL, adapter_shapes
 from lib_faceid.miniature.sizes import MINIATURE
 from lib_faceid.miniature.trained import LORA_RANK, TRAINED, write_trained_checkpoint
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.unet.lora import merge_lora
 from training.adapter import FaceAdapter
 from training.attention import Prompts
 from training.captions import encode
@@ -170,9 +170,9 @@ def test_each_step_draws_its_own_numbers() -> None:
 
 
 def test_the_recogniser_in_torch_is_the_recogniser(face_models: Path, data_folder: Path) -> None:
-    from lib_faceid.face_crops import aligned
-    from lib_faceid.faces import load_face_analyser
-    from lib_faceid.photo import read_photo
+    from lib_faceid.faces.analyser import load_face_analyser
+    from lib_faceid.faces.crops import aligned
+    from lib_faceid.pictures.photo import read_photo
 
     photo = read_photo(data_folder / "photos" / "astronaut.png")
     face = load_face_analyser(face_models).detect(photo)[0]

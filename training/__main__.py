@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lib_faceid.face_packs import require_face_pack
-from lib_faceid.faces import load_face_analyser
+from lib_faceid.faces.analyser import load_face_analyser
+from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.miniature.trained import TRAINED
 from training.captions import caption_table
 from training.curves import draw_curves

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lib_faceid.clip.tokenizer import write_tokenizer
 from lib_faceid.hosts.network_sizes import clip_config
 from lib_faceid.miniature.trained import text_weights
-from lib_faceid.tokenizer import write_tokenizer
 
 __all__ = ["COLOURS_RGB", "COLOUR_NAMES", "TEMPLATES", "caption", "caption_table", "encode"]
 

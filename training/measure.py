@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_faceid.faces import FaceAnalyser, largest
+from lib_faceid.faces.analyser import FaceAnalyser, largest
 
 __all__ = ["Judge", "cosine_table"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_faceid.faces import Face, FaceAnalyser, largest
-from lib_faceid.photo import read_photo
+from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
+from lib_faceid.pictures.photo import read_photo
 
 __all__ = ["PEOPLE", "Person", "Portrait", "find_portraits"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lib_faceid.face_crops import aligned, warped
-from lib_faceid.face_geometry import alignment
+from lib_faceid.faces.crops import aligned, warped
+from lib_faceid.faces.geometry import alignment
 from training.captions import COLOURS_RGB
 from training.people import Portrait
 from training.recogniser import Recogniser
