@@ -61,9 +61,10 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _plan(name: str, options: argparse.Namespace) -> Plan:
+    shared = {"learning_rate": 1e-3, "seed": options.seed, "is_polite": options.polite}
     if name == "vae":
-        return Plan(name, options.vae_steps, learning_rate=1e-3, ema=0.995, seed=options.seed, evaluate_every=200)
-    return Plan(name, options.steps, learning_rate=1e-3, ema=0.998, seed=options.seed, evaluate_every=500)
+        return Plan(name, options.vae_steps, ema=0.995, evaluate_every=200, **shared)
+    return Plan(name, options.steps, ema=0.998, evaluate_every=500, **shared)
 
 
 def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tensor]:
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vae-steps", type=int, default=2400, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=6000, help="of UNet and adapter together (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(%(default)s)")
+    parser.add_argument("--polite", action="store_true", help="one thread while other programs want the cores")
     parser.add_argument("--seed", type=int, default=0)
     return parser
 

@@ -7,6 +7,7 @@ uninterrupted one does (on the same machine: floating point sums depend on it).
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 import zlib
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-__all__ = ["Plan", "Stopped", "generator_of", "train"]
+__all__ = ["Plan", "Stopped", "generator_of", "share_cores", "train"]
 
 SAVE_EVERY_S = 180
 LOG_EVERY = 25  # steps
@@ -44,6 +45,8 @@ class Plan:
     cooldown: float = 0.4
     """The last part of the steps, over which the learning rate falls to a twentieth."""
     evaluate_every: int = 500
+    is_polite: bool = False
+    """Whether to give way to other programs; sums then depend on how many cores took part."""
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -53,6 +56,15 @@ class Plan:
     def kept(self, step: int) -> float:
         """Return how much of the mean a step keeps: less in the beginning, when there is nothing worth keeping."""
         return min(self.ema, (1 + step) / (10 + step))
+
+
+def share_cores() -> None:
+    """Use all cores while nobody else wants them, and one otherwise.
+
+    oneDNN's threads wait for each other by spinning: where one of two has no core, both burn three times the time.
+    """
+    cores = os.cpu_count() or 1
+    torch.set_num_threads(1 if os.getloadavg()[0] > cores + 1 else cores)
 
 
 def generator_of(seed: int, name: str, step: int) -> torch.Generator:
@@ -77,6 +89,8 @@ def train(
     stop = _StopSignal()
     bar = tqdm(range(run.step, plan.steps), plan.name, initial=run.step, total=plan.steps, disable=None)
     for step in bar:
+        if plan.is_polite:
+            share_cores()
         run.take(loss_of(generator_of(plan.seed, plan.name, step), step))
         if run.step % LOG_EVERY == 0:
             run.log_losses()
