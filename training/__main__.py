@@ -1,0 +1,105 @@
+"""`python -m training`: from a folder of photos to the parts of the miniature."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lib_faceid.faces.analyser import load_face_analyser
+from lib_faceid.faces.packs import require_face_pack
+from lib_faceid.miniature.trained import TRAINED
+from training.captions import caption_table
+from training.curves import draw_curves
+from training.exam import Exam
+from training.export import export
+from training.joint_phase import JointTraining
+from training.loop import Plan, Stopped
+from training.measure import Judge
+from training.people import find_portraits
+from training.recogniser import Recogniser
+from training.vae import VAE
+from training.vae_phase import VAETraining, finished_vae
+from training.world import World, make_world, read_world
+
+__all__ = ["main"]
+
+
+def main(argv: list[str]) -> int:
+    """Return the exit status of the training that `argv` asks for."""
+    options = _parser().parse_args(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    try:
+        _train(options)
+    except Stopped as news:
+        print(f"{news}. The same command goes on from there.")  # noqa: T201
+    finally:
+        for journal in options.out.glob("*.jsonl"):
+            draw_curves(journal, journal.with_suffix(".png"))
+    return 0
+
+
+def _train(options: argparse.Namespace) -> None:
+    recogniser = Recogniser(require_face_pack(options.face_models).recogniser)
+    world = _world(options, recogniser)
+    judge = Judge(load_face_analyser(options.face_models))
+    vae, latents = _vae(options, VAETraining(world, recogniser, judge, _plan("vae", options)))
+    captions = caption_table()
+    exam = Exam(vae, judge, captions[0], world.photo_embeddings)
+    joint = JointTraining(world, latents, captions, exam, _plan("joint", options)).run(options.out)
+    thorough = replace(exam, seeds=4, weights=(0.0, 0.4, 0.8, 1.2))
+    marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")
+    (options.out / "exam.json").write_text(json.dumps(marks, indent=2), encoding="utf-8")
+    for path in export(options.out / "parts", vae, joint.unet, joint.adapter):
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")  # noqa: T201
+
+
+def _plan(name: str, options: argparse.Namespace) -> Plan:
+    shared = {"learning_rate": 1e-3, "seed": options.seed, "is_polite": options.polite}
+    if name == "vae":
+        return Plan(name, options.vae_steps, ema=0.995, evaluate_every=200, **shared)
+    return Plan(name, options.steps, ema=0.998, evaluate_every=500, **shared)
+
+
+def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tensor]:
+    """Return the finished VAE and the world's latents, which are kept, too: the UNet depends on these very ones."""
+    path = options.out / "latents.pt"
+    vae = VAE(TRAINED.vae).eval().requires_grad_(False)
+    if not path.is_file():
+        trained = training.run(options.out)
+        torch.save({"latents": finished_vae(trained, training.world), "vae": trained.state_dict()}, path)
+    state = torch.load(path, weights_only=True)
+    vae.load_state_dict(state["vae"])
+    return vae, state["latents"]
+
+
+def _world(options: argparse.Namespace, recogniser: Recogniser) -> World:
+    path = options.out / "world.npz"
+    if path.is_file():
+        return read_world(path)
+    portraits = find_portraits(options.photos, load_face_analyser(options.face_models))
+    return make_world(path, portraits, recogniser, options.pictures, options.seed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="training", description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True, help="a folder with the photos that people.py names")
+    parser.add_argument("--face-models", type=Path, required=True, help="a folder with a detector and w600k_mbf")
+    parser.add_argument("--out", type=Path, required=True, help="state, logs, curves and, in the end, the parts")
+    parser.add_argument("--pictures", type=int, default=240, help="of each person (%(default)s)")
+    parser.add_argument("--vae-steps", type=int, default=2400, help="(%(default)s)")
+    parser.add_argument("--steps", type=int, default=6000, help="of UNet and adapter together (%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="(%(default)s)")
+    parser.add_argument("--polite", action="store_true", help="one thread while other programs want the cores")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,120 @@
+"""The UNet's attention: to the picture itself, to the prompt, and (where an adapter acts) to a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.adapter import FaceLayer, Faces
+from training.layers import group_norm, zeroed
+
+__all__ = ["Adapted", "Prompts", "Transformer"]
+
+HEADS = 8  # in every SD 1.5, whatever the width
+FAST_WIDTH = 16  # of a vector register, in float32
+Adapted = tuple[FaceLayer, Faces]  # one layer of an adapter, and whom it draws
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """The contexts of a batch. Few pictures have captions of their own, so keys and values are made once for each."""
+
+    contexts: Tensor
+    """[different captions, 77, 768]"""
+    rows: Tensor
+    """[n]: which of them each picture has."""
+
+
+class Transformer(nn.Module):
+    """A `SpatialTransformer` of depth 1. Its last layer starts as nothing."""
+
+    def __init__(self, channels: int, context: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels, 1e-6)
+        self.proj_in = nn.Conv2d(channels, channels, 1)
+        self.transformer_blocks = nn.ModuleList([_Block(channels, context)])
+        self.proj_out = zeroed(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor, prompts: Prompts, adapted: tuple[Adapted, Adapted] | None) -> Tensor:
+        """Return the picture's features [n, channels, h, w] after one look around."""
+        places = self.proj_in(self.norm(x)).flatten(2).transpose(1, 2)
+        places = self.transformer_blocks[0](places, prompts, adapted)
+        return x + self.proj_out(places.transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, context: int) -> None:
+        super().__init__()
+        self.attn1 = _Attention(channels, channels)
+        self.ff = _FeedForward(channels)
+        self.attn2 = _Attention(channels, context)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(3))
+
+    def forward(self, x: Tensor, prompts: Prompts, adapted: tuple[Adapted, Adapted] | None) -> Tensor:
+        to_itself, to_others = adapted or (None, None)
+        normed = self.norm1(x)
+        x = x + self.attn1(normed, normed, None, to_itself)
+        x = x + self.attn2(self.norm2(x), prompts.contexts, prompts.rows, to_others)
+        return x + self.ff(self.norm3(x))
+
+
+class _Gated(nn.Module):
+    def __init__(self, into: int, out: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(into, 2 * out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * functional.gelu(gate)
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(_Gated(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class _Attention(nn.Module):
+    def __init__(self, channels: int, context: int) -> None:
+        super().__init__()
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(context, channels, bias=False)
+        self.to_v = nn.Linear(context, channels, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, context: Tensor, rows: Tensor | None, adapted: Adapted | None) -> Tensor:
+        """Return what the places x [n, places, channels] take from the context of their row."""
+        q, k, v = self.to_q(x), _of(rows, self.to_k(context)), _of(rows, self.to_v(context))
+        if adapted is None:
+            return self.to_out(_attend(q, k, v))
+        layer, faces = adapted
+        q = q + faces.lora * layer.to_q_lora(x)
+        k = k + faces.lora * _of(rows, layer.to_k_lora(context))
+        v = v + faces.lora * _of(rows, layer.to_v_lora(context))
+        seen = _attend(q, k, v)
+        if hasattr(layer, "to_k_ip"):
+            seen = seen + faces.scale * _attend(q, layer.to_k_ip(faces.tokens), layer.to_v_ip(faces.tokens))
+        return self.to_out(seen) + faces.lora * layer.to_out_lora(seen)
+
+
+def _of(rows: Tensor | None, each: Tensor) -> Tensor:
+    return each if rows is None else each[rows]
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return the attention of HEADS heads, in float32: bfloat16 is slow on a CPU for heads this small.
+
+    Zeros that fill a head up to FAST_WIDTH change nothing, and make it a third faster.
+    """
+    width = q.shape[-1] // HEADS
+    with torch.autocast("cpu", enabled=False):
+        heads = (x.float().unflatten(-1, (HEADS, width)).transpose(1, 2) for x in (q, k, v))
+        q, k, v = (functional.pad(x, (0, max(FAST_WIDTH - width, 0))) for x in heads)
+        seen = functional.scaled_dot_product_attention(q, k, v, scale=width**-0.5)
+        return seen[..., :width].transpose(1, 2).flatten(2)

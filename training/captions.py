@@ -1,0 +1,53 @@
+"""What the pictures are called, and what the seeded text encoder makes of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lib_faceid.clip.tokenizer import write_tokenizer
+from lib_faceid.hosts.network_sizes import clip_config
+from lib_faceid.miniature.trained import text_weights
+
+__all__ = ["COLOURS_RGB", "COLOUR_NAMES", "TEMPLATES", "caption", "caption_table", "encode"]
+
+COLOUR_NAMES = ("red", "green", "blue", "yellow", "white")
+COLOURS_RGB = ((190, 60, 50), (60, 140, 70), (60, 90, 190), (220, 190, 70), (235, 235, 235))
+TEMPLATES = (
+    "a photo of a person, {} background",
+    "a person in front of a {} wall",
+    "portrait, {} background",
+    "{} background",
+)
+
+
+def caption(colour: int, template: int = 0) -> str:
+    """Return the words for a picture with that background."""
+    return TEMPLATES[template].format(COLOUR_NAMES[colour])
+
+
+def caption_table() -> Tensor:
+    """Return the contexts [templates, colours + 1, 77, 768] of all captions; the last colour is the empty prompt."""
+    rows = [[caption(colour, i) for colour in range(len(COLOUR_NAMES))] + [""] for i in range(len(TEMPLATES))]
+    contexts = encode([text for row in rows for text in row])
+    return contexts.unflatten(0, (len(TEMPLATES), len(COLOUR_NAMES) + 1))
+
+
+@torch.no_grad()
+def encode(texts: Sequence[str]) -> Tensor:
+    """Return the context [n, 77, 768] of each text."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    state = {name: tensor.float() for name, tensor in text_weights().items() if "position_ids" not in name}
+    config = CLIPTextConfig(**clip_config({name: tuple(tensor.shape) for name, tensor in state.items()}))
+    model = CLIPTextModel(config).eval()
+    model.load_state_dict(state, strict=False)  # position_ids are a parameter in some versions only
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokenizer(Path(folder))
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    tokens = tokenizer(list(texts), padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+    return model(tokens.input_ids).last_hidden_state
