@@ -61,10 +61,16 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _plan(name: str, options: argparse.Namespace) -> Plan:
-    shared = {"learning_rate": 1e-3, "seed": options.seed, "is_polite": options.polite}
-    if name == "vae":
-        return Plan(name, options.vae_steps, ema=0.995, evaluate_every=200, **shared)
-    return Plan(name, options.steps, ema=0.998, evaluate_every=500, **shared)
+    is_vae = name == "vae"
+    return Plan(
+        name,
+        options.vae_steps if is_vae else options.steps,
+        learning_rate=1e-3,
+        ema=0.995 if is_vae else 0.998,
+        evaluate_every=200 if is_vae else 500,
+        seed=options.seed,
+        is_polite=options.polite,
+    )
 
 
 def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tensor]:

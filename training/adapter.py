@@ -27,8 +27,9 @@ class FaceAdapter(nn.Module):
         super().__init__()
         self.image_proj = MLPProjection(ID_DIM, HIDDEN, unet.context, TOKENS)
         # A vector of length 1 has entries of 0.04: torch's own start would make everybody nearly the same.
-        nn.init.normal_(self.image_proj.proj[0].weight)
-        nn.init.zeros_(self.image_proj.proj[0].bias)
+        first = self.image_proj.proj.get_submodule("0")
+        nn.init.normal_(first.get_parameter("weight"))
+        nn.init.zeros_(first.get_parameter("bias"))
         layers: list[nn.Module] = []
         for channels in unet.attention_channels:
             layers += [FaceLayer(channels, channels, rank), FaceLayer(channels, unet.context, rank, is_cross=True)]

@@ -138,8 +138,8 @@ class _Run:
         self._optimizer.step()
         kept = self.plan.kept(self.step)
         with torch.no_grad():
-            means = list(self.mean.parameters())
-            torch._foreach_lerp_(means, list(self.network.parameters()), 1 - kept)
+            for mean, now in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - kept)
         self.step += 1
         self._losses.append({name: loss.item() for name, loss in losses.items()})
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lib_faceid.miniature.sizes import LATENT, UNetSizes
-from training.adapter import FaceAdapter, Faces
+from training.adapter import FaceAdapter, FaceLayer, Faces
 from training.attention import Adapted, Prompts, Transformer
 from training.layers import conv3, group_norm, swish, upsampled, zeroed
 
@@ -40,8 +40,8 @@ class UNet(nn.Module):
         time = swish(self.time_embed(_time_embedding(times, self._channels)))
         adapted = dict(self._adapted(adapter, faces)) if adapter and faces else {}
 
-        def through(block: nn.ModuleList, x: Tensor) -> Tensor:
-            for layer in block:
+        def through(block: nn.Module, x: Tensor) -> Tensor:
+            for layer in block.children():
                 if isinstance(layer, _Residual):
                     x = layer(x, time)
                 elif isinstance(layer, Transformer):
@@ -59,11 +59,11 @@ class UNet(nn.Module):
             x = through(block, torch.cat((x, skips.pop()), dim=1))
         return self.out(x)
 
-    def _adapted(self, adapter: FaceAdapter, faces: Faces) -> Iterator[tuple[Transformer, tuple[Adapted, Adapted]]]:
+    def _adapted(self, adapter: FaceAdapter, faces: Faces) -> Iterator[tuple[nn.Module, tuple[Adapted, Adapted]]]:
         """Give each transformer its two layers of the adapter, which are numbered: down, up, middle."""
         blocks = [*self.input_blocks, *self.output_blocks, self.middle_block]
-        transformers = [layer for block in blocks for layer in block if isinstance(layer, Transformer)]
-        layers = adapter.ip_adapter
+        transformers = [layer for block in blocks for layer in block.children() if isinstance(layer, Transformer)]
+        layers = [layer for layer in adapter.ip_adapter if isinstance(layer, FaceLayer)]
         for number, transformer in enumerate(transformers):
             yield transformer, ((layers[2 * number], faces), (layers[2 * number + 1], faces))
 

@@ -43,13 +43,14 @@ class VAE(nn.Module):
         Their variance is told to be what training added as noise.
         """
         gain = 1 / (SCALE * std)
-        after, before = self.quant_conv, self.post_quant_conv
-        after.weight[:LATENT] *= gain[:, None, None, None]
-        after.bias[:LATENT] = (after.bias[:LATENT] - mean) * gain
-        after.weight[LATENT:] = 0
-        after.bias[LATENT:] = 2 * (noise * gain).log()
-        before.bias += before.weight[:, :, 0, 0] @ mean
-        before.weight /= gain[None, :, None, None]
+        weight, bias = (self.quant_conv.get_parameter(name) for name in ("weight", "bias"))
+        weight[:LATENT] *= gain[:, None, None, None]
+        bias[:LATENT] = (bias[:LATENT] - mean) * gain
+        weight[LATENT:] = 0
+        bias[LATENT:] = 2 * (noise * gain).log()
+        weight, bias = (self.post_quant_conv.get_parameter(name) for name in ("weight", "bias"))
+        bias += weight[:, :, 0, 0] @ mean
+        weight /= gain[None, :, None, None]
 
 
 class _Residual(nn.Module):
