@@ -39,6 +39,9 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         webui.apply_loras(p)  # again: a job may have its extra networks switched off
         webui_tags.say_if_off(p)
 
+    def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
+        come_last()
+
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.report(p)
 
@@ -55,7 +58,7 @@ def add_axes() -> None:
 
 def add_networks() -> None:
     """Add the prompt's tag, and the cards of saved people beside those of the LoRAs."""
-    webui_tags.register()
+    webui_tags.register(come_last)
     webui_cards.register()
 
 
@@ -66,13 +69,22 @@ def add_routes(_demo: Any, app: Any) -> None:
         api.add_routes(app, webui_api.api_services(), guards)
 
 
+def come_last() -> None:
+    """Have our tags written after every other `cfg_denoiser` callback, also those registered in this very job.
+
+    metadata.ini orders them too, but only in a folder of the one name, and not in a linked one.
+    """
+    script_callbacks.remove_callbacks_for_function(webui.on_denoiser)
+    script_callbacks.on_cfg_denoiser(webui.on_denoiser)  # from this file: the WebUI names a callback by its caller
+
+
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
     script_callbacks.on_before_ui(add_axes)
     script_callbacks.on_before_ui(add_networks)
     script_callbacks.on_app_started(add_routes)
     script_callbacks.on_ui_settings(lambda: webui_settings.add_options(component))
-    script_callbacks.on_cfg_denoiser(webui.on_denoiser)
+    come_last()
     script_callbacks.on_model_loaded(webui.on_model_loaded)
     script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)
 

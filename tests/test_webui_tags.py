@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from played_webui import forget_hosts, play_webui
 from torch import nn
 
 from lib_faceid.choosing import Models
@@ -23,10 +24,6 @@ from lib_faceid.people.library import People
 
 pytest.importorskip("fastapi")
 
-PLAYED = (
-    "scripts shared paths sd_models sd_unet sd_samplers_common extra_networks ui_extra_networks devices images"
-    " processing script_callbacks"
-)
 SETTINGS = {"faceid_on_failure": "Stop", "faceid_write_hashes": True}
 
 
@@ -91,6 +88,15 @@ class Host:
     tags: ModuleType
     shared: Any
     unet: nn.Module
+    parts: int = 0
+    """How often we were told that a face inside a job is about to be drawn."""
+
+    @property
+    def network(self) -> Any:
+        def count() -> None:
+            self.parts += 1
+
+        return self.tags.FaceIDNetwork(count)
 
     def process(self, p: P, *units: dict[str, Any]) -> P:
         self.webui.start(p, units or [{"enabled": False}])
@@ -101,7 +107,7 @@ class Host:
         p.iteration = number
         p.extra_network_data, p.hr_extra_network_data = p.cut(p.all_prompts), p.cut(p.all_hr_prompts)
         if not p.disable_extra_networks:
-            self.tags.FaceIDNetwork().activate(p, [])
+            self.network.activate(p, [])
             self.webui.apply_loras(p)
         self.webui.apply_loras(p)
         self.tags.say_if_off(p)
@@ -131,19 +137,12 @@ def failure(host: Host, p: P, *units: dict[str, Any]) -> str:
 
 @pytest.fixture
 def host(ldm: nn.Module, adapter_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    modules = {name: ModuleType(f"modules.{name}") for name in PLAYED.split()}
-    package: Any = ModuleType("modules")
-    for name, module in modules.items():
-        setattr(package, name, module)
-        monkeypatch.setitem(sys.modules, f"modules.{name}", module)
-    monkeypatch.setitem(sys.modules, "modules", package)
-    package.extra_networks.ExtraNetwork = type("ExtraNetwork", (), {"__init__": lambda self, name: None})
+    package = play_webui(monkeypatch)
     package.sd_unet.get_unet_option = lambda: None
     shared = package.shared
     shared.opts, shared.cmd_opts = SimpleNamespace(**SETTINGS), SimpleNamespace()
     shared.sd_model = SimpleNamespace(model=SimpleNamespace(diffusion_model=ldm), sd_checkpoint_info="a")
     package.paths.data_path = package.paths.models_path = str(tmp_path)
-    forget_hosts()
     hosts = ("webui", "webui_tags", "webui_prompts")
     webui, webui_tags, webui_prompts = (import_module(f"lib_faceid.hosts.{name}") for name in hosts)
     library = People(tmp_path / "faceid" / "faces")
@@ -156,13 +155,6 @@ def host(ldm: nn.Module, adapter_file: Path, tmp_path: Path, monkeypatch: pytest
     yield Host(webui, webui_tags, shared, ldm)
     webui.on_scripts_unloaded()
     forget_hosts()
-
-
-def forget_hosts() -> None:
-    """Have what imports the WebUI's modules imported anew the next time."""
-    for name in [name for name in sys.modules if name.startswith("lib_faceid.hosts.webui")]:
-        del sys.modules[name]
-        vars(sys.modules["lib_faceid.hosts"]).pop(name.rpartition(".")[2], None)
 
 
 def nothing_here() -> Any:
@@ -180,7 +172,7 @@ def test_a_job_without_our_script_calls_people_too(host: Host) -> None:
     p = P(["x <faceid:Anna:0.6>"])
     assert host.batch(p) == "drawn"
     assert host.people(p) == [("FaceID tag 0", "Anna", 0.6)]
-    host.tags.FaceIDNetwork().deactivate(p)
+    host.network.deactivate(p)
     assert host.people(p) == []
 
 
@@ -198,7 +190,7 @@ def test_the_webuis_empty_job_is_left_alone(host: Host) -> None:
         all_prompts=None, all_negative_prompts=None, extra_network_data=None, iteration=0, n_iter=1, batch_size=1,
         is_hr_pass=False, extra_generation_params={}, sample="untouched", enable_hr=False,
     )  # fmt: skip
-    host.tags.FaceIDNetwork().activate(p, {})
+    host.network.activate(p, {})
     assert (p.sample, p.extra_generation_params) == ("untouched", {})
 
 
@@ -229,7 +221,7 @@ def test_what_the_webui_cut_out_has_the_last_word(host: Host) -> None:
     """Another extension may write the prompts of a batch alone, after which `all_prompts` tell another story."""
     p = host.process(P(["x <faceid:Anna>", "x"], batch_size=2))
     p.extra_network_data = {"faceid": [Params("Bert:0.5")]}
-    host.tags.FaceIDNetwork().activate(p, [])
+    host.network.activate(p, [])
     assert host.people(p) == [("FaceID tag 0", "Bert", 0.5)]
 
 
@@ -264,7 +256,7 @@ def test_each_pass_of_hires_fix_has_its_own_people(
     job = job_of(p)
     assert [(unit.person, unit.hires) for unit in job.called] == expected
     p.is_hr_pass = True
-    host.tags.FaceIDNetwork().activate(p, [])
+    host.network.activate(p, [])
     assert job_of(p) is job
 
 
@@ -340,6 +332,7 @@ def test_called_people_come_along_to_the_faces_that_adetailer_draws_again(host: 
     page = ("FaceID 0", "Bert", 0.8)
     for prompt in ("a face", p.all_prompts[0]):
         assert face_of(host, p, prompt) == [page, ("FaceID tag 0", "Anna", 0.3)]
+    assert host.parts == 2  # for each face, as no script of ours is called for it; and never for the job itself
     assert face_of(host, p, "a face <faceid:Bert:1>") == [page, ("FaceID tag 0", "Bert", 1.0)]
     assert face_of(host, p, "a face <faceid:Nobody>") == []
     assert any("WITHOUT the person: The prompt calls 'Nobody'" in comment for comment in p.comments)

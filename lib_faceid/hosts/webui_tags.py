@@ -6,7 +6,7 @@ whatever else writes prompts, and in every job that draws, also where our script
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from modules import extra_networks
@@ -23,12 +23,17 @@ __all__ = ["FaceIDNetwork", "register", "say_if_off"]
 class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntypedBaseClass]
     """Calls people before each batch. The hires pass is prepared with it: its tags are known by then."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_part: Callable[[], None]) -> None:
+        """before_part: called where a face inside a job of ours is about to be drawn, mostly without our script."""
         super().__init__(NETWORK)
+        self._before_part = before_part
 
     def activate(self, p: Any, params_list: Sequence[Any]) -> None:
         """Have `p` draw whom the coming batch calls. What is wrong ends the job, as the WebUI swallows exceptions."""
-        if p.is_hr_pass or is_part(p):
+        if is_part(p):
+            self._before_part()
+            return
+        if p.is_hr_pass:
             return
         p.extra_generation_params.pop(infotext_key("tags"), None)
         try:
@@ -42,9 +47,9 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
         end(p)
 
 
-def register() -> None:
-    """Tell the WebUI of the tag."""
-    extra_networks.register_extra_network(FaceIDNetwork())
+def register(before_part: Callable[[], None]) -> None:
+    """Tell the WebUI of the tag; before_part: see `FaceIDNetwork`."""
+    extra_networks.register_extra_network(FaceIDNetwork(before_part))
 
 
 def say_if_off(p: Any) -> None:
