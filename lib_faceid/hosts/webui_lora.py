@@ -40,7 +40,7 @@ def activate(loras: Sequence[tuple[Adapter, float]]) -> list[str]:
         return [f"FaceID LoRA taken from the prompt ({typed[0].name}: {typed[0].unet_multiplier:g})."]
     for adapter, strength in loras:
         network = _network_of(adapter)
-        network.te_multiplier, network.unet_multiplier = 0.0, strength
+        network.strength = strength
         loaded.append(network)
     return []
 
@@ -62,13 +62,28 @@ def _network_of(adapter: Adapter) -> Any:
     return _made[key]
 
 
+def _own_class(base: Any) -> Any:
+    """Return a class of networks whose strength is for us alone to say, and which leave the text encoder alone.
+
+    Regional Prompter's latent mode sets the multipliers of every loaded network before each UNet call, to 0 where a
+    region's prompt does not name it: ours would be left in the negative prompt alone, and lead away from the person.
+    """
+
+    class OwnNetwork(base):
+        strength = 0.0
+        te_multiplier = property(lambda _: 0.0, lambda *_: None)
+        unet_multiplier = property(lambda self: self.strength, lambda *_: None)
+
+    return OwnNetwork
+
+
 def _make_network(adapter: Adapter) -> Any:
     network, network_lora, networks = (sys.modules[name] for name in ("network", "network_lora", "networks"))
     model = shared.sd_model
     if not hasattr(model, "network_layer_mapping"):
         networks.assign_network_names_to_compvis_modules(model)
     on_disk = SimpleNamespace(name=adapter.name, alias=adapter.name, filename="", shorthash="", metadata={})
-    made = network.Network(f"IP-Adapter FaceID ({adapter.fingerprint})", on_disk)
+    made = _own_class(network.Network)(f"IP-Adapter FaceID ({adapter.fingerprint})", on_disk)
     setattr(made, _MARK, True)
     for name, pair in named_lora(adapter, model.model.diffusion_model).items():
         key = f"diffusion_model_{name.replace('.', '_')}"

@@ -1,0 +1,56 @@
+"""The adapter's LoRA as one of the WebUI's networks, with its Lora extension played."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from played_webui import forget_hosts, play_webui
+from torch import nn
+
+from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.unet.lora import named_lora
+
+
+class Network:
+    """The Lora extension's, as far as we use it."""
+
+    def __init__(self, name: str, on_disk: object) -> None:
+        self.name = name
+        self.te_multiplier = self.unet_multiplier = 1.0
+        self.modules: dict[str, object] = {}
+
+
+@pytest.fixture
+def loaded(ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What is merged, one of them the user's own."""
+    found: Any = {name: ModuleType(name) for name in ("network", "network_lora", "networks")}
+    for name, module in found.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    found["network"].Network = Network
+    found["network"].NetworkWeights = found["network_lora"].NetworkModuleLora = lambda *_, **__: None
+    found["networks"].loaded_networks = [Network("film", None)]
+    names = [f"diffusion_model_{name.replace('.', '_')}" for name in named_lora(adapter, ldm)]
+    play_webui(monkeypatch).shared.sd_model = SimpleNamespace(
+        model=SimpleNamespace(diffusion_model=ldm), network_layer_mapping=dict.fromkeys(names)
+    )
+    yield found["networks"].loaded_networks
+    forget_hosts()
+
+
+def test_nobody_else_sets_how_strong_ours_is(loaded: list[Any], adapter: Adapter) -> None:
+    """Regional Prompter's latent mode sets every network to 0 for the calls of prompts that do not name it."""
+    webui_lora = import_module("lib_faceid.hosts.webui_lora")
+    for strength in (0.7, 0.4):
+        assert webui_lora.activate([(adapter, strength)]) == []
+        _, ours = loaded
+        for network in loaded:
+            network.te_multiplier = network.unet_multiplier = 0
+        assert (ours.te_multiplier, ours.unet_multiplier) == (0, strength)
+        assert len(ours.modules) == len(adapter.lora) * 4
+    webui_lora.deactivate()
+    assert [network.name for network in loaded] == ["film"]
