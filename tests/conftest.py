@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from parity import Measure, measuring
 from torch import nn
 from unets import SMALL, adapter_for, diffusers_copy, identity_of, ldm_unet, snapshot
 
@@ -163,3 +164,9 @@ def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
     before = [snapshot(module) for module in unets]
     yield
     assert [snapshot(module) for module in unets] == before
+
+
+@pytest.fixture
+def measure(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Measure:
+    """Show figures to whoever runs the tests, and record them."""
+    return measuring(request.node.name, record_property)

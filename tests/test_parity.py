@@ -7,24 +7,23 @@ and PEFT applies the LoRA. Each figure is shown by `pytest -rA`, with the size o
 
 from __future__ import annotations
 
-import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from builders import SD15, SDXL, Parts
-from parity import SCALE, Case, Measure, World, apart, measuring, ours
-from torch import Tensor, nn
+from builders import SD15, SDXL
+from oracle import WorldWithOracle
+from parity import Case, Measure, apart, ours
 from unets import call, inputs
 
 from lib_faceid.adapters.adapter import Adapter, Tokens
 from lib_faceid.people.identity import Identity
 from lib_faceid.unet.bank import forget_all
 
-diffusers = pytest.importorskip("diffusers", reason="diffusers is the oracle")
+pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")
 
 TOLERANCE = 1e-4  # max abs, float32; two independent implementations are some 1e-6 apart
@@ -47,71 +46,10 @@ CASES = [
 ]
 
 
-class Oracle:
-    """diffusers, with an adapter that it loaded by itself."""
-
-    def __init__(self, unet: nn.Module, parts: Parts) -> None:
-        self._pipeline = diffusers.StableDiffusionPipeline(
-            vae=None,
-            text_encoder=None,
-            tokenizer=None,
-            unet=copy.deepcopy(unet),
-            scheduler=diffusers.DDIMScheduler(),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
-        self._has_lora = any("lora" in key for key in parts.ip_adapter)
-        self._pipeline.load_ip_adapter(parts.nested(), subfolder=None, weight_name="x", image_encoder_folder=None)
-
-    def __call__(self, case: Case, lora: float = 0.0) -> Tensor:
-        """Return what the UNet predicts for an uncond and a cond row."""
-        unet = self._pipeline.unet
-        self._pipeline.set_ip_adapter_scale(SCALE)
-        if self._has_lora:
-            self._pipeline.set_adapters(["faceid_0"], adapter_weights=[lora])
-        embeddings = case.person.id_embeddings
-        if case.variant != "portrait_unnorm":
-            embeddings = embeddings / embeddings.norm(dim=-1, keepdim=True)
-        embeds = torch.stack([torch.zeros_like(embeddings), embeddings])
-        if case.variant == "portrait_unnorm":
-            # diffusers does not know this variant: its network is IP-Adapter Plus's, which reads a sequence.
-            embeds = embeds[:, :, None]
-        network = unet.encoder_hid_proj.image_projection_layers[0]
-        _give_clip(network, case.person)
-        network.shortcut, network.shortcut_scale = case.variant == "plusv2", case.structure
-        return call(unet, inputs(case.cross_dim), added_cond_kwargs={"image_embeds": [embeds]})
-
-
-def _give_clip(network: nn.Module, person: Identity) -> None:
-    if person.clip_hidden is not None and person.clip_hidden_uncond is not None:
-        blank = person.clip_hidden_uncond.expand_as(person.clip_hidden)
-        network.clip_embeds = torch.stack([blank, person.clip_hidden])
-
-
-class WorldWithOracle(World):
-    """Keeps one oracle at a time: it is a whole UNet."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._oracle: tuple[tuple[str, int], Oracle] | None = None
-
-    def expected(self, case: Case, lora: float = 0.0) -> Tensor:
-        if self._oracle is None or self._oracle[0] != case.key:
-            unet = self.unet("sdxl" if case.cross_dim == SDXL else "diffusers")
-            self._oracle = (case.key, Oracle(unet, self.parts(case.key)))
-        return self._oracle[1](case, lora)
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[WorldWithOracle]:
     with tempfile.TemporaryDirectory(prefix="faceid-parity-") as folder, torch.random.fork_rng():
         yield WorldWithOracle(Path(folder))
-
-
-@pytest.fixture
-def measure(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Measure:
-    return measuring(request.node.name, record_property)
 
 
 def test_the_bare_unets_agree(world: WorldWithOracle, measure: Measure) -> None:

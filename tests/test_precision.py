@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from parity import Case, Measure, World, measuring, ours, relative
+from parity import Case, Measure, World, ours, relative
 from torch import Tensor, nn
 from torch.nn import functional
 from unets import call, inputs
@@ -23,11 +23,6 @@ needs_float8 = pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="t
 def world() -> Iterator[World]:
     with tempfile.TemporaryDirectory(prefix="faceid-precision-") as folder:
         yield World(Path(folder))
-
-
-@pytest.fixture
-def measure(record_property: Callable[[str, object], None], request: pytest.FixtureRequest) -> Measure:
-    return measuring(request.node.name, record_property)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
