@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -19,12 +19,27 @@ from lib_faceid.region import Box
 from lib_faceid.unet.injection import Contribution, Injection, inject
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unet.regions import Region
+from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unit import Unit
+from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.tags import tag_key
 
 __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 FIRST_PASS = Pass()
+NOT_REACHED = (
+    "no step of this job reached it. Widen start and end, or switch other extensions off one by one to find the one "
+    "that replaces the UNet."
+)
+LOST = (
+    "the UNet was given another prompt than the one that FaceID marked. Switch other extensions off one by one to find "
+    "the one that puts its own in place."
+)
+
+OTHERS = (
+    "Another extension called the UNet with prompts of its own (as Tiled Diffusion does for its regions); nobody was "
+    "added to what it draws with them. Number of such calls:"
+)
 
 
 class Job:
@@ -46,6 +61,7 @@ class Job:
         """UNet calls in which an identity acted, over all UNets of the job."""
         self.seconds = 0.0
         """Time spent on getting ready."""
+        self._watch = TagWatch()
 
     def prepare(self, unet: nn.Module) -> tuple[Prepared, ...]:
         """Return the units, ready for this UNet. A second checkpoint in one job chooses its adapters anew.
@@ -77,6 +93,7 @@ class Job:
             contributions = [self._contribution(one, now) for one in self.taking_part]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
+            self.injection.watch = self._watch
             self._attached = (unet, now)
             self.seconds += time.perf_counter() - began
         return self.injection
@@ -128,6 +145,28 @@ class Job:
         self._hooks.close()
 
     close = detach
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the people reached the UNet so far, at least in one step."""
+        calls = self.calls + (self.injection.calls if self.injection else 0)
+        return calls > 0 and not 0 < self._watch.steps == self._watch.missed()
+
+    def report(self, when: Callable[[Prepared], str]) -> list[str]:
+        """Return a sentence for each unit on what was applied so far, and others on what was not.
+
+        when: gives in words in which steps a unit acted.
+        """
+        missed, others = self._watch.missed(), self._watch.untagged_calls
+        if not self.is_applied:
+            why = LOST if missed else NOT_REACHED
+            return [f"{infotext_key(one.number)} was NOT applied: {why}" for one in self.prepared]
+        lines = [one.summary(when(one)) for one in self.prepared]
+        if missed:
+            lines.append(f"FaceID was NOT applied in {missed} of {self._watch.steps} steps: {LOST}")
+        elif others and self.prepared:
+            lines.append(f"FaceID: {OTHERS} {others}")
+        return lines
 
     def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[Adapter, float]]:
         """Return each adapter's LoRA once: units that share an adapter share its LoRA, at the largest strength."""

@@ -21,6 +21,7 @@ from lib_faceid.hosts.diffusers_checkpoint import load_parts
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.people.identity import Identity
 from lib_faceid.region import PLACES
+from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
@@ -177,6 +178,45 @@ def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.M
         "FaceID 0: ip-adapter-faceid-plusv2_sd15 (FaceID Plus v2) · 1 face · weight 0.80 · structure 1.00 · LoRA 0.60 "
         "· steps 3-8 of 10 · 16 layers"
     )
+
+
+@pytest.mark.parametrize(
+    ("step", "sentences"),
+    [
+        ("tagged", ["FaceID 0: ip-adapter-faceid-plusv2_sd15"]),
+        ("others too", ["FaceID 0: ip-adapter-faceid-plusv2_sd15", "FaceID: Another extension called the UNet with"]),
+        ("others for cond", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID"]),
+        ("others", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID marked"]),
+        ("once others", ["FaceID 0: ip-adapter", "FaceID was NOT applied in 1 of 2 steps: the UNet was given"]),
+        ("none", ["FaceID 0 was NOT applied: no step of this job reached it. Widen start and end, or"]),
+    ],
+)
+def test_a_face_that_was_not_applied_is_said(
+    models: Models, unit: Unit, unet: nn.Module, step: str, sentences: list[str]
+) -> None:
+    plain = torch.zeros(2, 77, 768)
+    uncond, both = tag_rows(plain[:1], [-1]), tag_rows(plain, [-1, 1])
+    steps = {
+        "tagged": [[both]],
+        "others too": [[plain, both]],
+        "others for cond": [[plain[:1], uncond]],
+        "others": [[plain]],
+        "once others": [[both], [plain]],
+        "none": [],
+    }
+    job = Job([unit], models)
+    for contexts in steps[step] or [[]]:
+        injection = job.attach(unet)
+        injection.expect_tags([78])
+        for context in contexts:
+            with torch.no_grad():
+                unet(torch.zeros(len(context), 4, 8, 8), torch.tensor(500), context)
+    for _ in range(2):  # as well after the hooks are gone
+        told = job.report(lambda one: one.plan(10))
+        assert job.is_applied is not told[0].startswith("FaceID 0 was NOT")
+        assert len(told) == len(sentences)
+        assert all(line.startswith(sentence) for line, sentence in zip(told, sentences, strict=True))
+        job.close()
 
 
 def test_the_pages_flat_arguments_are_units() -> None:

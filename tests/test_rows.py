@@ -154,7 +154,7 @@ def test_every_row_gets_its_own_identity(unet: nn.Module, people: list[Contribut
         calls = list(unet_calls(step, latents, *tagged))
         got = torch.cat([run(unet, x, context) for x, context in calls])
         assert injection.calls == len(calls)
-        assert injection.untagged_calls == 0
+        assert injection.watch.untagged_calls == 0
 
         # The same contexts without tags. What is cut off at the end is cut off one token later then.
         plain = [(x, context[:, 1:]) for x, context in calls]
@@ -246,14 +246,14 @@ def test_an_untagged_call_is_left_alone_and_counted(unet: nn.Module, people: lis
     with inject(unet, people) as injection:
         injection.expect_tags([CHUNK + 1, 2 * CHUNK + 1])
         assert torch.equal(call(unet, (x, steps, context)), bare)
-        assert (injection.calls, injection.untagged_calls) == (0, 1)
+        assert (injection.calls, injection.watch.untagged_calls) == (0, 1)
         call(unet, (x, steps, tag_rows(context, [0, 1])))
-        assert (injection.calls, injection.untagged_calls) == (1, 1)
+        assert (injection.calls, injection.watch.untagged_calls) == (1, 1)
         # An untagged call after a tagged one must not inherit its rows.
         assert torch.equal(call(unet, (x, steps, context)), bare)
         injection.expect_tags(())
         assert torch.equal(call(unet, (x, steps, context)), bare)
-        assert (injection.calls, injection.untagged_calls) == (1, 2)
+        assert (injection.calls, injection.watch.untagged_calls) == (1, 2)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.8])
@@ -279,7 +279,7 @@ def test_of_two_injections_the_later_one_reads_the_tags(unet: nn.Module, people:
         with inject(unet, people[1:]) as inner:
             inner.expect_tags([CHUNK + 1])
             assert torch.equal(call(unet, (x, steps, tagged)), expected)
-        assert outer.untagged_calls == 1
+        assert outer.watch.untagged_calls == 1
         assert torch.equal(call(unet, (x, steps, tagged)), alone)
 
 

@@ -139,8 +139,8 @@ def _draw_all(
         difference = round(_mean_difference(painted.image, images[0]), 2)
         drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference))
         say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255)")
-        for one in job.prepared:
-            say(one.summary(one.plan(request.steps)))
+        for line in job.report(lambda one: one.plan(request.steps)):
+            say(line)
     return drawn, images
 
 

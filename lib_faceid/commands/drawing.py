@@ -42,8 +42,8 @@ def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request],
         path = _free_name(out, painted.request.seed)
         _save(painted.image, path, painted.parameters)
         say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s)")
-    for one in prepared:
-        say(one.summary(one.plan(requests[0].steps)))
+    for line in job.report(lambda one: one.plan(requests[0].steps)):
+        say(line)
     for number, unit in enumerate(units):
         if not unit.acts:
             say(f"{infotext_key(number)}: off, the weight is 0")

@@ -17,7 +17,7 @@ from lib_faceid.commands.live import Live, Moment
 from lib_faceid.commands.own_page_reading import build_reading, wire_reading
 from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.private import StaysHere, private_folder
-from lib_faceid.generation import Prepared
+from lib_faceid.generation import Job
 from lib_faceid.hosts.request import Request
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import KEEPS_METADATA, QUICK, data_url, notice, script
@@ -38,7 +38,7 @@ footer { display: none !important; }
 .faceid-title { font-size: 1.6em; font-weight: 600; }
 .faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc; }
 .faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
-.faceid-bar progress { display: block; width: 100%; }
+.faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """
 SHIM = """() => {
@@ -72,7 +72,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     names = list(workshop.checkpoints())
     loaded = {"name": names[0] if names else ""}
     services = services_for(lambda: workshop.roots, lambda: workshop.family(loaded["name"]), workshop.models())
-    style = (PROJECT / "style.css").read_text("utf-8") + OWN_STYLE
+    style = (PROJECT / "style.css").read_text("utf-8").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
         gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
@@ -141,7 +141,7 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
         shown = -1
         for moment in live.moments():
             is_new, shown = len(moment.painted) != shown, len(moment.painted)
-            finished = [_gallery(moment), _told(job.prepared, moment)] if is_new else [gr.update()] * 2
+            finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
             yield [*buttons, state_html(moment), *finished]
 
@@ -162,15 +162,15 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
 def state_html(moment: Moment) -> str:
     """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
     finished = len(moment.painted)
+    told = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
     kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
     if moment.is_stopped:
-        return notice(f"Stopped: {moment.what.lower()}, step {moment.step} of {moment.steps}. {kept}", "warning")
+        return notice(f"Stopped: {told}. {kept}", "warning")
     if moment.error:
         return notice(problem(moment.error), "error")
     if moment.is_over:
         return ""
     picture = f'<img src="{data_url(moment.so_far)}" alt="The picture so far">' if moment.so_far else ""
-    told = f"{moment.what}: step {moment.step} of {moment.steps}" if moment.step else f"{moment.what}…"
     bar = f'<progress value="{moment.step}" max="{moment.steps}"></progress>'
     return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(told)}{bar}</label></div>'
 
@@ -182,7 +182,7 @@ def _gallery(moment: Moment) -> Any:
         image = one.image.copy()
         image.info["parameters"] = one.parameters
         images.append(image)
-    return gr.update(value=images, visible=bool(images))
+    return gr.update(value=images, visible=bool(images), columns=1 if len(images) == 1 else 2)
 
 
 def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
@@ -194,12 +194,12 @@ def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
     return checkpoint, units_from_args(args[9:]), requests
 
 
-def _told(prepared: Sequence[Prepared], moment: Moment) -> str:
+def _told(job: Job, moment: Moment) -> str:
     """Return what was applied, and what was assumed, in HTML."""
     if not moment.painted:
         return ""
     painted = moment.painted[-1]
-    applied = [one.summary(one.plan(painted.request.steps)) for one in prepared]
-    notes = [f"{infotext_key(one.number)}: {note}" for one in prepared for note in one.notes]
+    applied = job.report(lambda one: one.plan(painted.request.steps))
+    notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
     lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"
     return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'

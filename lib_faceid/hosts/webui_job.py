@@ -133,7 +133,8 @@ class WebUIJob:
             return
         params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, is_cond=True))
         params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond, is_cond=False))
-        injection.expect_tags([_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)])
+        lengths = [_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
+        injection.expect_tags(lengths, people=len(_context(params.text_cond)))
 
     def _slots(self, cond: Any, *, is_cond: bool) -> list[int]:
         """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1)."""
@@ -177,18 +178,11 @@ class WebUIJob:
 
     def report(self) -> None:
         """Say in one line per unit what was applied, once at least a batch is drawn."""
-        calls = self._job.calls + (self._job.injection.calls if self._job.injection else 0)
-        for prepared in self._job.prepared:
-            if calls:
-                say(self._p, prepared.summary(self._steps.told(prepared)))
-            else:
-                key = infotext_key(prepared.number)
-                self._p.extra_generation_params[key] = "not applied"
-                say(
-                    self._p,
-                    f"{key} was NOT applied: no step of this job reached it. Widen start and end, or switch other "
-                    f"extensions off one by one to find the one that replaces the UNet.",
-                )
+        if not self._job.is_applied:
+            for prepared in self._job.prepared:
+                self._p.extra_generation_params[infotext_key(prepared.number)] = "not applied"
+        for line in self._job.report(self._steps.told):
+            say(self._p, line)
 
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""

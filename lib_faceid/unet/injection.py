@@ -32,6 +32,7 @@ from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformer
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import Region, RegionMasks
 from lib_faceid.unet.rows import MAX_SLOT, untag_rows
+from lib_faceid.unet.tag_watch import TagWatch
 
 __all__ = ["Contribution", "Injection", "inject"]
 
@@ -98,8 +99,8 @@ class Injection:
         self._shares: dict[object, Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
-        self.untagged_calls = 0
-        """UNet calls so far that came without the tags that were expected, and were left alone."""
+        self.watch = TagWatch()
+        """What became of the tags that were expected. A job puts one for all its UNets here."""
 
     @property
     def has_regions(self) -> bool:
@@ -126,10 +127,15 @@ class Injection:
             self._check_slots(slots)
             self._rows = torch.tensor(slots)
 
-    def expect_tags(self, lengths: Sequence[int]) -> None:
-        """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none."""
+    def expect_tags(self, lengths: Sequence[int], people: int = 1) -> None:
+        """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none.
+
+        people: how many rows of the coming step, the uncond ones aside, carry one.
+        """
         self._rows = None
         self._tagged_lengths = frozenset(lengths)
+        if lengths:
+            self.watch.begin_step(people)
 
     def _check_slots(self, slots: Sequence[int]) -> None:
         most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
@@ -148,9 +154,10 @@ class Injection:
             return None
         context = kwargs.get("context", args[2] if len(args) > 2 else None)
         if context is None or context.shape[1] not in self._tagged_lengths:
-            self.untagged_calls += 1
+            self.watch.see_call(None)
             return None
         context, slots = untag_rows(context)
+        self.watch.see_call(slots)
         self._slots = slots if self.acts else None
         if "context" in kwargs:
             return args, {**kwargs, "context": context}

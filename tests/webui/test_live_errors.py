@@ -52,6 +52,22 @@ def test_an_enabled_unit_without_a_photo_is_named(server: Server) -> None:
     assert (answer.images[0] == server.txt2img().images[0]).all()
 
 
+def test_a_face_that_another_extension_keeps_out_is_said(server: Server, person: dict[str, Any]) -> None:
+    answer = server.txt2img(person, probe={"own_prompt": 1})
+    assert "FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID marked" in answer.log
+    assert answer.info["extra_generation_params"] == {"FaceID 0": "not applied"}
+    answer = server.txt2img(person, probe={"own_prompt": 3})
+    assert "FaceID 0: ip-adapter-faceid" in answer.log
+    assert "FaceID was NOT applied in 2 of 4 steps" in answer.log
+
+
+def test_unet_calls_of_another_extension_are_no_alarm(server: Server, person: dict[str, Any]) -> None:
+    answer = server.txt2img(person, probe={"own_calls": True})
+    assert (answer.images[0] == server.txt2img(person).images[0]).all()
+    assert "NOT applied" not in answer.log
+    assert "FaceID: Another extension called the UNet with prompts of its own" in answer.log
+
+
 def test_an_error_in_the_middle_leaves_the_next_job_untouched(server: Server, person: dict[str, Any]) -> None:
     """A hires pass on a checkpoint of another family: the chosen adapter fits the first pass only."""
     plain = server.txt2img().png

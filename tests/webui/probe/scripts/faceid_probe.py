@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from modules import processing, script_callbacks, scripts, shared
+from modules import extra_networks, processing, script_callbacks, scripts, shared, ui_extra_networks
 
 OURS = "ip_adapter_faceid.py"
 
 
 class Probe(scripts.Script):
     """Takes one dict: {"nested": true} runs a job inside the job, {"fail_at_call": n} fails in the n-th UNet call,
-    {"prompts": [...]} gives each image its prompt, as wildcards do."""
+    {"prompts": [...]} gives each image its prompt, as wildcards do.
+
+    {"own_calls": true} calls the UNet with a prompt of its own before each call of the job's; {"own_prompt": n} puts
+    it in place of the job's from the n-th call on.
+    """
 
     def title(self) -> str:
         return "FaceID probe"
@@ -32,6 +36,8 @@ class Probe(scripts.Script):
     def process(self, p: Any, wish: Any = None) -> None:
         if wish and "prompts" in wish:
             p.all_prompts = wish["prompts"]
+        if wish and ("own_calls" in wish or "own_prompt" in wish):
+            shared.sd_model.apply_model = with_own_prompt(shared.sd_model.apply_model, wish)
         if not wish or "fail_at_call" not in wish:
             return
         calls = 0
@@ -44,6 +50,9 @@ class Probe(scripts.Script):
                 raise RuntimeError("the probe was asked to fail")
 
         handle = shared.sd_model.model.diffusion_model.middle_block.register_forward_pre_hook(fail)
+
+    def postprocess(self, p: Any, processed: Any, wish: Any = None) -> None:
+        vars(shared.sd_model).pop("apply_model", None)
 
     def postprocess_image(self, p: Any, pp: Any, wish: Any = None) -> None:
         if not wish or not wish.get("nested"):
@@ -61,6 +70,21 @@ class Probe(scripts.Script):
             do_not_save_grid=True,
         )
         pp.image = processing.process_images(inner).images[0]
+
+
+def with_own_prompt(apply_model: Any, wish: dict[str, Any]) -> Any:
+    """Return what calls the UNet with the prompt as it was before anybody marked it."""
+    calls = 0
+
+    def apply(x: Any, t: Any, cond: dict[str, Any], *more: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        own = {**cond, "c_crossattn": [context[:, 1:] for context in cond["c_crossattn"]]}
+        if "own_calls" in wish:
+            apply_model(x, t, own, *more, **named)
+        return apply_model(x, t, own if calls >= wish.get("own_prompt", calls + 1) else cond, *more, **named)
+
+    return apply
 
 
 def hooks_left() -> dict[str, Any]:
@@ -83,9 +107,11 @@ def registered(app: FastAPI) -> dict[str, Any]:
     ]
     (plot,) = [one.module for one in scripts.scripts_data if one.path.endswith("xyz_grid.py")]
     runners = {"txt2img": scripts.scripts_txt2img, "img2img": scripts.scripts_img2img}
+    networks = [*ui_extra_networks.extra_pages, *extra_networks.extra_network_registry.values()]
     return {
         "callbacks": Counter(callbacks),
         "axes": Counter(option.label for option in plot.axis_options if option.label.startswith("[FaceID")),
+        "networks": Counter(type(one).__name__ for one in networks if type(one).__module__.startswith("lib_faceid")),
         "scripts": {
             tab: sum(Path(one.filename).name == OURS for one in runner.alwayson_scripts)
             for tab, runner in runners.items()

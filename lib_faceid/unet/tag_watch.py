@@ -1,0 +1,50 @@
+"""Whether the people reach the UNet: a step whose rows lose their tags on the way is a face that is not drawn."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+__all__ = ["TagWatch"]
+
+
+class TagWatch:
+    """The steps in which tags were expected, and those of them that people were missing from.
+
+    Calls without tags alone are no alarm: other extensions call the UNet too, with prompts of their own. So a step is
+    odd when such a call came in it, and people are missing from an odd step when fewer of their rows came than were
+    tagged. Which rows those were is asked when all is over: until then nothing is computed, and no GPU waited for.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        """Steps in which tags were expected."""
+        self.untagged_calls = 0
+        """UNet calls in those steps that came without tags."""
+        self._wanted = 0
+        self._is_odd = False
+        self._slots: list[Tensor] = []
+        self._odd: list[tuple[int, list[Tensor]]] = []
+
+    def begin_step(self, rows: int) -> None:
+        """Expect that many rows of people from now on."""
+        self._end_step()
+        self.steps += 1
+        self._wanted = rows
+
+    def see_call(self, slots: Tensor | None) -> None:
+        """Take note of a UNet call: the slots of its rows, or None for one without tags."""
+        if slots is None:
+            self.untagged_calls += 1
+            self._is_odd = True
+        else:
+            self._slots.append(slots)
+
+    def missed(self) -> int:
+        """Return from how many steps people were missing. Waits for the GPU where a step was odd."""
+        self._end_step()
+        return sum(sum(int((slots > 0).sum()) for slots in calls) < wanted for wanted, calls in self._odd)
+
+    def _end_step(self) -> None:
+        if self._is_odd:
+            self._odd.append((self._wanted, self._slots))
+        self._is_odd, self._slots = False, []
