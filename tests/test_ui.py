@@ -20,6 +20,7 @@ from lib_faceid.adapters.variants import VARIANTS, by_id
 from lib_faceid.errors import DownloadError, HostError, PhotoError
 from lib_faceid.models.catalogue import catalogue, entry
 from lib_faceid.page.preview import Preview
+from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.setup.check import Auto, Row, SetupReport
 from lib_faceid.unit import MAX_PHOTOS, Unit
 
@@ -30,6 +31,7 @@ from lib_faceid.page.photos import LARGEST, add, encoded, remove, reweigh, show 
 from lib_faceid.page.services import attempt  # noqa: E402
 from lib_faceid.page.settings import used_by  # noqa: E402
 from lib_faceid.page.setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.page.traces import Received  # noqa: E402
 from lib_faceid.page.units import Services, build_units  # noqa: E402
 
 
@@ -66,8 +68,9 @@ def test_a_dropped_picture_is_kept_without_loss_and_a_file_as_it_is(tmp_path: Pa
     path = tmp_path / "me.jpg"
     picture(90).save(path)
     assert base64.b64decode(encoded(path)) == path.read_bytes()
-    with path.open("rb") as file:  # gradio 3 hands over open files
-        assert encoded(file) == encoded(path)
+    assert encoded(Received("me.jpg", path.read_bytes())) == encoded(path)
+    with pytest.raises(PhotoError, match=r"me\.jpg is larger than 20 MiB"):
+        encoded(Received("me.jpg", bytes(MAX_BASE64_BYTES + 1)))
 
 
 def test_a_huge_picture_is_kept_as_jpeg() -> None:

@@ -19,6 +19,7 @@ from lib_faceid.errors import PhotoError
 from lib_faceid.page.parts import data_url
 from lib_faceid.page.preview import Preview, strangers, thumbnail
 from lib_faceid.page.services import Services, attempt
+from lib_faceid.page.traces import Received
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.region import figures
 from lib_faceid.unit import MAX_PHOTOS
@@ -46,7 +47,7 @@ class Shown:
 def encoded(source: Any) -> str:
     """Return a photo as base64: a file just as it is, pixels as PNG, and large ones as nearly perfect JPEG.
 
-    source: a path, an open file with a name, or a PIL image. Raises PhotoError for a file that is too large.
+    source: an upload, a path, or a PIL image. Raises PhotoError for a file that is too large, or no picture.
     """
     if isinstance(source, Image.Image):
         file = io.BytesIO()
@@ -55,15 +56,20 @@ def encoded(source: Any) -> str:
         else:
             source.convert("RGB").save(file, "JPEG", quality=97, subsampling=0)
         return base64.b64encode(file.getvalue()).decode()
-    path = Path(source if isinstance(source, (str, Path)) else source.name)
-    if path.stat().st_size > MAX_BASE64_BYTES:
-        raise PhotoError(f"{path.name} is larger than {MAX_BASE64_BYTES >> 20} MiB. Make it smaller.")
-    text = base64.b64encode(path.read_bytes()).decode()
+    one = source if isinstance(source, Received) else _read(Path(source))
+    if len(one.content) > MAX_BASE64_BYTES:
+        raise PhotoError(f"{one.name} is larger than {MAX_BASE64_BYTES >> 20} MiB. Make it smaller.")
+    text = base64.b64encode(one.content).decode()
     try:
         thumbnail(text)
     except PhotoError as error:  # it does not know the file's name
-        raise PhotoError(f"{path.name}: {error}") from error
+        raise PhotoError(f"{one.name}: {error}") from error
     return text
+
+
+def _read(path: Path) -> Received:
+    with path.open("rb") as file:
+        return Received(path.name, file.read(MAX_BASE64_BYTES + 1))
 
 
 def add(photos: Photos, sources: Sequence[Any]) -> tuple[Photos, str]:

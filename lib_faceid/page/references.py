@@ -12,6 +12,7 @@ from lib_faceid.page.parts import QUICK, SNAPSHOT, UPLOAD, choice, labels, notic
 from lib_faceid.page.paste import build_paste, still_missing
 from lib_faceid.page.photos import LARGEST, Photos, add, remove, reweigh, show
 from lib_faceid.page.services import Services, attempt
+from lib_faceid.page.traces import forget_shown, photo_gallery, upload_button
 from lib_faceid.unit import FIELDS, Unit
 
 __all__ = ["References", "build_references", "wire_references"]
@@ -63,11 +64,9 @@ def build_references(prefix: str) -> References:
         elem_id=f"{prefix}_image", elem_classes=["faceid-drop"], **UPLOAD,
     )  # fmt: skip
     with gr.Row(elem_classes=["faceid-buttons"]):
-        upload = gr.UploadButton(
-            "Add photos…", file_count="multiple", file_types=["image"], size="sm", elem_id=f"{prefix}_upload"
-        )
+        upload = upload_button("Add photos…", elem_id=f"{prefix}_upload")
         webcam = gr.Button("Webcam", size="sm", visible=SNAPSHOT is not None, elem_id=f"{prefix}_webcam")
-    gallery = gr.Gallery(
+    gallery = photo_gallery(
         label=FIELDS["images"].label, columns=3, show_label=False, object_fit="contain", visible=False,
         elem_id=f"{prefix}_gallery", elem_classes=["faceid-gallery"],
     )  # fmt: skip
@@ -102,7 +101,7 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
     """Let the components act on each other. clip_crop: the unit's component of that field."""
     photo = (parts.selected, parts.picked, parts.photo_weight)
     shown = [parts.images, parts.gallery, parts.cards, parts.face, *photo, parts.message]
-    seen = _Seen(services, [parts.images, parts.face, clip_crop], shown)
+    seen = _Seen(services, parts.gallery, [parts.images, parts.face, clip_crop], shown)
     _wire_coming(parts, services, seen)
     _wire_picking(parts, seen)
     for chooser in (parts.face, clip_crop):
@@ -117,12 +116,14 @@ class _Seen:
     """How photos are looked at, and what then changes in the page."""
 
     services: Services
+    gallery: Any
     looked_at: list[Any]
     shown: list[Any]
 
     def again(self, photos: Photos, face: str, sees: str, index: int | None = None, message: str = "") -> list[Any]:
         """Return the values of `shown`; index: of the photo that was clicked."""
         now = show(self.services, photos, face, sees)
+        forget_shown(self.gallery)
         chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
         return [
             photos,

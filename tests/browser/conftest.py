@@ -24,12 +24,17 @@ ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_
 
 
 @pytest.fixture(scope="session")
-def address(browser: Browser, face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the running page lives, with its temporary files."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def address(browser: Browser, face_models: Path, folder: Path) -> Iterator[str]:
     """The address of the running page."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("page")
     log = folder / "log.txt"
     command = [sys.executable, "-m", "lib_faceid", "ui", "--port", str(port), "--face-models", str(face_models)]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
@@ -37,7 +42,7 @@ def address(browser: Browser, face_models: Path, tmp_path_factory: pytest.TempPa
         server = subprocess.Popen(
             [*command, "--out", str(folder)],
             cwd=folder,  # where no models lie
-            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "HOME": str(folder)},
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -47,6 +52,7 @@ def address(browser: Browser, face_models: Path, tmp_path_factory: pytest.TempPa
     finally:
         server.terminate()
         server.wait(30)
+        assert not list(folder.glob("faceid-page-*")), "photos stay on the disk"
         shutil.rmtree(folder, ignore_errors=True)  # the miniatures are large
 
 
@@ -75,3 +81,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield page
     context.close()
     assert not errors
+
+
+@pytest.fixture
+def photos(data_folder: Path) -> Path:
+    return data_folder / "photos"

@@ -20,11 +20,6 @@ WAIT_MS = 30_000
 DRAW_MS = 180_000
 
 
-@pytest.fixture
-def photos(data_folder: Path) -> Path:
-    return data_folder / "photos"
-
-
 def element(page: Page, name: str) -> Locator:
     return page.locator(f"{UNIT}_{name}").first  # gradio 3 gives an HTML's id to the block around it too
 
