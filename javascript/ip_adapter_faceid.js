@@ -36,8 +36,16 @@
         }
     }
 
+    // The host's line for a job that failed has no colour of its own.
+    function markFailure(tab) {
+        for (const line of document.querySelectorAll(`#html_log_${tab} .error`)) {
+            line.classList.toggle("faceid-failed", line.textContent.includes("IP-Adapter FaceID:"));
+        }
+    }
+
     function update() {
         for (const tab of TABS) {
+            markFailure(tab);
             const accordion = document.querySelector(`#${tab}_faceid`);
             if (!accordion) continue;
             showActiveUnits(accordion);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,4 +152,8 @@ def test_a_photo_without_a_face_ends_the_job_in_red(page: Page, data_folder: Pat
     error = page.locator("#html_log_txt2img .error, #txt2img_results .error").first
     error.wait_for(timeout=10_000)
     assert "Unit 1: No face found" in error.inner_text()
+    page.wait_for_function("document.querySelector('#html_log_txt2img .error.faceid-failed')", timeout=10_000)
+    red, green, blue = (int(part) for part in re.findall(r"\d+", error.evaluate("e => getComputedStyle(e).color"))[:3])
+    assert red > 2 * green
+    assert red > 2 * blue
     keep(page, "3-no-face")
