@@ -13,7 +13,7 @@ from torch import nn
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.choosing import Models
-from lib_faceid.passes import Pass, Places, is_auto
+from lib_faceid.passes import Pass, Places, faces_in, is_auto
 from lib_faceid.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.region import Box
 from lib_faceid.unet.injection import Contribution, Injection, inject
@@ -119,6 +119,13 @@ class Job:
         self.detach()
         people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
         return self._places.see(first, pictures, people, self._models.face_analyser())
+
+    def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:
+        """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right.
+
+        Raises FaceIDError where no face can be looked for.
+        """
+        return faces_in(picture, self._models.face_analyser())
 
     def overlap(self, number: int | str, part: Box, image: int) -> float | None:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""

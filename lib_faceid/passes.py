@@ -19,7 +19,7 @@ from lib_faceid.region import AUTO_REGION, MASK, WHOLE, Box, box_of, column
 from lib_faceid.unet.regions import Region
 from lib_faceid.unit import Unit
 
-__all__ = ["Pass", "Places", "is_auto", "region_of"]
+__all__ = ["Pass", "Places", "faces_in", "is_auto", "region_of"]
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,14 @@ def region_of(unit: Unit, policy: RequestPolicy) -> Region | None:
 def is_auto(unit: Unit) -> bool:
     """Say whether a unit's place is found by itself."""
     return unit.region == AUTO_REGION
+
+
+def faces_in(picture: NDArray[np.uint8], analyser: FaceAnalyser) -> list[Box]:
+    """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right."""
+    photo = analyse(picture, analyser)
+    width, height = photo.size_px
+    boxes = [face.box for face in photo.faces]
+    return [Box(x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in boxes]
 
 
 def _bound(photo: AnalysedPhoto, people: Sequence[Identity], recogniser: str) -> list[Box | None]:

@@ -44,6 +44,11 @@ class Box(NamedTuple):
             (self.bottom - view.top) / height,
         )
 
+    @property
+    def area(self) -> float:
+        """What it takes of the picture, as a fraction."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
     def overlap(self, other: Box) -> float:
         """Return the area that both share, as a fraction of the picture."""
         width = min(self.right, other.right) - max(self.left, other.left)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from parity import Measure, measuring
+from played_webui import Host, played_host
 from torch import nn
 from unets import SMALL, adapter_for, diffusers_copy, identity_of, ldm_unet, snapshot
 
@@ -131,6 +132,18 @@ def ldm() -> nn.Module:
 def unet(request: pytest.FixtureRequest, ldm: nn.Module) -> nn.Module:
     """The same weights in the two classes of UNets."""
     return ldm if request.param == "ldm" else diffusers_copy(ldm)
+
+
+@pytest.fixture
+def host(
+    ldm: nn.Module, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Host]:
+    """The WebUI, played, with `ldm` loaded."""
+    folder = tmp_path_factory.getbasetemp() / "adapter of the host"
+    folder.mkdir(exist_ok=True)
+    adapter_for(folder)
+    with played_host(ldm, next(folder.iterdir()), tmp_path, monkeypatch) as host:
+        yield host
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from lib_faceid.region import WHOLE, Box
 from lib_faceid.unit import Photo, Unit
-from lib_faceid.units.inner_pass import of_image, units_for_part
+from lib_faceid.units.inner_pass import face_number, of_image, units_for_part
 
 PERSON = Unit(enabled=True, images=(Photo("aGk="),), weight=0.8)
 
@@ -66,3 +67,13 @@ def test_with_one_each_an_image_has_its_own_person() -> None:
 def test_numbers_stay_those_of_the_units() -> None:
     units = [unit(enabled=False), unit(region="left"), PERSON]
     assert len(units_for_part(units, [None, 0.0, None], 0)) == 3
+
+
+def test_a_face_is_known_by_where_it_is() -> None:
+    left, right = Box(0, 0, 0.2, 0.2), Box(0.5, 0, 0.7, 0.2)
+    faces = [left, right]
+    body, tight, beside = Box(0.4, 0, 0.9, 1), Box(0.55, 0.05, 0.65, 0.15), Box(0.65, 0, 0.85, 0.2)
+    assert [face_number(part, faces) for part in (body, tight, left)] == [1, 1, 0]
+    assert [face_number(part, faces) for part in (beside, right, beside)] == [2, 1, 2]
+    assert faces == [left, right, beside]
+    assert face_number(WHOLE, []) == 0

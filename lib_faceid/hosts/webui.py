@@ -162,6 +162,7 @@ def _inner_job(p: Any) -> WebUIJob | None:
     if outer is None or not is_inner(p) or hasattr(p, _ATTRIBUTE):
         return None
     setattr(p, _ATTRIBUTE, None)
+    outer.withdraw_loras()
     try:
         units, called = inner_units(outer, p)
         job = WebUIJob(p, units, models(), called)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lib_faceid.hosts.webui_job import WebUIJob
+from lib_faceid.hosts.webui_pass import whole_picture
 from lib_faceid.hosts.webui_prompts import called_by
 from lib_faceid.region import WHOLE, Box
 from lib_faceid.unit import Unit
@@ -30,8 +31,9 @@ def inner_units(outer: WebUIJob, p: Any) -> tuple[list[Unit], list[Unit]]:
     part = _part(p)
     everybody = [of_image(unit, outer.image) for unit in (*outer.units, *outer.called)]
     overlaps = [outer.overlap(number, part) for number in outer.numbers]
-    # All faces that one of ADetailer's tabs found in one image share the list of scripts that it made for them.
-    acting = units_for_part(everybody, overlaps, outer.count_face(p.scripts))
+    # Faces may be drawn twice, or be left out, in any order: it is the face that counts, and not the job.
+    take_turns = sum(unit.acts and unit.adetailer == "one each" for unit in everybody) > 1
+    acting = units_for_part(everybody, overlaps, outer.face_number(part, whole_picture(p)) if take_turns else 0)
     count = len(outer.units)
     own = [] if p.disable_extra_networks else called_by(p)
     return acting[:count], own if own and own != everybody[count:] else acting[count:]

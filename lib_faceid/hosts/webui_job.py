@@ -23,6 +23,7 @@ from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.inner_pass import face_number
 from lib_faceid.units.tags import tag_key
 
 __all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
@@ -45,7 +46,7 @@ class WebUIJob:
         self.called = list(called)
         """Those that the prompt calls besides."""
         self.is_closed = False
-        self._faces: tuple[object, int] = (None, 0)
+        self._faces: dict[int, list[Box]] = {}
         self._job = Job(units, models, called)
         self._undo = ExitStack()
         self._merged = ExitStack()
@@ -91,11 +92,15 @@ class WebUIJob:
         """Return how much of a unit's region lies in a part of the image at hand; None for a unit without a region."""
         return self._job.overlap(number, part, self.image)
 
-    def count_face(self, group: object) -> int:
-        """Return the number of the next face of a group of them, from 0."""
-        known, count = self._faces
-        self._faces = (group, count + 1 if group is known else 1)
-        return self._faces[1] - 1
+    def face_number(self, part: Box, picture: Pixels) -> int:
+        """Return which of the faces of the image at hand, shown in `picture`, a part of it is; from 0 at the left."""
+        if self.image not in self._faces:  # the first part of it that is drawn again: all faces are still as they were
+            self._faces[self.image] = []
+            try:
+                self._faces[self.image] = self._job.faces_in(picture)
+            except FaceIDError as error:
+                self.say(f"FaceID: the faces could not be told apart, and the units take turns as they come: {error}")
+        return face_number(part, self._faces[self.image])
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
@@ -110,6 +115,12 @@ class WebUIJob:
                 self._merged.enter_context(merge_lora(unet, adapter, strength))
         self._lora_pass = (unet, is_hires_pass(self._p))
 
+    def withdraw_loras(self) -> None:
+        """Take the adapters' LoRAs out again; the job's next step puts them back."""
+        self._merged.close()
+        webui_lora.deactivate()
+        self._lora_pass = None
+
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
         unet = _unet()
@@ -120,11 +131,8 @@ class WebUIJob:
             self._looked_at.add(now.images.start)
             self._see(init_pictures(self._p))
         injection = self._job.attach(unet, now)
-        if self._lora_pass != (
-            unet,
-            is_hires_pass(self._p),
-        ):  # a refiner: the WebUI activates no networks for it
-            self.apply_loras()
+        if self._lora_pass != (unet, is_hires_pass(self._p)):
+            self.apply_loras()  # a refiner, for which the WebUI activates no networks; or a face was drawn in between
         place = self._steps.advance(params)
         injection.set_progress(*place)
         self._steps.note([one for one in self._job.taking_part if one.contribution.weight_at(*place)])
@@ -189,8 +197,7 @@ class WebUIJob:
         self.is_closed = True
         self._job.close()
         self._undo.close()
-        self._merged.close()
-        webui_lora.deactivate()
+        self.withdraw_loras()
 
     def _fail_at_next_call(self, unet: nn.Module, error: Exception) -> None:
         """Raise the error from inside the UNet, where no callback wrapper swallows it."""

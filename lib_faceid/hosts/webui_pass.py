@@ -13,7 +13,7 @@ from torch import Tensor
 from lib_faceid.generation import Pass
 from lib_faceid.region import WHOLE, Box
 
-__all__ = ["Pixels", "init_pictures", "is_hires_pass", "on_first_pass", "pass_of", "row_images"]
+__all__ = ["Pixels", "init_pictures", "is_hires_pass", "on_first_pass", "pass_of", "row_images", "whole_picture"]
 
 Pixels = NDArray[np.uint8]
 
@@ -50,7 +50,12 @@ def init_pictures(p: Any) -> list[Pixels]:
     picture = found[0]
     if _view(p) == WHOLE:
         picture = images.resize_image(p.resize_mode if p.resize_mode < 3 else 0, picture, p.width, p.height)
-    return [np.asarray(images.flatten(picture, "#ffffff"))] * p.batch_size
+    return [_flat(picture)] * p.batch_size
+
+
+def whole_picture(p: Any) -> Pixels:
+    """Return the init image of img2img at its own size, of which a part may be drawn."""
+    return _flat(p.init_images[0])
 
 
 def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], None]:
@@ -84,6 +89,10 @@ def _view(p: Any) -> Box:
         return WHOLE
     left, top, width, height = pasted
     return Box(left / mask.width, top / mask.height, (left + width) / mask.width, (top + height) / mask.height)
+
+
+def _flat(picture: Any) -> Pixels:
+    return np.asarray(images.flatten(picture, "#ffffff"))
 
 
 def _decoded(p: Any, samples: Tensor) -> Sequence[Tensor]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lib_faceid.region import EVERYWHERE
+from lib_faceid.region import EVERYWHERE, Box
 from lib_faceid.unit import FIELDS, Range, Unit
 
-__all__ = ["of_image", "units_for_part"]
+__all__ = ["face_number", "of_image", "units_for_part"]
+
+SAME_FACE = 0.5  # two boxes of one face share at least this much of the smaller one; of two cheek to cheek, less
 
 
 def of_image(unit: Unit, image: int) -> Unit:
@@ -20,11 +22,24 @@ def of_image(unit: Unit, image: int) -> Unit:
     return replace(unit, person=names[image % len(names)].strip(), images=photos, batch="together")
 
 
+def face_number(part: Box, faces: list[Box]) -> int:
+    """Return which of a picture's faces a part of it shows, counted from 0: the one that it shares most with.
+
+    A part that shows none of them is the next face, and is noted as such: several detectors may each find it.
+    """
+    shared = [part.overlap(face) for face in faces]
+    at = max(range(len(faces)), key=shared.__getitem__, default=0)
+    if not faces or shared[at] < SAME_FACE * min(part.area, faces[at].area):
+        faces.append(part)
+        return len(faces) - 1
+    return at
+
+
 def units_for_part(units: Sequence[Unit], overlaps: Sequence[float | None], face: int) -> list[Unit]:
     """Return the units as they act on one part: those that do not are off, the others act on all of it.
 
     overlaps: how much of each unit's region lies in the part, None for a unit without a region; face: the part's
-    number, from 0.
+    number, as `face_number` counts.
     """
     in_turn = [number for number, unit in enumerate(units) if unit.acts and unit.adetailer == "one each"]
     regional = [

@@ -1,0 +1,161 @@
+"""Faces that ADetailer draws again inside a job, with the WebUI's modules played: who is on which of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from played_webui import Host, P, job_of
+from torch import nn
+
+from lib_faceid import generation
+from lib_faceid.region import WHOLE, Box
+
+pytest.importorskip("fastapi")
+
+LEFT, MIDDLE, RIGHT = Box(0.1, 0.2, 0.3, 0.6), Box(0.4, 0.2, 0.6, 0.6), Box(0.7, 0.2, 0.9, 0.6)
+BIT_BESIDE = 0.02  # what another detector says of the same face
+IN_TURN = ({"person": "Anna", "adetailer": "one each"}, {"person": "Bert", "adetailer": "one each"})
+
+
+def face(prompt: str = "a face", where: Box = WHOLE) -> P:
+    """ADetailer's job for a face in a picture of 100 x 50, each time with another copy of the outer job's scripts."""
+    mask = Image.new("L", (100, 50))
+    mask.paste(
+        255, (round(where.left * 100), round(where.top * 50), round(where.right * 100), round(where.bottom * 50))
+    )
+    p = P([prompt], image_mask=mask, init_images=[mask], scripts=object())
+    p._ad_inner = True  # pyright: ignore[reportAttributeAccessIssue]
+    return p
+
+
+def begun(host: Host, p: P) -> P:
+    """The same, at its first step."""
+    host.batch(p)
+    assert job_of(p) is None
+    host.step(p)
+    return p
+
+
+def people_on(host: Host, prompt: str = "a face", where: Box = WHOLE) -> list[tuple[str, str, float]]:
+    """Who is drawn there."""
+    p = begun(host, face(prompt, where))
+    people = host.people(p)
+    p.close()
+    return people
+
+
+def names_on(host: Host, *faces: Box) -> list[str]:
+    """Who is drawn on one face after the other."""
+    return [name for where in faces for _, name, _ in people_on(host, where=where)]
+
+
+@pytest.fixture
+def seen(host: Host, monkeypatch: pytest.MonkeyPatch) -> list[Box]:
+    """The faces that are in every picture."""
+    boxes: list[Box] = []
+    monkeypatch.setattr(generation, "faces_in", lambda picture, analyser: list(boxes))
+    models = replace(host.webui.models(), face_analyser=object)
+    monkeypatch.setattr(host.webui, "models", lambda: models)
+    return boxes
+
+
+@pytest.fixture(autouse=True)
+def flat(host: Host) -> None:
+    """The WebUI's way to a picture without transparency."""
+    host.package.images.flatten = lambda picture, colour: np.asarray(picture)
+
+
+def test_called_people_come_along_to_the_faces_that_adetailer_draws_again(host: Host) -> None:
+    p = P(["x <faceid:Anna:0.6:adetailer_weight=0.5>"])
+    host.draw(p, {"person": "Bert"})
+    page = ("FaceID 0", "Bert", 0.8)
+    for prompt in ("a face", p.all_prompts[0]):
+        assert people_on(host, prompt) == [page, ("FaceID tag 0", "Anna", 0.3)]
+    assert host.parts == 2  # for each face, as no script of ours is called for it; and never for the job itself
+    assert people_on(host, "a face <faceid:Bert:1>") == [page, ("FaceID tag 0", "Bert", 1.0)]
+    assert people_on(host, "a face <faceid:Nobody>") == []
+    assert any("WITHOUT the person: The prompt calls 'Nobody'" in comment for comment in p.comments)
+
+
+def test_the_face_of_each_image_is_its_own_persons(host: Host) -> None:
+    p = P(["x <faceid:Anna>", "x <faceid:Bert>"], batch_size=2)
+    host.draw(p)
+    for p.batch_index, name in enumerate(("Anna", "Bert")):
+        for prompt in ("a face", p.all_prompts[p.batch_index]):
+            assert people_on(host, prompt) == [("FaceID tag 0", name, 0.8)]
+
+
+def test_a_face_may_call_somebody_into_a_job_without_people(host: Host) -> None:
+    p = P(["a face <faceid:Anna>"])
+    p._ad_inner = True  # pyright: ignore[reportAttributeAccessIssue]
+    host.batch(p)
+    assert host.people(p) == [("FaceID tag 0", "Anna", 0.8)]
+
+
+@pytest.mark.parametrize("order", [(LEFT, MIDDLE, RIGHT), (RIGHT, LEFT, MIDDLE), (RIGHT, LEFT, RIGHT, MIDDLE)])
+def test_who_takes_turns_is_told_by_the_face_and_not_by_how_many_were_drawn(
+    host: Host, seen: list[Box], order: tuple[Box, ...]
+) -> None:
+    seen += [LEFT, MIDDLE, RIGHT]
+    host.draw(P(["x"]), *IN_TURN)
+    beside = [Box(box.left + BIT_BESIDE, box.top, box.right + BIT_BESIDE, box.bottom) for box in order]
+    expected = ["Bert" if box is MIDDLE else "Anna" for box in order]
+    assert names_on(host, *beside) == expected
+
+
+def test_faces_that_are_not_seen_are_told_apart_all_the_same(host: Host, seen: list[Box]) -> None:
+    seen += [LEFT]
+    host.draw(P(["x"]), *IN_TURN)
+    assert names_on(host, RIGHT, RIGHT, LEFT, MIDDLE, RIGHT) == ["Bert", "Bert", "Anna", "Anna", "Bert"]
+
+
+def test_each_image_has_its_own_faces(host: Host, seen: list[Box]) -> None:
+    p = P(["x", "x"], batch_size=2)
+    host.draw(p, *IN_TURN)
+    assert names_on(host, RIGHT, LEFT) == ["Anna", "Bert"]
+    seen += [LEFT, RIGHT]
+    p.batch_index = 1
+    assert names_on(host, RIGHT, LEFT) == ["Bert", "Anna"]
+
+
+def test_without_face_models_they_take_turns_as_they_come(host: Host) -> None:
+    p = P(["x"])
+    host.draw(p, *IN_TURN)
+    assert names_on(host, RIGHT, LEFT, RIGHT) == ["Anna", "Bert", "Anna"]
+    assert [comment for comment in p.comments if "could not be told apart" in comment]
+
+
+def test_the_lora_is_in_each_face_once_and_again_in_the_job_around_it(host: Host) -> None:
+    p = P(["x", "x"])
+    before = weight(host)
+    host.draw(p, {"person": "Bert"})
+    host.step(p)
+    merged = weight(host)
+    assert not torch.equal(merged, before)
+    inner = begun(host, face())
+    assert torch.equal(weight(host), merged)
+    inner.close()
+    assert torch.equal(weight(host), before)
+    host.step(p)
+    assert torch.equal(weight(host), merged)
+    p.close()
+    assert torch.equal(weight(host), before)
+
+
+def test_a_face_without_anybody_is_drawn_without_the_lora(host: Host) -> None:
+    before = weight(host)
+    host.draw(P(["x"]), {"person": "Bert", "adetailer": "off"})
+    assert not torch.equal(weight(host), before)
+    assert people_on(host) == []
+    assert torch.equal(weight(host), before)
+
+
+def weight(host: Host) -> torch.Tensor:
+    """A weight of the UNet that the adapter's LoRA changes, as it is now."""
+    layer = host.unet.get_submodule("input_blocks.1.1.transformer_blocks.0.attn2.to_q")
+    return cast("nn.Linear", layer).weight.detach().clone()
