@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -143,12 +143,20 @@ class Host:
     def draw(self, p: P, *units: dict[str, Any]) -> str:
         return self.batch(self.process(p, *units))
 
-    def step(self, p: P) -> Any:
-        """Go through the first step of the sampling, and give back what was made of the conditionings."""
+    def step(self, p: P, order: Sequence[int] | None = None, model: nn.Module | None = None) -> Any:
+        """Go through the first step of the sampling, and give back what was made of the conditionings.
+
+        order: whose the cond rows are, after somebody has moved them; without, one for each image; model: the
+        sampler's own, around the UNet.
+        """
         sampler = SimpleNamespace(func=self.step)
         denoiser = SimpleNamespace(p=p, step=0, steps=p.steps, total_steps=p.steps, init_latent=None, sampler=sampler)
-        rows = torch.zeros(p.batch_size, 77, 768)
-        params = SimpleNamespace(denoiser=denoiser, sigma=torch.ones(1), text_cond=rows, text_uncond=rows)
+        denoiser.inner_model = model or nn.Identity()
+        noise = torch.randn(p.batch_size, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+        order = range(p.batch_size) if order is None else order
+        cond, uncond = torch.zeros(len(order), 77, 768), torch.zeros(p.batch_size, 77, 768)
+        params = SimpleNamespace(denoiser=denoiser, sigma=torch.ones(1), text_cond=cond, text_uncond=uncond)
+        params.x = torch.cat([noise[list(order)], noise])
         self.webui.on_denoiser(params)
         return params
 
@@ -173,7 +181,9 @@ def played_host(unet: nn.Module, adapter_file: Path, folder: Path, monkeypatch: 
         SimpleNamespace(faceid_on_failure="Stop", faceid_write_hashes=True),
         SimpleNamespace(),
     )
-    shared.sd_model = SimpleNamespace(model=SimpleNamespace(diffusion_model=unet), sd_checkpoint_info="a")
+    shared.sd_model = SimpleNamespace(
+        model=SimpleNamespace(diffusion_model=unet), apply_model=None, sd_checkpoint_info="a"
+    )
     package.paths.data_path = package.paths.models_path = str(folder)
     hosts = ("webui", "webui_tags", "webui_prompts")
     webui, webui_tags, webui_prompts = (import_module(f"lib_faceid.hosts.{name}") for name in hosts)

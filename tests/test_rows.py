@@ -13,7 +13,7 @@ from unets import SMALL, call, identity_of, inputs, ldm_unet
 
 from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.unet.injection import Contribution, Injection, inject
-from lib_faceid.unet.rows import MAX_SLOT, tag_rows, untag_rows
+from lib_faceid.unet.rows import MAX_SLOT, follow_images, tag_rows, untag_rows
 
 CHUNK = 77
 
@@ -322,3 +322,36 @@ def test_tags_survive_a_cast_to_half_precision() -> None:
 def test_tags_and_rows_must_be_as_many() -> None:
     with pytest.raises(RuntimeError):
         tag_rows(torch.zeros(3, 1, 4), [0, 1])
+
+
+# ----------------------------------------------------------------------------------- rows that others put elsewhere
+NOISE = torch.randn(3, 4, 2, 2, generator=torch.Generator().manual_seed(7))
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2]),
+        ([0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2]),  # by regions, as Regional Prompter's latent mode sorts them
+        ([2, 1, 0, 0, 1, 2], [2, 1, 0, 0, 1, 2]),
+    ],
+)
+def test_rows_are_followed_by_what_they_begin_with(order: list[int], found: list[int]) -> None:
+    latents = torch.cat([NOISE[order], NOISE, NOISE])  # the unconds of an edit model come twice
+    assert follow_images(latents, [0, 0, 1, 1, 2, 2]) == found
+
+
+def test_rows_that_somebody_has_changed_where_they_are_stay_there() -> None:
+    latents = torch.cat([NOISE[[0, 0, 1, 1, 2, 2]] + 1, NOISE])
+    assert follow_images(latents, [0, 0, 1, 1, 2, 2]) == [0, 0, 1, 1, 2, 2]
+
+
+def test_rows_of_which_one_was_lost_are_nobodys() -> None:
+    latents = torch.cat([NOISE[[0, 1, 2, 0, 1, 2]], NOISE])
+    latents[4] += 1
+    assert follow_images(latents, [0, 0, 1, 1, 2, 2]) is None
+
+
+def test_images_that_begin_alike_stay_in_their_places() -> None:
+    latents = torch.cat([NOISE[:1].expand(4, -1, -1, -1), NOISE[:1].expand(2, -1, -1, -1)])
+    assert follow_images(latents, [0, 0, 1, 1]) == [0, 0, 1, 1]

@@ -93,6 +93,15 @@ def test_the_images_of_a_batch(host: Host) -> None:
     assert "The images of one batch call people differently" in failure(host, P(["x <faceid:Anna>", "x"], batch_size=2))
 
 
+def test_each_row_has_its_images_person_also_where_another_extension_sorts_them_by_region(host: Host) -> None:
+    p = P(["x <faceid:Anna>", "x <faceid:Bert>"], batch_size=2)
+    host.draw(p)
+    for order in ((0, 0, 1, 1), (0, 1, 0, 1)):
+        params = host.step(p, order)
+        assert params.text_cond[:, 0, 0].tolist() == [image + 1 for image in order]
+        assert params.text_uncond[:, 0, 0].tolist() == [-1, -2]
+
+
 def test_a_last_batch_that_is_short_keeps_its_order(host: Host) -> None:
     prompts = ["x"] * 3 + ["x <faceid:Anna>", "x <faceid:Bert>"]
     p = host.process(P(prompts, batch_size=3))

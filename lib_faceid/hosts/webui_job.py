@@ -20,7 +20,7 @@ from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.hosts.webui_steps import Steps
 from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
-from lib_faceid.unet.rows import tag_rows
+from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.unit import Unit
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.inner_pass import face_number
@@ -139,15 +139,20 @@ class WebUIJob:
         if not injection.acts:
             injection.expect_tags(())
             return
-        params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, is_cond=True))
-        params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond, is_cond=False))
+        params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
+        params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
         lengths = [_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
         injection.expect_tags(lengths, people=len(_context(params.text_cond)))
 
-    def _slots(self, cond: Any, *, is_cond: bool) -> list[int]:
-        """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1)."""
+    def _slots(self, cond: Any, latents: Tensor | None = None) -> list[int]:
+        """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1).
+
+        latents: what the step begins with, for the rows of cond; None for those of uncond.
+        """
         rows = len(_context(cond))
-        images = row_images(self._p, rows, is_cond=is_cond)
+        images = row_images(self._p, rows, is_cond=latents is not None)
+        if images and latents is not None and self._job.differs_by_image and 0 < max(images) < rows - 1:
+            images = follow_images(latents, images)  # Regional Prompter's latent mode sorts them by its regions
         if images is None:
             if self._job.differs_by_image:
                 raise HostError(
@@ -155,7 +160,7 @@ class WebUIJob:
                     f"differ from image to image. Set the batch size to 1, or leave AND out of the prompt."
                 )
             images = [0] * rows
-        return [image + 1 if is_cond else -(image + 1) for image in images]
+        return [-(image + 1) if latents is None else image + 1 for image in images]
 
     def _see(self, pictures: Sequence[Pixels]) -> None:
         """Look where the people are in the pictures that the coming pass begins with; there may be none."""

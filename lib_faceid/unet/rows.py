@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_SLOT", "tag_rows", "untag_rows"]
+__all__ = ["MAX_SLOT", "follow_images", "tag_rows", "untag_rows"]
 
 MAX_SLOT = 256  # the largest range of whole numbers that bfloat16 holds exactly
 
@@ -28,3 +28,18 @@ def tag_rows(context: Tensor, slots: Sequence[int]) -> Tensor:
 def untag_rows(context: Tensor) -> tuple[Tensor, Tensor]:
     """Return the context without its tags, and the slots, int64 [B] on the same device: nothing waits for the GPU."""
     return context[:, 1:], context[:, 0, 0].round().long()
+
+
+def follow_images(latents: Tensor, images: Sequence[int]) -> list[int] | None:
+    """Return which image each cond row of a step is of, where rows may have changed places; None where not known.
+
+    latents: what the step begins with, the cond rows first, then one row for each image, of which each cond row is a
+    copy; images: of each cond row, as the host laid them out. It waits for the GPU.
+    """
+    rows, count = len(images), max(images) + 1
+    flat = latents.flatten(1)
+    same = (flat[:rows, None] == flat[None, rows : rows + count]).all(dim=2).tolist()
+    found = [[image for image, is_same in enumerate(row) if is_same] for row in same]
+    if all(image in its for image, its in zip(images, found, strict=True)) or not any(found):
+        return list(images)  # in their places; or changed where they are
+    return [its[0] for its in found] if all(len(its) == 1 for its in found) else None
