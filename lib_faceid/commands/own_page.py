@@ -36,7 +36,9 @@ MAX_COUNT = 8
 OWN_STYLE = """
 footer { display: none !important; }
 .faceid-title { font-size: 1.6em; font-weight: 600; }
-.faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc; }
+.prose ul.faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc outside; }
+#txt2img_gallery .grid-container:has(> button:only-child) { grid-template-columns: 1fr; }
+#txt2img_gallery .grid-container > button:only-child { height: 400px; aspect-ratio: auto; }
 .faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
 .faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
