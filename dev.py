@@ -4,6 +4,7 @@
     python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
     python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, then all tests: what CI runs
+    python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
     python dev.py venv           only makes the environment
 
@@ -40,6 +41,12 @@ REQUIREMENTS = (("requirements-dev.txt",), ("requirements-nodeps.txt", "--no-dep
 GRADIO4_REQUIREMENTS = "requirements-gradio4.txt"
 GRADIO4_TESTS = ("browser", "test_api*.py", "test_contract.py", "test_ui.py")
 TORCH_INDEX = {"default": "", "cpu": "https://download.pytorch.org/whl/cpu"}
+MODULES = {
+    "demo": ["lib_faceid", "demo"],
+    "ui": ["lib_faceid", "ui"],
+    "test": ["pytest"],
+    "screenshots": ["tests.screenshots"],
+}
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_OFFLINE": "1",
@@ -51,7 +58,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status of the command named in `argv`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
-    parser.add_argument("command", choices=["demo", "ui", "test", "check", "format", "venv"])
+    parser.add_argument("command", choices=["demo", "ui", "test", "check", "screenshots", "format", "venv"])
     parser.add_argument("args", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv or ["--help"])
     python = os.environ.get("FACEID_PYTHON") or ready_python(options.torch)
@@ -63,8 +70,7 @@ def main(argv: list[str]) -> int:
     if options.command == "format":
         lint = run([python, "-m", "ruff", "check", "--fix", "."])
         return run([python, "-m", "ruff", "format", "."]) or lint
-    module = {"demo": ["lib_faceid", "demo"], "ui": ["lib_faceid", "ui"], "test": ["pytest"]}[options.command]
-    return run([python, "-m", *module, *options.args])
+    return run([python, "-m", *MODULES[options.command], *options.args])
 
 
 def check(python: str, pytest_args: list[str]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.test_page import (
+from tests.browser.driving import (
     DRAW_MS,
     UNIT,
     WAIT_MS,
@@ -120,7 +120,7 @@ def test_metadata_bring_back_the_unit_and_the_very_same_picture(
     page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
     is_value(page, "weight", "1.1")
     assert page.locator("#txt2img_prompt textarea").input_value() == 'a "portrait", oil: 50%'
-    assert element(page, "missing").inner_text() == ""
+    assert element(page, "missing").inner_text().strip() == ""
     assert drawn(page) == told
     assert hashlib.sha256(file_of(page, address)).digest() == hashlib.sha256(path.read_bytes()).digest()
 

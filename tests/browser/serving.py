@@ -1,0 +1,53 @@
+"""Our own page as a user starts it: `python -m lib_faceid ui` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+START_SECONDS = 180
+ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@contextmanager
+def own_page(folder: Path, *arguments: str) -> Generator[str, None, None]:
+    """Serve the page from a folder, which is its home, holds its temporary files and no models; give its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = folder / "log.txt"
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "lib_faceid", "ui", "--port", str(port), *arguments],
+            cwd=folder,
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(f"http://127.0.0.1:{port}", server, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()  # noqa: S310 - our own server
+        except OSError:  # noqa: PERF203 - not there yet
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"the page did not come up:\n{log.read_text()}")
