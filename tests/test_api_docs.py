@@ -1,4 +1,4 @@
-"""Every command of docs/API.md and of README's part on the API is run here, against a server."""
+"""Every command of docs/API.md is run here, against a server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from lib_faceid.web.routes import ROUTES, Route
 
 PROJECT = Path(__file__).resolve().parent.parent
 API_MD = (PROJECT / "docs" / "API.md").read_text("utf-8")
-README = (PROJECT / "README.md").read_text("utf-8")
 BASH, CURL = shutil.which("bash"), shutil.which("curl")
 needs_curl = pytest.mark.skipif(not (BASH and CURL), reason="no bash or no curl here")
 
@@ -59,14 +58,6 @@ def test_the_commands_of_the_long_form(address: str, tmp_path: Path) -> None:
     assert len(answers) == len(ROUTES) + 1  # the first block is the preparation
     assert '"cosine"' in "".join(answers)
     assert '"deleted":"Anna"' in "".join(answers)
-
-
-@needs_curl
-def test_the_commands_of_the_readme(address: str, tmp_path: Path) -> None:
-    (block,) = [one for one in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "ip-adapter-faceid/" in one]
-    (answer,) = run([block], address, tmp_path)
-    assert answer.count('"detail"') == 0
-    assert answer.count("}{") + 1 == len(ROUTES)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.answer)

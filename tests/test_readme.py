@@ -1,7 +1,9 @@
-"""What README says is run here, and what it lists is compared with the code."""
+"""What README and docs say is run here, and what they list is compared with the code."""
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 from collections.abc import Callable
@@ -14,10 +16,14 @@ import torch
 from PIL import Image
 
 from lib_faceid.adapters.variants import VARIANTS, Variant, families_of
+from lib_faceid.external import TITLE
 from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.unit import FIELDS, Field, Range, Unit
+from lib_faceid.unit import FIELDS, Picture, Range, Unit
+from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PROJECT = Path(__file__).resolve().parent.parent
+README, DOCS = PROJECT / "README.md", PROJECT / "docs"
+SETTINGS, WITHOUT_A_WEBUI = DOCS / "SETTINGS.md", DOCS / "WITHOUT_A_WEBUI.md"
 
 
 def variant_table() -> str:
@@ -26,15 +32,41 @@ def variant_table() -> str:
     return head + "".join(_row(*_variant_cells(variant)) for variant in VARIANTS)
 
 
-def settings_table() -> str:
-    """The unit's fields, as README lists them."""
-    head = "| setting | API | range | default | what it does |\n|---|---|---|---|---|\n"
-    return head + "".join(_row(*_field_cells(field)) for field in FIELDS.values())
+def fields_table() -> str:
+    """The unit's settings."""
+    head = "| setting | field | value | default | what it does |\n|---|---|---|---|---|\n"
+    return head + "".join(
+        _row(field.label, f"`{name}`", _kind(name), _default(name), field.help) for name, field in FIELDS.items()
+    )
+
+
+def presets_table() -> str:
+    """The presets that come with the extension."""
+    head = _row("preset", *(FIELDS[name].label for name in PRESET_FIELDS)) + "|---" * (len(PRESET_FIELDS) + 1) + "|\n"
+    return head + "".join(
+        _row(name, *(f"{preset[field]:g}" for field in PRESET_FIELDS)) for name, preset in BUILT_IN.items()
+    )
+
+
+def options_table() -> str:
+    """The extension's own settings; read from the source, which imports the WebUI."""
+    tree = ast.parse((PROJECT / "lib_faceid" / "hosts" / "webui_settings.py").read_text("utf-8"))
+    options: dict[str, tuple[Any, ...]] = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "OPTIONS"
+        if node.value is not None
+    )
+    words = {True: "yes", False: "no", "": "none"}
+    head = "| setting | default |\n|---|---|\n"
+    return head + "".join(_row(label, str(words.get(default, default))) for default, label, *_ in options.values())
 
 
 TABLES = {
-    ("<!-- variants: generated from lib_faceid/adapters/variants.py -->\n", "<!-- /variants -->"): variant_table,
-    ("<!-- settings: generated from lib_faceid/unit.py -->\n", "<!-- /settings -->"): settings_table,
+    "variants": (README, "variants: generated from lib_faceid/adapters/variants.py", variant_table),
+    "fields": (SETTINGS, "fields: generated from lib_faceid/unit.py", fields_table),
+    "presets": (SETTINGS, "presets: generated from lib_faceid/units/presets.py", presets_table),
+    "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui_settings.py", options_table),
 }
 
 
@@ -49,35 +81,63 @@ def _variant_cells(variant: Variant) -> tuple[str, ...]:
     )
 
 
-def _field_cells(field: Field) -> tuple[str, ...]:
-    allowed = field.kind
-    if isinstance(allowed, Range):
-        values = f"{allowed.lowest:g} to {allowed.highest:g}"
-    else:
-        values = ", ".join(allowed) if isinstance(allowed, tuple) else ""
-    default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default or "")
-    return (field.label, f"`{field.name}`", values, default, field.help)
+def _kind(name: str) -> str:
+    kind = FIELDS[name].kind
+    if isinstance(kind, Range):
+        return f"{kind.lowest:g} to {kind.highest:g}"
+    if isinstance(kind, tuple):
+        return ", ".join(f"`{choice}`" for choice in kind)
+    return {bool: "true, false", str: "text", list: "one photo or up to 20", Picture: "a picture"}[kind]
+
+
+def _default(name: str) -> str:
+    default = FIELDS[name].default
+    if name == "enabled":
+        return "true, if there is a photo or person"
+    return "none" if default in ("", (), None) else f"`{default}`"
 
 
 def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |\n"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
-@pytest.mark.parametrize(("marks", "table"), TABLES.items(), ids=["variants", "settings"])
-def test_tables_are_those_of_the_code(marks: tuple[str, str], table: Callable[[], str]) -> None:
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_those_of_the_code(name: str) -> None:
     """With FACEID_WRITE_README=1 the table is put there instead."""
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(marks[0])
-    found, after = rest.split(marks[1])
+    path, mark, table = TABLES[name]
+    text = path.read_text(encoding="utf-8")
+    before, rest = text.split(f"<!-- {mark} -->\n")
+    found, after = rest.split(f"<!-- /{name} -->", 1)
     if os.environ.get("FACEID_WRITE_README"):
-        README.write_text(before + marks[0] + table() + marks[1] + after, encoding="utf-8")
+        path.write_text(f"{before}<!-- {mark} -->\n{table()}<!-- /{name} -->{after}", encoding="utf-8")
     else:
         assert found == table()
 
 
-def test_the_api_section_names_every_field() -> None:
-    (line,) = re.findall(r"^Every field is optional: (.*)", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert re.findall(r"`(\w+)`", line.split(". ")[0]) == list(Unit().to_dict())
+def test_the_request_of_the_readme_is_one() -> None:
+    """tests/webui sends it to a real WebUI."""
+    (body,) = re.findall(r"printf '(\{.*?\})' \"", README.read_text(encoding="utf-8"), re.DOTALL)
+    (values,) = json.loads(body % "aGVsbG8=")["alwayson_scripts"][TITLE]["args"]
+    (photo,) = Unit.from_dict(values).images
+    assert photo.image == "aGVsbG8="
+
+
+def test_links_lead_somewhere() -> None:
+    """To a file, and where a heading is named, to one that is there."""
+    for page in (README, *DOCS.glob("*.md")):
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+            if "://" in link:
+                continue
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), (page.name, link)
+            assert not anchor or anchor in _anchors(target), (page.name, link)
+
+
+def _anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in links, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_ten_lines_of_python_run(
@@ -88,7 +148,7 @@ def test_the_ten_lines_of_python_run(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", WITHOUT_A_WEBUI.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FACEID_FACE_MODELS", str(face_models))
     Image.open(data_folder / "photos" / "astronaut.png").convert("RGB").save("me.jpg")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -13,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Picture, Range, Unit
+from lib_faceid.unit import FIELDS, Range, Unit
 from lib_faceid.units.schema import unit_schema
 
-DOCS = Path(__file__).resolve().parent.parent / "docs" / "API.md"
-MARKS = ("<!-- fields: generated from lib_faceid/unit.py -->\n", "<!-- /fields -->")
 SCHEMA = unit_schema()
 
 
@@ -100,34 +97,3 @@ def test_what_the_schema_takes_the_unit_takes_and_nothing_else(values: dict[str,
         assert not is_unit(values)  # JSON has no such number
         return
     assert is_valid(values) == is_unit(values), values
-
-
-def test_the_docs_list_every_field() -> None:
-    table = DOCS.read_text("utf-8").split(MARKS[0])[1].split(MARKS[1])[0]
-    assert table == fields_table()
-
-
-def fields_table() -> str:
-    """The table between the marks of docs/API.md; run this file to print it."""
-    rows = [f"| `{name}` | {_kind(name)} | {_default(name)} | {FIELDS[name].help} |\n" for name in FIELDS]
-    return "| field | value | default | what it does |\n|---|---|---|---|\n" + "".join(rows)
-
-
-def _kind(name: str) -> str:
-    kind = FIELDS[name].kind
-    if isinstance(kind, Range):
-        return f"{kind.lowest:g} to {kind.highest:g}"
-    if isinstance(kind, tuple):
-        return ", ".join(f"`{choice}`" for choice in kind)
-    return {bool: "true, false", str: "text", list: "one photo or up to 20", Picture: "a picture"}[kind]
-
-
-def _default(name: str) -> str:
-    default = FIELDS[name].default
-    if name == "enabled":
-        return "true, if there is a photo or person"
-    return "none" if default in ("", (), None) else f"`{default}`"
-
-
-if __name__ == "__main__":
-    print(fields_table())
