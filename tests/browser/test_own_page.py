@@ -154,7 +154,7 @@ def test_a_face_is_marked_by_two_clicks(page: Page, photos: Path) -> None:
     element(page, "mark").click()
     picture = element(page, "marking").locator("img")
     picture.wait_for(timeout=WAIT_MS)
-    for x, y, then in ((0.25, 0.2, "opposite corner"), (0.75, 0.8, "by hand")):
+    for x, y, then in ((0.25, 0.2, "opposite corner"), (0.75, 0.8, "was marked by hand")):
         page.wait_for_timeout(1000)  # the picture has its place
         side = picture.bounding_box()
         assert side is not None
