@@ -85,6 +85,7 @@ def register() -> None:
     script_callbacks.on_app_started(add_routes)
     script_callbacks.on_ui_settings(lambda: webui_settings.add_options(component))
     come_last()
+    script_callbacks.on_cfg_denoised(webui.on_denoised)
     script_callbacks.on_model_loaded(webui.on_model_loaded)
     script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)
 

@@ -22,7 +22,8 @@ class Callbacks:
 
     def __init__(self, module: Any) -> None:
         self.lists: dict[str, list[Callable[..., None]]] = {}
-        for name in ("before_ui", "app_started", "ui_settings", "cfg_denoiser", "model_loaded", "script_unloaded"):
+        events = "before_ui app_started ui_settings cfg_denoiser cfg_denoised model_loaded script_unloaded"
+        for name in events.split():
             setattr(module, f"on_{name}", self.lists.setdefault(name, []).append)
         module.remove_callbacks_for_function = self.remove
 
@@ -61,7 +62,7 @@ def test_tags_are_written_after_callbacks_that_were_registered_in_the_job(
         script.FaceIDScript().process_before_every_sampling(object(), "args", x=None)
         assert callbacks.lists["cfg_denoiser"][-1] is ours
     assert callbacks.lists["cfg_denoiser"] == [*noise, ours]
-    assert [len(one) for one in callbacks.lists.values()] == [2, 1, 1, 3, 1, 1]
+    assert [len(one) for one in callbacks.lists.values()] == [2, 1, 1, 3, 1, 1, 1]
 
 
 def test_also_in_front_of_a_face_inside_a_job(

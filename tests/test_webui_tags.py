@@ -36,6 +36,20 @@ def test_a_job_without_our_script_calls_people_too(host: Host) -> None:
     assert host.people(p) == []
 
 
+def test_a_round_of_networks_in_the_middle_of_a_step_ends_no_job(host: Host) -> None:
+    """Tiled Diffusion's region control activates and deactivates the networks of each region in each step."""
+    p = P(["x <faceid:Anna:0.6>"])
+    host.draw(p, {"person": "Bert"})
+    job = job_of(p)
+    host.step(p)
+    host.network.activate(p, [])
+    host.network.deactivate(p)
+    assert (job_of(p), job.is_closed) == (job, False)
+    host.webui.on_denoised(None)
+    host.network.deactivate(p)
+    assert (job_of(p), job.is_closed) == (None, True)
+
+
 def test_a_prompt_without_a_tag_changes_nothing(host: Host) -> None:
     p = host.process(P(["x"]), {"person": "Bert"})
     before = job_of(p)

@@ -33,8 +33,10 @@ __all__ = [
     "apply_loras",
     "call",
     "end",
+    "is_in_step",
     "is_part",
     "models",
+    "on_denoised",
     "on_denoiser",
     "on_model_loaded",
     "on_scripts_unloaded",
@@ -146,6 +148,11 @@ def _is_copy(p: Any) -> bool:
     return job is not None and not job.is_closed and not job.is_of(p)
 
 
+def is_in_step(p: Any) -> bool:
+    """Say whether its job is between the UNet calls of one step: what happens to `p` now is no end of a batch."""
+    return (job := _job_of(p)) is not None and job.is_in_step
+
+
 def is_part(p: Any) -> bool:
     """Say whether this is the job of a face inside a job of ours, which begins it."""
     return is_inner(p) and _outer() is not None
@@ -186,6 +193,7 @@ def on_denoiser(params: Any) -> None:
     p = getattr(params.denoiser, "p", None)
     job = _job_of(p) or _inner_job(p)
     for other in _live:
+        other.is_in_step = other is job
         if other is not job:
             other.disarm()
     if job is None:
@@ -194,6 +202,12 @@ def on_denoiser(params: Any) -> None:
         job.arm(params)
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
         job.refuse(error)
+
+
+def on_denoised(_params: Any) -> None:
+    """After the UNet calls of one step."""
+    for job in _live:
+        job.is_in_step = False
 
 
 def on_model_loaded(*_: Any) -> None:

@@ -46,6 +46,8 @@ class WebUIJob:
         self.called = list(called)
         """Those that the prompt calls besides."""
         self.is_closed = False
+        self.is_in_step = False
+        """Whether the UNet is being called for one of its steps."""
         self._faces: dict[int, list[Box]] = {}
         self._job = Job(units, models, called)
         self._undo = ExitStack()

@@ -11,7 +11,7 @@ from typing import Any
 
 from modules import extra_networks
 
-from lib_faceid.hosts.webui import call, end, is_part, refuse
+from lib_faceid.hosts.webui import apply_loras, call, end, is_in_step, is_part, refuse
 from lib_faceid.hosts.webui_job import say
 from lib_faceid.hosts.webui_prompts import called_by, has_tags
 from lib_faceid.units.infotext import infotext_key
@@ -33,7 +33,7 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
         if is_part(p):
             self._before_part()
             return
-        if p.is_hr_pass:
+        if p.is_hr_pass or is_in_step(p):
             return
         p.extra_generation_params.pop(infotext_key("tags"), None)
         try:
@@ -43,8 +43,14 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
             call(p, ())
 
     def deactivate(self, p: Any) -> None:
-        """Close the job of a `p` that has drawn: nobody else does where our script took no part."""
-        end(p)
+        """Close the job of a `p` that has drawn: nobody else does where our script took no part.
+
+        Tiled Diffusion's region control goes through a round of its own for each region, in the middle of each step.
+        """
+        if is_in_step(p):
+            apply_loras(p)
+        else:
+            end(p)
 
 
 def register(before_part: Callable[[], None]) -> None:
