@@ -40,6 +40,10 @@ OTHERS = (
     "Another extension called the UNet with prompts of its own (as Tiled Diffusion does for its regions); nobody was "
     "added to what it draws with them. Number of such calls:"
 )
+UNPLACED = (
+    "FaceID: the regions did NOT hold, the units acted everywhere: another extension draws the picture in parts, and "
+    "where they lie could not be read. Switch it off, or the regions. Number of UNet calls with such parts:"
+)
 
 
 class Job:
@@ -173,6 +177,8 @@ class Job:
             lines.append(f"FaceID was NOT applied in {missed} of {self._watch.steps} steps: {LOST}")
         elif others and self.prepared:
             lines.append(f"FaceID: {OTHERS} {others}")
+        if self._watch.unplaced_calls:
+            lines.append(f"{UNPLACED} {self._watch.unplaced_calls}")
         return lines
 
     def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[Adapter, float]]:

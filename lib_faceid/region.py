@@ -44,6 +44,16 @@ class Box(NamedTuple):
             (self.bottom - view.top) / height,
         )
 
+    def inside(self, view: Box) -> Box:
+        """Return where it lies in the picture, if this is where it lies in a view of it: the way back."""
+        width, height = view.right - view.left, view.bottom - view.top
+        return Box(
+            view.left + self.left * width,
+            view.top + self.top * height,
+            view.left + self.right * width,
+            view.top + self.bottom * height,
+        )
+
     @property
     def area(self) -> float:
         """What it takes of the picture, as a fraction."""

@@ -128,7 +128,7 @@ def test_a_view_shows_a_part_of_the_region(kind: str) -> None:
 
 def test_overlapping_regions_never_exceed_the_larger_weight() -> None:
     masks = RegionMasks([[LEFT], [Region(Box(0.25, 0, 1, 1), feather_px=32)], [None]])
-    left, other, everywhere = masks.at((8, 16), (8, 16), (0.5, 1.0, 2.0), torch.zeros(()))
+    left, other, everywhere = masks.at(((8, 16), (8, 16)), (0.5, 1.0, 2.0), torch.zeros(()))
     assert left is not None
     assert other is not None
     assert everywhere is None  # acts everywhere, and adds to all
@@ -140,7 +140,7 @@ def test_overlapping_regions_never_exceed_the_larger_weight() -> None:
 
 def test_halves_with_feathers_leave_no_dip_between_them() -> None:
     halves = [[replace(LEFT, feather_px=64)], [replace(RIGHT, feather_px=64)]]
-    left, right = RegionMasks(halves).at((8, 16), (8, 16), (1.0, 1.0), torch.zeros(()))
+    left, right = RegionMasks(halves).at(((8, 16), (8, 16)), (1.0, 1.0), torch.zeros(()))
     assert left is not None
     assert right is not None
     assert torch.allclose(left + right, torch.ones_like(left), atol=1e-6)

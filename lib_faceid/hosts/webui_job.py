@@ -18,6 +18,7 @@ from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.hosts.webui_steps import Steps
+from lib_faceid.hosts.webui_tiles import tiles_of
 from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import follow_images, tag_rows
@@ -144,7 +145,7 @@ class WebUIJob:
         params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
         params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
         lengths = [_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
-        injection.expect_tags(lengths, people=len(_context(params.text_cond)))
+        injection.expect_tags(lengths, people=len(_context(params.text_cond)), tiles=tiles_of(params))
 
     def _slots(self, cond: Any, latents: Tensor | None = None) -> list[int]:
         """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1).

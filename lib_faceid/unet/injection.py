@@ -30,9 +30,10 @@ from lib_faceid.unet.bank import Bank, Selection, bank_of
 from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
-from lib_faceid.unet.regions import Region, RegionMasks
+from lib_faceid.unet.regions import Region, RegionMasks, rows_of_shares
 from lib_faceid.unet.rows import MAX_SLOT, untag_rows
 from lib_faceid.unet.tag_watch import TagWatch
+from lib_faceid.unet.tiles import Tiles
 
 __all__ = ["Contribution", "Injection", "inject"]
 
@@ -96,6 +97,8 @@ class Injection:
         self._selected: list[tuple[int, Selection, float]] | None = None
         self._queries: dict[int, tuple[Tensor, slice]] = {}
         self._latent = self._map = (0, 0)
+        self._tiles = Tiles()
+        self._parts: Sequence[Box] | None = (WHOLE,)
         self._shares: dict[object, Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
@@ -127,12 +130,14 @@ class Injection:
             self._check_slots(slots)
             self._rows = torch.tensor(slots)
 
-    def expect_tags(self, lengths: Sequence[int], people: int = 1) -> None:
+    def expect_tags(self, lengths: Sequence[int], people: int = 1, tiles: Tiles | None = None) -> None:
         """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none.
 
-        people: how many rows of the coming step, the uncond ones aside, carry one.
+        people: how many rows of the coming step, the uncond ones aside, carry one; tiles: which part of the picture
+        each of its UNet calls shows, where it is not always the whole.
         """
         self._rows = None
+        self._tiles = tiles or Tiles()
         self._tagged_lengths = frozenset(lengths)
         if lengths:
             self.watch.begin_step(people)
@@ -150,6 +155,7 @@ class Injection:
         self.end_call()
         self._latent = _latent_size(args, kwargs)
         if not self._tagged_lengths:
+            self._parts = (WHOLE,)
             self._slots = self._rows if self.acts else None
             return None
         context = kwargs.get("context", args[2] if len(args) > 2 else None)
@@ -157,7 +163,8 @@ class Injection:
             self.watch.see_call(None)
             return None
         context, slots = untag_rows(context)
-        self.watch.see_call(slots)
+        self._parts = self._tiles.next_parts(self._latent, len(slots))
+        self.watch.see_call(slots, is_placed=self._parts is not None or not self.has_regions)
         self._slots = slots if self.acts else None
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
@@ -202,16 +209,17 @@ class Injection:
 
     def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
         """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
-        if not self._masks.any or self._slots is None:
+        if self._slots is None or self._parts is None or not self._masks.any:
             return None
         weights = tuple(one.contribution.weight * one.factors[layer.index] for one in self._members)
-        mask = self._masks.at(self._map, self._latent, weights, query)[number]
-        if mask is None:
-            return None
         key = (number, self._map, weights)
         if key not in self._shares:
-            images = (self._slots.abs() - 1).clamp(0, len(mask) - 1).to(query.device)
-            self._shares[key] = mask[:, :, None] if len(mask) == 1 else mask.index_select(0, images)[:, :, None]
+            sizes = self._map, self._latent
+            masks = [self._masks.at(sizes, weights, query, part)[number] for part in self._parts]
+            shares = [mask for mask in masks if mask is not None]
+            if not shares:
+                return None
+            self._shares[key] = rows_of_shares(shares, self._slots)
         share = self._shares[key]
         return match_places(share if len(share) == 1 else share[rows], query)
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lib_faceid.region import WHOLE, Box
 
-__all__ = ["Region", "RegionMasks"]
+__all__ = ["Region", "RegionMasks", "rows_of_shares"]
 
 COARSE = 32  # places along a side, where about right will do
 LATENT_PX = 8  # a latent pixel's side in the picture, in SD 1.5 and SDXL
@@ -74,27 +74,48 @@ class RegionMasks:
         return any(region is not None for one in self._regions for region in one)
 
     def at(
-        self, size: tuple[int, int], latent: tuple[int, int], weights: tuple[float, ...], like: Tensor
+        self,
+        sizes: tuple[tuple[int, int], tuple[int, int]],
+        weights: tuple[float, ...],
+        like: Tensor,
+        part: Box = WHOLE,
     ) -> list[Tensor | None]:
         """Return each contribution's mask [images, height * width] for a feature map; None: it acts everywhere.
 
-        Where regions overlap their sum is brought down to the larger weight. size, latent: height and width of the
-        feature map and of the latents; weights: of each contribution; on the device and in the dtype of `like`.
+        Where regions overlap their sum is brought down to the larger weight. sizes: height and width of the feature
+        map and of the latents; weights: of each contribution; part: what of the view is shown, a tile of it, say; on
+        the device and in the dtype of `like`.
         """
-        key = (size, latent, weights if self._several else None, like.device, like.dtype)
+        key = (sizes, part, weights if self._several else None, like.device, like.dtype)
         if key not in self._made:
-            made = _balanced([self._one(one, size, latent) for one in self._regions], weights)
+            made = _balanced([self._one(one, *sizes, part.inside(self._view)) for one in self._regions], weights)
             self._made[key] = [None if one is None else one.flatten(1).to(like.device, like.dtype) for one in made]
         return self._made[key]
 
-    def _one(self, regions: Sequence[Region | None], size: tuple[int, int], latent: tuple[int, int]) -> Tensor | None:
+    def _one(
+        self, regions: Sequence[Region | None], size: tuple[int, int], latent: tuple[int, int], view: Box
+    ) -> Tensor | None:
         """Return [images, height, width], or None where the contribution has no region in any image."""
         if all(region is None for region in regions):
             return None
         canvas_px = (latent[0] * LATENT_PX, latent[1] * LATENT_PX)
         everywhere = torch.ones(size)
-        masks = [everywhere if one is None else one.weights(size, canvas_px, self._view) for one in regions]
+        masks = [everywhere if one is None else one.weights(size, canvas_px, view) for one in regions]
         return torch.stack([masks[min(image, len(masks) - 1)] for image in range(self._images)])
+
+
+def rows_of_shares(parts: Sequence[Tensor], slots: Tensor) -> Tensor:
+    """Return how much a contribution counts in each row of a UNet call, [rows or 1, places, 1].
+
+    parts: for each part of the picture that the call shows, in as many rows as the others, a mask [images, places];
+    slots: which image each row is of.
+    """
+    first = parts[0]
+    if len(parts) == len(first) == 1:
+        return first[:, :, None]
+    images = (slots.abs() - 1).clamp(0, len(first) - 1).to(first.device)
+    of_parts = zip(parts, images.chunk(len(parts)), strict=True)
+    return torch.cat([masks.index_select(0, rows) for masks, rows in of_parts])[:, :, None]
 
 
 def _balanced(masks: Sequence[Tensor | None], weights: Sequence[float]) -> list[Tensor | None]:

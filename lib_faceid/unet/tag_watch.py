@@ -20,6 +20,8 @@ class TagWatch:
         """Steps in which tags were expected."""
         self.untagged_calls = 0
         """UNet calls in those steps that came without tags."""
+        self.unplaced_calls = 0
+        """UNet calls with people in regions that showed a part of the picture whose place was not known."""
         self._wanted = 0
         self._is_odd = False
         self._slots: list[Tensor] = []
@@ -31,8 +33,9 @@ class TagWatch:
         self.steps += 1
         self._wanted = rows
 
-    def see_call(self, slots: Tensor | None) -> None:
-        """Take note of a UNet call: the slots of its rows, or None for one without tags."""
+    def see_call(self, slots: Tensor | None, *, is_placed: bool = True) -> None:
+        """Take note of a UNet call: the slots of its rows, or None for one without tags; whether regions could hold."""
+        self.unplaced_calls += not is_placed
         if slots is None:
             self.untagged_calls += 1
             self._is_odd = True
