@@ -37,7 +37,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 
 def is_said(message: str) -> bool:
-    pattern = re.compile(".+?".join(map(re.escape, message.split(ANYTHING))))
+    pattern = re.compile(".+?".join(map(re.escape, message.split(ANYTHING))), re.IGNORECASE)
     return any(pattern.match(sentence) for sentence in sentences())
 
 

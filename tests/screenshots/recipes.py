@@ -120,17 +120,19 @@ def _narrow(page: Page, cast: Cast) -> Sequence[Locator]:
 
 
 def _accordion(page: Page, cast: Cast) -> Sequence[Locator]:
-    """A whole unit."""
+    """Who, and how strongly."""
     drop(page, cast.one)
     number(page, "weight").fill("0.9")
     number(page, "weight").blur()
-    return [page.locator("#txt2img_faceid")]
+    return [page.locator("#txt2img_faceid > .label-wrap"), element(page, "adapter"), element(page, "combine")]
 
 
 def _in_webui(page: Page, cast: Cast) -> Sequence[Locator]:
-    """Where it stands in txt2img."""
+    """Where it stands in txt2img, and what is said below the picture."""
     page.locator("#txt2img_prompt textarea").fill("portrait in a garden, oil painting")
     drop(page, cast.one)
+    page.locator("#txt2img_generate").click()
+    page.locator("#html_log_txt2img").get_by_text("FaceID 0: ").first.wait_for(timeout=DRAW_MS)
     return [page.locator("#quicksettings"), page.locator("#txt2img_toprow"), element(page, "cards")]
 
 

@@ -45,6 +45,9 @@ def shoot(page: Page, shown: Sequence[Locator]) -> Image.Image:
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement?.blur()")
     page.wait_for_timeout(SETTLE_MS)
+    page.wait_for_function(
+        "() => !document.querySelector('.pending, .generating')"
+    )  # what is not there yet, gradio pales
     boxes = [box for one in shown if (box := one.bounding_box())]
     scrolled = page.evaluate("[window.scrollX, window.scrollY]")
     left, top = (min(box[edge] for box in boxes) + scroll for edge, scroll in zip(("x", "y"), scrolled, strict=True))
