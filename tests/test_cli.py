@@ -283,7 +283,10 @@ def test_miniatures_fill_a_folder_of_their_own(
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 11
     assert f"{Path('small/faceid/ip-adapter-faceid-plusv2_sdxl.bin')}" in said
-    (tmp_path / "full").mkdir()
+    faces = tmp_path / "full" / "faceid" / "faces"
+    faces.mkdir(parents=True)
+    (faces / "somebody.safetensors").touch()
+    assert main(["miniature", "full"]) == 0
     (tmp_path / "full" / "something").touch()
     assert main(["miniature", "full"]) == 2
     assert "full is not empty" in capsys.readouterr().err

@@ -388,7 +388,7 @@ def test_the_command_line(face: Any, data_folder: Path, tmp_path: Path) -> None:
     assert "'no_face.jpeg' was skipped: No face found" in text
     assert "Saved as 'Paul'." in text
     assert face("save", "Paul", photos / "Paul.jpeg")[0] == 2
-    assert face("list")[1].startswith("Paul: 1 face from 1 photos, w600k_mbf")
+    assert face("list")[1].startswith("Paul: 1 face from 1 photo, w600k_mbf")
     assert json.loads(face("show", "Paul", "--json")[1])["notes"] == "hat"
     assert "weight" in face("show", "Paul")[1]
 

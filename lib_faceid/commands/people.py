@@ -98,7 +98,8 @@ def _line(person: Person) -> str:
     identity, photos = person.identity, len(person.record.photos)
     clip = "for all variants" if identity.clip_hidden is not None else "not for the Plus variants"
     faces = f"{identity.num_faces} face{'s' if identity.num_faces > 1 else ''}"
-    return f"{person.name}: {faces} from {photos or '?'} photos, {identity.recogniser or 'unknown recogniser'}, {clip}"
+    made_of = f"{photos or '?'} photo{'s' if photos != 1 else ''}"
+    return f"{person.name}: {faces} from {made_of}, {identity.recogniser or 'unknown recogniser'}, {clip}"
 
 
 def _show(options: Options) -> None:

@@ -21,10 +21,12 @@ _PUBLISHED = {
 def write_models(folder: Path) -> Iterator[Path]:
     """Write both checkpoints, every published adapter and CLIP ViT-H where a WebUI expects them; give each path.
 
-    Raises FileError for a folder that holds anything: beside real models, miniatures would be taken for real ones.
+    Raises FileError for a folder that holds anything but saved people: beside real models, miniatures would be taken
+    for real ones.
     """
-    if folder.exists() and any(folder.iterdir()):
-        raise FileError(f"{folder} is not empty. Miniatures go into a folder of their own.")
+    others = [path for path in folder.rglob("*") if path.is_file() and path.parent != folder / "faceid" / "faces"]
+    if others:
+        raise FileError(f"{folder} is not empty ({others[0]}). Miniatures go into a folder of their own.")
     for family, variants in _PUBLISHED.items():
         yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
         for variant in variants:
