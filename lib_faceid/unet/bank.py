@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,21 +17,35 @@ from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.unet.layers import AttentionLayer
 
-__all__ = ["Bank", "Selection", "bank_of", "forget_all", "make_bank"]
+__all__ = ["Bank", "Selection", "Span", "bank_of", "forget_all", "make_bank"]
+
+
+class Span(NamedTuple):
+    """Where a layer's K lies in a bank's rows; its V follows."""
+
+    start: int
+    num_tokens: int
+    hidden_dim: int
+    heads: int
 
 
 class Selection:
     """The keys and values of one UNet call: one row for each row of the batch."""
 
-    def __init__(self, rows: Tensor, spans: dict[int, tuple[int, int, int]]) -> None:
+    def __init__(self, rows: Tensor, spans: Mapping[int, Span]) -> None:
         self._rows = rows
         self._spans = spans
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return K and V of that layer, both [B, tokens, hidden]: views, nothing is copied."""
-        start, size, hidden_dim = self._spans[index]
-        both = self._rows[:, start : start + size].unflatten(1, (2, -1, hidden_dim))
-        return both[:, 0], both[:, 1]
+        """Return K and V of that layer, both [B, heads, tokens, hidden / heads]: views, nothing is copied.
+
+        K is scaled: attention multiplies them with the queries, and with nothing else.
+        """
+        start, num_tokens, hidden_dim, heads = self._spans[index]
+        size = (len(self._rows), heads, num_tokens, hidden_dim // heads)
+        stride = (self._rows.stride(0), hidden_dim // heads, hidden_dim, 1)
+        k = self._rows.as_strided(size, stride, start)
+        return k, self._rows.as_strided(size, stride, start + num_tokens * hidden_dim)
 
 
 class Bank:
@@ -40,16 +55,15 @@ class Bank:
     latter have rows of their own, behind the others, only where uncond sees the identity in some layers.
     """
 
-    def __init__(self, flat: Tensor, spans: dict[int, tuple[int, int, int]], num_tokens: int, num_slots: int) -> None:
+    def __init__(self, flat: Tensor, spans: Mapping[int, Span], num_slots: int) -> None:
         self.num_slots = num_slots
-        self.num_tokens = num_tokens
         self._flat = flat
         self._spans = spans
         self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def unplaced(self) -> Bank:
         """Return the same bank without its copies on other devices, which go with the job that needed them."""
-        return Bank(self._flat, self._spans, self.num_tokens, self.num_slots)
+        return Bank(self._flat, self._spans, self.num_slots)
 
     def select(self, slots: Tensor, like: Tensor) -> Selection:
         """Return the rows of these slots (int64 [B], any device) on the device and in the dtype of `like`.
@@ -84,7 +98,7 @@ def bank_of(
 
     Raises MismatchError: the adapter was made for another UNet, or the identities differ in their number of faces.
     """
-    sizes = tuple((layer.index, layer.hidden_dim, layer.context_dim) for layer in layers if layer.is_cross)
+    sizes = tuple((layer.index, layer.hidden_dim, layer.heads, layer.context_dim) for layer in layers if layer.is_cross)
     # The adapter itself, not its file: somebody may have put other weights or another variant into it.
     key = (adapter, structure, sizes, swapped, against.fingerprint, *(one.fingerprint for one in identities))
     with _keeping:
@@ -128,22 +142,24 @@ def make_bank(
     if swapped:
         sides = _both_sides(sides[False])
     with torch.autocast("cpu", enabled=False):
-        parts = [
-            torch.cat(
-                [
-                    (sides[layer.index in swapped] @ weights[layer.index].float().T).flatten(1)
-                    for weights in (adapter.to_k_ip, adapter.to_v_ip)
-                ],
-                1,
-            )
-            for layer in cross
-        ]
-    ends = list(accumulate(part.shape[1] for part in parts))
+        parts = [_keys_and_values(adapter, layer, sides[layer.index in swapped]) for layer in cross]
+    num_tokens = sides[False].shape[1]
+    ends = accumulate(part.shape[1] for part in parts)
     spans = {
-        layer.index: (end - part.shape[1], part.shape[1], layer.hidden_dim)
+        layer.index: Span(end - part.shape[1], num_tokens, layer.hidden_dim, layer.heads)
         for layer, part, end in zip(cross, parts, ends, strict=True)
     }
-    return Bank(torch.cat(parts, dim=1), spans, sides[False].shape[1], len(tokens) + 1)
+    return Bank(torch.cat(parts, dim=1), spans, len(tokens) + 1)
+
+
+def _keys_and_values(adapter: Adapter, layer: AttentionLayer, slots: Tensor) -> Tensor:
+    """Return a layer's K and V of each slot's tokens [rows, T, context], one after the other, [rows, 2 * T * hidden].
+
+    K has attention's scale in it, 1/sqrt(hidden / heads): once here, and never in a step.
+    """
+    scale = (layer.hidden_dim // layer.heads) ** -0.5
+    weights = adapter.to_k_ip[layer.index].float() * scale, adapter.to_v_ip[layer.index].float()
+    return torch.cat([(slots @ weight.T).flatten(1) for weight in weights], 1)
 
 
 def _both_sides(slots: Tensor) -> dict[bool, Tensor]:

@@ -25,7 +25,7 @@ from lib_faceid.layer_weights import LayerWeights
 from lib_faceid.people.against import Against
 from lib_faceid.people.identity import Identity
 from lib_faceid.region import WHOLE, Box
-from lib_faceid.unet.attention import identity_attention
+from lib_faceid.unet.attention import Said, identity_attention, is_own
 from lib_faceid.unet.bank import Bank, Selection, bank_of
 from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
@@ -186,8 +186,11 @@ class Injection:
         if self._slots is not None:
             self._queries[index] = query, rows_at_hand(hidden, len(self._slots))
 
-    def add_identity(self, layer: AttentionLayer, hidden: Tensor) -> Tensor | None:
-        """Return the input of `to_out` with the identities added; None where nothing is to be added."""
+    def add_identity(self, layer: AttentionLayer, hidden: Tensor, *, is_watched: bool) -> Tensor | None:
+        """Return the input of `to_out` with the identities added; None where nothing is to be added.
+
+        It is written over, which spares a copy of its size, unless somebody else's hook saw it before.
+        """
         query, rows = self._queries.pop(layer.index, (None, ALL_ROWS))
         if query is None or self._slots is None:
             return None
@@ -197,14 +200,16 @@ class Injection:
                 for number, member in enumerate(self._members)
                 if (weight := member.contribution.weight_at(*self._progress))
             ]
+        said: list[Said] = []
         for number, selection, weight in self._selected:
             factor = self._members[number].factors[layer.index]
-            if not factor:
-                continue
-            k, v = (match_rows(x[rows], query) for x in selection.layer(layer.index))
-            found = identity_attention(query, k, v, layer.heads).to(hidden.dtype)
-            share = self._share(number, layer, query, rows)
-            hidden = torch.add(hidden, found if share is None else found * share, alpha=weight * factor)
+            if factor:
+                k, v = (match_rows(x if rows is ALL_ROWS else x[rows], query) for x in selection.layer(layer.index))
+                said.append(Said(k, v, weight * factor, self._share(number, layer, query, rows)))
+        if not said:
+            return None
+        hidden = hidden.clone() if is_watched or not is_own(hidden) else hidden
+        identity_attention(hidden, query, said)
         return hidden
 
     def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
@@ -275,8 +280,9 @@ def _keep_query(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Mod
 
 
 def _add_identity(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any], Any]:
-    def hook(_module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        hidden = injection.add_identity(layer, args[0])
+    def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        is_watched = len(vars(module)["_forward_pre_hooks"]) > 1
+        hidden = injection.add_identity(layer, args[0], is_watched=is_watched)
         return None if hidden is None else (hidden, *args[1:])
 
     return hook
