@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees, clip_crop
 from lib_faceid.faces.face import Face, no_face_sentence
 from lib_faceid.faces.report import PhotoReport, judge
+from lib_faceid.people.opened import Opened, digest, forget_files
 from lib_faceid.people.recent import Recent
 from lib_faceid.region import Box
 
@@ -56,33 +56,26 @@ class AnalysedPhoto:
         return self.faces
 
 
-def analyse(image_rgb: NDArray[np.uint8], analyser: FaceAnalyser) -> AnalysedPhoto:
-    """Return who is in an upright photo (uint8 RGB [H, W, 3]). The same pixels are never analysed twice in a row."""
-    sha256 = digest(image_rgb)
-    return _photos.get((sha256, analyser.recogniser), lambda: _analysed(image_rgb, sha256, analyser))
+def analyse(photo: Opened | NDArray[np.uint8], analyser: FaceAnalyser) -> AnalysedPhoto:
+    """Return who is in a photo (or in upright pixels, uint8 RGB [H, W, 3]), which is never analysed twice in a row."""
+    photo = _opened(photo)
+    return _photos.get((photo.sha256, analyser.recogniser), lambda: _analysed(photo, analyser))
 
 
-def analyse_box(image_rgb: NDArray[np.uint8], box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
+def analyse_box(photo: Opened | NDArray[np.uint8], box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
     """Return the same with one face only: the one that somebody marked."""
-    sha256 = digest(image_rgb)
-    return _photos.get((sha256, analyser.recogniser, box), lambda: _marked(image_rgb, sha256, box, analyser))
+    photo = _opened(photo)
+    return _photos.get((photo.sha256, analyser.recogniser, box), lambda: _marked(photo, box, analyser))
 
 
-def digest(image_rgb: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of the pixels and their arrangement."""
-    made = hashlib.sha256(str(image_rgb.shape).encode())
-    made.update(np.ascontiguousarray(image_rgb).data)
-    return made.hexdigest()
-
-
-def clip_features(image_rgb: NDArray[np.uint8], face: AnalysedFace, clip: ClipVision, sees: ClipSees) -> Tensor:
+def clip_features(photo: Opened, face: AnalysedFace, clip: ClipVision, sees: ClipSees) -> Tensor:
     """Return CLIP's hidden states [257, 1280] (float32) of what it is shown of a face in a photo."""
 
     def make() -> Tensor:
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
-        return _apart(clip.encode([clip_crop(image_rgb, face.points, sees)])[0].half())
+        return _apart(clip.encode([clip_crop(photo.pixels, face.points, sees)])[0].half())
 
-    key = (digest(image_rgb), face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
+    key = (photo.sha256, face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
     return _hidden.get(key, make).float()
 
 
@@ -90,21 +83,26 @@ def forget_all() -> None:
     """Forget every face that is kept in memory."""
     _photos.clear()
     _hidden.clear()
+    forget_files()
 
 
 _photos = Recent[AnalysedPhoto](256)  # a portrait has 3 KB, a group of 30 has 90 KB
 _hidden = Recent[Tensor](24)  # 660 KB each: enough for the 20 photos of a person
 
 
-def _analysed(image_rgb: NDArray[np.uint8], sha256: str, analyser: FaceAnalyser) -> AnalysedPhoto:
-    search = analyser.search(image_rgb)
-    faces = tuple(_without_pixels(face, image_rgb) for face in search.faces)
-    return AnalysedPhoto(sha256, search.photo_size_px, faces, search.best_score)
+def _opened(photo: Opened | NDArray[np.uint8]) -> Opened:
+    return photo if isinstance(photo, Opened) else Opened.decoded(photo)
 
 
-def _marked(image_rgb: NDArray[np.uint8], sha256: str, box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
-    face = _without_pixels(analyser.face_in(image_rgb, box), image_rgb)
-    return AnalysedPhoto(sha256, (image_rgb.shape[1], image_rgb.shape[0]), (face,), 0.0)
+def _analysed(photo: Opened, analyser: FaceAnalyser) -> AnalysedPhoto:
+    search = analyser.search(photo.pixels)
+    faces = tuple(_without_pixels(face, photo.pixels) for face in search.faces)
+    return AnalysedPhoto(photo.sha256, search.photo_size_px, faces, search.best_score)
+
+
+def _marked(photo: Opened, box: Box, analyser: FaceAnalyser) -> AnalysedPhoto:
+    face = _without_pixels(analyser.face_in(photo.pixels, box), photo.pixels)
+    return AnalysedPhoto(photo.sha256, (photo.pixels.shape[1], photo.pixels.shape[0]), (face,), 0.0)
 
 
 def _without_pixels(face: Face, image_rgb: NDArray[np.uint8]) -> AnalysedFace:

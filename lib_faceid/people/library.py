@@ -6,17 +6,21 @@ new gets a harmless name first. Links are not followed.
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.people.analysis import forget_all as forget_photos
 from lib_faceid.people.identity import Identity
+from lib_faceid.people.known import Known, forget_known, known_of
 from lib_faceid.people.record import Record, read_record
 
 __all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
@@ -36,12 +40,6 @@ class Person:
     name: str
     identity: Identity
     record: Record
-
-    def has(self, hashes: Sequence[str]) -> bool:
-        """Say whether the person was made from these photos, or is the one of this fingerprint."""
-        known = [photo.sha256 for photo in self.record.photos]
-        is_self = len(hashes) == 1 and self.identity.fingerprint.startswith(hashes[0])
-        return is_self or all(any(one.startswith(text) for one in known) for text in hashes)
 
 
 def safe_name(name: str) -> str:
@@ -107,7 +105,7 @@ class People:
     def delete(self, name: str) -> None:
         """Remove a person from the disk, and everybody's photos from memory."""
         self.path(name).unlink()
-        forget_photos()
+        _forget()
 
     def export(self, name: str) -> bytes:
         """Return a person's file: copied into another library it is that person there."""
@@ -118,7 +116,7 @@ class People:
         files = self._files()
         for path in [*files.values(), *self.folder.glob(f"*{SUFFIX}.*.part")]:
             path.unlink(missing_ok=True)
-        forget_photos()
+        _forget()
         return len(files)
 
     def find(self, text: str) -> Person | None:
@@ -132,29 +130,43 @@ class People:
         """
         if not hashes or min(map(len, hashes)) < MIN_DIGITS:
             return None
-        everybody = [person for name in self.names() if (person := self._readable(name)) and person.has(hashes)]
-        return min(everybody, key=lambda person: len(person.record.photos), default=None)
+        everybody = [(name, known) for name, known in self._known() if known.has(hashes)]
+        best = min(everybody, key=lambda one: len(one[1].photos), default=None)
+        return self.load(best[0]) if best else None
 
     def most_alike(self, identity: Identity) -> tuple[tuple[str, float], ...]:
         """Return (name, cosine) of everybody who was made by the same recogniser, the most alike first."""
         wanted = identity.median().normed_embeddings[0]
-        found = [
-            (person.name, float(person.identity.median().normed_embeddings[0] @ wanted))
-            for name in self.names()
-            if (person := self._readable(name)) and is_same_space(person.identity.recogniser, identity.recogniser)
-        ]
+        alike = [(name, known) for name, known in self._known() if is_same_space(known.recogniser, identity.recogniser)]
+        if not alike:
+            return ()
+        cosines = torch.stack([known.direction for _, known in alike]) @ wanted
+        found = zip((name for name, _ in alike), cosines.tolist(), strict=True)
         return tuple(sorted(found, key=lambda pair: -pair[1]))
 
-    def _readable(self, name: str) -> Person | None:
-        try:
-            return self.load(name)
-        except FaceIDError:  # a damaged file must not hide the others; opening it by name says what is wrong
-            return None
+    def _known(self) -> list[tuple[str, Known]]:
+        """Return by name what people are looked up by. A file is read once, and again when it has changed."""
+        found: list[tuple[str, Known]] = []
+        for name, path in sorted(self._files().items(), key=lambda item: item[0].casefold()):
+            try:
+                found.append((name, known_of(path)))
+            except (FaceIDError, OSError):  # noqa: PERF203 - a damaged file must not hide the others
+                continue
+        return found
 
     def _files(self) -> dict[str, Path]:
-        paths = self.folder.glob(f"*{SUFFIX}") if self.folder.is_dir() else ()
-        return {path.stem: path for path in paths if path.is_file() and not path.is_symlink()}
+        if not self.folder.is_dir():
+            return {}
+        with os.scandir(self.folder) as entries:  # it knows what is a file without asking the disk for each
+            names = [one.name for one in entries if one.name.endswith(SUFFIX) and one.is_file(follow_symlinks=False)]
+        return {name.removesuffix(SUFFIX): self.folder / name for name in names}
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
         return next((one for one in self._files() if one.casefold() == name.casefold()), "")
+
+
+def _forget() -> None:
+    """Forget everybody who is kept in memory, in any way."""
+    forget_photos()
+    forget_known()

@@ -15,7 +15,8 @@ from lib_faceid.faces.face import largest
 from lib_faceid.people.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.people.combining import SAME_PERSON
 from lib_faceid.people.identity import Identity
-from lib_faceid.pictures.photo import PhotoSource, photo_name, read_photo
+from lib_faceid.people.opened import Opened
+from lib_faceid.pictures.photo import PhotoSource, photo_name
 from lib_faceid.region import Box
 
 __all__ = [
@@ -90,10 +91,10 @@ class Skipped:
 def look_at(photo: PhotoSource, where: str, analyser: FaceAnalyser, which: WhichFace) -> Chosen | Skipped:
     """Return the face that is meant in a photo, or why there is none."""
     try:
-        image_rgb = read_photo(photo)
+        opened = Opened(photo)
         if isinstance(which, Box):
-            return Chosen(analyse_box(image_rgb, which, analyser), 0)
-        analysed = analyse(image_rgb, analyser)
+            return Chosen(analyse_box(opened, which, analyser), 0)
+        analysed = analyse(opened, analyser)
         return Chosen(analysed, choose_face(analysed, which, where, photo_name(photo)))
     except (PhotoError, NoFaceError) as error:
         return Skipped(str(error), error)

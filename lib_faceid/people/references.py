@@ -19,8 +19,9 @@ from lib_faceid.people.analysis import clip_features, forget_all
 from lib_faceid.people.combining import SAME_PERSON, likeness_to_rest, relative_weights
 from lib_faceid.people.identity import Identity
 from lib_faceid.people.looking import Chosen, Look, Skipped, look_at, worth_using
+from lib_faceid.people.opened import Opened
 from lib_faceid.people.record import PhotoNote, Record
-from lib_faceid.pictures.photo import PhotoSource, photo_name, read_photo
+from lib_faceid.pictures.photo import PhotoSource, photo_name
 from lib_faceid.region import Box
 
 __all__ = [
@@ -199,6 +200,6 @@ def _combined(every: Identity, combine: Combine) -> Identity:
 
 
 def _clip_hidden(photos: Sequence[PhotoSource], chosen: Iterable[Chosen], clip: ClipVision, sees: ClipSees) -> Tensor:
-    # Photos are decoded again: twenty at once could be gigabytes.
+    # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
     pairs = zip(photos, chosen, strict=True)
-    return torch.stack([clip_features(read_photo(photo), one.face, clip, sees) for photo, one in pairs])
+    return torch.stack([clip_features(Opened(photo), one.face, clip, sees) for photo, one in pairs])

@@ -181,7 +181,7 @@ def _flatten(image: Image.Image, label: str) -> NDArray[np.uint8]:
     if image.mode in ALPHA_MODES or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, MID_GREY), image)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
 def _from_array(array: NDArray[Any], label: str) -> NDArray[np.uint8]:
