@@ -4,6 +4,7 @@
     python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
     python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, then all tests: what CI runs
+    python dev.py bench [ARGS]   what a person in the picture costs (--quick: small networks, less than 3 minutes)
     python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
     python dev.py venv           only makes the environment
@@ -45,6 +46,7 @@ MODULES = {
     "demo": ["lib_faceid", "demo"],
     "ui": ["lib_faceid", "ui"],
     "test": ["pytest"],
+    "bench": ["bench"],
     "screenshots": ["tests.screenshots"],
 }
 ENVIRONMENT = {
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> int:
     """Returns the exit status of the command named in `argv`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
-    parser.add_argument("command", choices=["demo", "ui", "test", "check", "screenshots", "format", "venv"])
+    parser.add_argument("command", choices=["demo", "ui", "test", "check", "bench", "screenshots", "format", "venv"])
     parser.add_argument("args", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv or ["--help"])
     python = os.environ.get("FACEID_PYTHON") or ready_python(options.torch)
@@ -70,7 +72,8 @@ def main(argv: list[str]) -> int:
     if options.command == "format":
         lint = run([python, "-m", "ruff", "check", "--fix", "."])
         return run([python, "-m", "ruff", "format", "."]) or lint
-    return run([python, "-m", *MODULES[options.command], *options.args])
+    more = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])} if options.command == "bench" else {}
+    return run([python, "-m", *MODULES[options.command], *options.args], **more)
 
 
 def check(python: str, pytest_args: list[str]) -> int:
@@ -178,9 +181,9 @@ def timed(what: str, command: list[str]) -> None:
     print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], **more: str) -> int:
     """Returns the exit status of a command that runs in the project's folder; 130 when the user stops it."""
-    environment = {**ENVIRONMENT, **os.environ}
+    environment = {**ENVIRONMENT, **os.environ, **more}
     try:
         return subprocess.call(command, cwd=ROOT, env=environment)
     except FileNotFoundError:
