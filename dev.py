@@ -3,7 +3,7 @@
     python dev.py demo [ARGS]    a photo in, four pictures out (ARGS go to `python -m lib_faceid demo`)
     python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
-    python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, then all tests: what CI runs
+    python dev.py check [ARGS]   formatting, lint, types, costs, the page's tests on gradio 4, all tests: what CI runs
     python dev.py bench [ARGS]   what a person in the picture costs (--quick: small networks, less than 3 minutes)
     python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
@@ -46,7 +46,7 @@ MODULES = {
     "demo": ["lib_faceid", "demo"],
     "ui": ["lib_faceid", "ui"],
     "test": ["pytest"],
-    "bench": ["bench"],
+    "bench": ["tests.bench"],
     "screenshots": ["tests.screenshots"],
 }
 ENVIRONMENT = {
@@ -72,8 +72,7 @@ def main(argv: list[str]) -> int:
     if options.command == "format":
         lint = run([python, "-m", "ruff", "check", "--fix", "."])
         return run([python, "-m", "ruff", "format", "."]) or lint
-    more = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])} if options.command == "bench" else {}
-    return run([python, "-m", *MODULES[options.command], *options.args], **more)
+    return run([python, "-m", *MODULES[options.command], *options.args])
 
 
 def check(python: str, pytest_args: list[str]) -> int:
@@ -83,6 +82,7 @@ def check(python: str, pytest_args: list[str]) -> int:
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
         "ruff check": [python, "-m", "ruff", "check", "."],
         "pyright": [python, "-m", "pyright", "--pythonpath", python],
+        "what a person costs": [python, "-m", *MODULES["bench"], "--quick"],
         "the page on gradio 4": [gradio4_python(python), "-m", "pytest", *gradio4_tests],
         "all tests": [python, "-m", "pytest", *pytest_args],
     }
@@ -181,9 +181,9 @@ def timed(what: str, command: list[str]) -> None:
     print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def run(command: list[str], **more: str) -> int:
+def run(command: list[str]) -> int:
     """Returns the exit status of a command that runs in the project's folder; 130 when the user stops it."""
-    environment = {**ENVIRONMENT, **os.environ, **more}
+    environment = {**ENVIRONMENT, **os.environ}
     try:
         return subprocess.call(command, cwd=ROOT, env=environment)
     except FileNotFoundError:

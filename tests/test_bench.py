@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def test_contenders_take_turns_and_are_compared_with_the_calls_around_them() -> 
 
     def contender(name: str) -> Contender:
         @contextmanager
-        def ready() -> Iterator[object]:
+        def ready() -> Generator[object]:
             yield lambda: order.append(name)
 
         return Contender(name, ready)  # type: ignore[arg-type]

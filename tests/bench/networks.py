@@ -20,6 +20,9 @@ from lib_faceid.unet.injection import Contribution
 __all__ = ["FULL", "SMALL", "Size", "Subject", "fill", "in_half_precision", "subject"]
 
 
+PUBLISHED_CHANNELS = 320
+
+
 @dataclass(frozen=True)
 class Size:
     """How large a UNet is, and what it draws."""
@@ -36,6 +39,11 @@ class Size:
         """What a section is called."""
         size = f"{8 * self.side}x{8 * self.side}"
         return f"{self.family} {size}, {self.rows} {'rows' if self.rows > 1 else 'row'}, {self.channels[0]} channels"
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is as large as what people use: a small one has little to compute beside a person."""
+        return self.channels[0] == PUBLISHED_CHANNELS
 
     @property
     def context(self) -> int:
@@ -136,7 +144,7 @@ def _unet(size: Size, device: torch.device, dtype: torch.dtype) -> nn.Module:
             "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
             "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
             "transformer_layers_per_block": (1, 2, 10),
-            "attention_head_dim": (5, 10, 20) if size.channels[0] == 320 else (2, 4, 8),
+            "attention_head_dim": (5, 10, 20) if size.is_published else (2, 4, 8),
             "use_linear_projection": True,
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 256,

@@ -34,9 +34,10 @@ def people(subject: Subject, number: int, *, in_regions: bool = False) -> list[C
 
 def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list[Figure]:
     """Return the ratios of everybody who can be compared; is_short: only those with a target, and diffusers."""
+    one_target, four_target = (ONE, FOUR) if one.size.is_published else (None, None)
     contenders = [
-        ours("1 unit, 4 tokens (FaceID, Plus, Plus v2)", one, people(one, 1), ONE),
-        ours("4 units, each in a region", one, people(one, 4, in_regions=True), FOUR),
+        ours("1 unit, 4 tokens (FaceID, Plus, Plus v2)", one, people(one, 1), one_target),
+        ours("4 units, each in a region", one, people(one, 4, in_regions=True), four_target),
         Peer(one, one.parts).contender("diffusers' IP-Adapter, 1 person"),
     ]
     if not is_short:
@@ -139,9 +140,10 @@ def count_figures(sizes: Sequence[Size], folder: Path, device: str) -> list[Figu
         }
         for name, units in cases.items():
             found = work_of(one, units)
-            section = f"Added to one UNet call, {size.family}, {one.size.rows} rows, {one.dtype} on {device}: counted"
+            where = "on every other device" if device == "meta" else f"on {device}"
+            section = f"Added to one UNet call, {size.family}, {one.size.rows} rows, {where}: counted"
+            counted = {kind: value for kind, value in vars(found).items() if kind != "allocated_bytes"}
             figures += [
-                figure_of(section, f"{name}: {kind.replace('_', ' ')}", [value], "", is_exact=True)
-                for kind, value in vars(found).items()
+                figure_of(section, f"{name}: {kind}", [value], "", is_exact=True) for kind, value in counted.items()
             ]
     return figures
