@@ -7,43 +7,50 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from lib_faceid.unet import injection
 from lib_faceid.unet.injection import Injection
 
 __all__ = ["Hooks"]
 
+STEPS = ("begin_call", "end_call", "see_map", "keep_query", "add_identity")
+
 
 class Hooks:
-    """How long our hooks take, seen from inside: the share of a call that no noise of the rest can hide."""
-
-    STEPS = ("begin_call", "end_call", "see_map", "keep_query", "add_identity")
+    """How long our hooks take. Host time: on a GPU what is asked for, not the work."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        """Altogether."""
+        self.sums = 0.0
+        """Of it, for the sums of the layers: what there is to compute."""
 
     @contextmanager
     def watched(self) -> Generator[None]:
-        """Have every step of every injection timed meanwhile. Host time: on a GPU what is asked for, not the work."""
-        kept = {name: getattr(Injection, name) for name in self.STEPS}
+        """Have every step of every injection timed meanwhile."""
+        kept = {name: getattr(Injection, name) for name in STEPS}
+        compute = injection.identity_attention
         for name, step in kept.items():
-            setattr(Injection, name, self._timed(step))
+            setattr(Injection, name, self._timed(step, "seconds"))
+        injection.identity_attention = self._timed(compute, "sums")
         try:
             yield
         finally:
+            injection.identity_attention = compute
             for name, step in kept.items():
                 setattr(Injection, name, step)
 
-    def during(self, call: Callable[[], object]) -> float:
-        """Return how long the hooks take in one call, while they are watched."""
-        before = self.seconds
+    def during(self, call: Callable[[], object]) -> tuple[float, float]:
+        """Return how long the hooks take in one call while they are watched: altogether, and without the sums."""
+        seconds, sums = self.seconds, self.sums
         call()
-        return self.seconds - before
+        return self.seconds - seconds, self.seconds - seconds - (self.sums - sums)
 
-    def _timed(self, step: Callable[..., Any]) -> Callable[..., Any]:
+    def _timed(self, step: Callable[..., Any], clock: str) -> Callable[..., Any]:
         def timed(*args: Any, **more: Any) -> Any:
             began = time.perf_counter()
             try:
                 return step(*args, **more)
             finally:
-                self.seconds += time.perf_counter() - began
+                setattr(self, clock, getattr(self, clock) + time.perf_counter() - began)
 
         return timed

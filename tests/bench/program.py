@@ -19,6 +19,7 @@ from bench.jobs import job_figures, library_figures, photo_figures
 from bench.memory import memory_figures
 from bench.networks import FULL, SMALL, Size, subject
 from bench.results import Figure, as_json, as_markdown, machine
+from bench.startup import startup_figures
 from bench.unet_call import call_figures, count_figures, host_figures, lora_figures
 
 __all__ = ["main"]
@@ -64,6 +65,7 @@ def quick(folder: Path, device: str) -> Iterator[Figure]:
     yield from memory_figures(sdxl, 100)
     yield from job_figures(folder, sd15.unet, sd15.size.channels[0], 2)
     yield from photo_figures(3, is_full=False)
+    yield from startup_figures(1)
     yield from library_figures((1, 100), 3)
 
 
@@ -82,6 +84,7 @@ def full(folder: Path, device: str, rounds: int) -> Iterator[Figure]:
     del one
     gc.collect()
     yield from photo_figures(5, is_full=True)
+    yield from startup_figures(5)
     yield from library_figures((1, 100, 1000, 10_000), 5)
     yield from call_figures(subject(sizes[1], folder, device), max(rounds // 2, 3), say, is_short=device == "cpu")
 

@@ -1,0 +1,54 @@
+"""What a WebUI's start takes longer with us: our modules read, and three units built in each of its two tabs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.results import Figure, figure_of
+
+__all__ = ["startup_figures"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+TARGET_MS = 150
+# A process of its own, in which everything is imported that a WebUI has imported by then.
+PROGRAM = """
+import time
+import fastapi, gradio, numpy, PIL.Image, safetensors.torch, torch, transformers
+from transformers import CLIPTextModel
+began = time.perf_counter()
+from lib_faceid import generation, xyz
+from lib_faceid.choosing import Models
+from lib_faceid.models.folders import usual_roots
+from lib_faceid.page.host import services_for
+from lib_faceid.page.units import build_units
+from lib_faceid.unet import lora
+from lib_faceid.web import api
+imported = time.perf_counter()
+def missing(*_):
+    raise RuntimeError
+models = Models(lambda: [], missing, missing, missing)
+with gradio.Blocks():
+    began_page = time.perf_counter()
+    for tab in ("txt2img", "img2img"):
+        build_units(tab, services_for(usual_roots, lambda: None, models))
+    built = time.perf_counter()
+print(imported - began, built - began_page)
+"""
+
+
+def startup_figures(runs: int) -> list[Figure]:
+    """Return how long both take, in milliseconds."""
+    found = [[1000 * float(word) for word in _run().split()] for _ in range(runs)]
+    section = "The start of a WebUI: milliseconds"
+    return [
+        figure_of(section, "our modules imported", [one[0] for one in found], "ms"),
+        figure_of(section, "three units built in each of two tabs", [one[1] for one in found], "ms"),
+        figure_of(section, "together", [sum(one) for one in found], "ms", target=TARGET_MS),
+    ]
+
+
+def _run() -> str:
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
+    return subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
