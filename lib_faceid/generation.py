@@ -37,8 +37,8 @@ LOST = (
 )
 
 OTHERS = (
-    "Another extension called the UNet with prompts of its own (as Tiled Diffusion does for its regions); nobody was "
-    "added to what it draws with them. Number of such calls:"
+    "Another extension called the UNet with prompts of its own; nobody was added to what it draws with them. Number of "
+    "such calls:"
 )
 UNPLACED = (
     "FaceID: the regions did NOT hold, the units acted everywhere: another extension draws the picture in parts, and "

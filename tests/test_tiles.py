@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
-from played_webui import Host, P
+from played_webui import Host, P, job_of
 from torch import Tensor, nn
 from unets import call, identity_of, inputs
 
@@ -85,6 +86,23 @@ def test_each_row_acts_as_in_a_view_of_its_tile(ldm: nn.Module, one: Contributio
     assert min(float((a - b).abs().max()) for a, b in pairwise(expected)) > 0.01
 
 
+def test_a_call_may_name_its_place(ldm: nn.Module, one: Contribution) -> None:
+    """A box that is drawn between the tiles, in any number of calls."""
+    one = replace(one, regions=[Region(PLACES["left"])], weight=1.0)
+    latents, steps, context = inputs()
+    marked = latents, steps, tag_rows(context, [1, -1], place=1)
+    with inject(ldm, [one], MIDDLE) as injection:
+        injection.expect_tags([78])
+        expected = call(ldm, tagged([1, -1]))
+    with inject(ldm, [one]) as injection:
+        injection.expect_tags([78], tiles=Tiles(CANVAS, [[LEFT], [RIGHT]], [MIDDLE]))
+        first = call(ldm, tagged([1, -1]))
+        assert torch.equal(call(ldm, marked), expected)
+        assert torch.equal(call(ldm, marked), expected)
+        assert not torch.equal(call(ldm, tagged([1, -1])), first)  # the second tile
+        assert injection.watch.unplaced_calls == 0
+
+
 def twice(rows: Tensor) -> Tensor:
     return torch.cat([rows, rows])
 
@@ -109,6 +127,7 @@ class Cutter:
     def __init__(self, size: tuple[int, int]) -> None:
         self.h, self.w = size
         tile = SimpleNamespace(x=0, y=0, w=4, h=8), SimpleNamespace(x=2, y=0, w=4, h=8)
+        self.custom_bboxes: list[Any] = []
         self.batched_bboxes = [[*tile], [SimpleNamespace(x=4, y=0, w=4, h=8)]]
 
     def kdiff_forward(self) -> None: ...
@@ -124,10 +143,60 @@ def test_tiled_diffusions_tiles_are_read(host: Host, monkeypatch: pytest.MonkeyP
     p = P(["x"])
     host.draw(p, {"person": "Anna", "region": "left"})
     host.step(p, model=model)
-    injection: Any = p.faceid_job._job.injection  # pyright: ignore[reportAttributeAccessIssue]
+    injection: Any = job_of(p)._job.injection
     is_known = method in ("MultiDiffusion", "Mixture of Diffusers")
     assert injection._tiles.next_parts((8, 4), 4) == ([LEFT, MIDDLE] if is_known else None)
     assert injection._tiles.next_parts((8, 8), 2) == (WHOLE,)
+
+
+class Entry(NamedTuple):
+    """The WebUI's, for one stretch of steps."""
+
+    end_at_step: int
+    cond: Any
+
+
+def region_box(x: int, prompts: int, *, is_sdxl: bool) -> Any:
+    """A box of region control: 4 x 8 latents, a conditioning for each of two images, and one for what they are not."""
+    context = torch.ones(77, 8)
+    cond = {"crossattn": context, "vector": context[0]} if is_sdxl else context
+    parts = [[SimpleNamespace(schedules=[Entry(2, cond), Entry(4, cond)], weight=1.0)] * prompts for _ in range(2)]
+    return SimpleNamespace(
+        x=x, y=0, w=4, h=8, cond=SimpleNamespace(batch=parts), uncond=[[Entry(4, cond)], [Entry(4, cond)]]
+    )
+
+
+def tags(entries: Iterable[Entry]) -> list[tuple[float, ...]]:
+    contexts = [entry.cond["crossattn"] if isinstance(entry.cond, dict) else entry.cond for entry in entries]
+    return [tuple(context[0, :2].tolist()) for context in contexts if len(context) == 78]
+
+
+@pytest.mark.parametrize("is_sdxl", [False, True])
+def test_the_prompts_of_region_control_carry_tags_for_one_step(host: Host, *, is_sdxl: bool) -> None:
+    cutter = Cutter((8, 8))
+    cutter.custom_bboxes = [region_box(0, 1, is_sdxl=is_sdxl), region_box(4, 2, is_sdxl=is_sdxl)]
+    untouched = [(box.cond, box.uncond) for box in cutter.custom_bboxes]
+    host.package.shared.sd_model.apply_model = cutter.kdiff_forward
+    p = P(["x", "x"], batch_size=2)
+    host.draw(p, {"person": "Anna", "region": "left"})
+
+    def entries(box: Any) -> list[Entry]:
+        return [entry for parts in box.cond.batch for part in parts for entry in part.schedules]
+
+    for _ in range(2):
+        host.step(p)
+        for at, box in enumerate(cutter.custom_bboxes, 1):
+            assert tags(entries(box)) == [(image, at) for image in (1, 2) for _ in range(at * 2)]
+            assert tags(entry for one in box.uncond for entry in one) == [(-1, at), (-2, at)]
+        injection: Any = job_of(p)._job.injection
+        assert 78 in injection._tagged_lengths
+        assert injection._tiles.next_parts((8, 4), 2, 2) == [Box(0.5, 0, 1, 1)]
+        host.webui.on_denoised(None)
+        assert [(box.cond, box.uncond) for box in cutter.custom_bboxes] == untouched
+        assert not tags(entry for box in cutter.custom_bboxes for entry in entries(box))
+    host.step(p)
+    p.close()  # in the middle of a step
+    assert [(box.cond, box.uncond) for box in cutter.custom_bboxes] == untouched
 
 
 def test_a_job_says_where_its_regions_did_not_hold(host: Host) -> None:

@@ -207,7 +207,7 @@ def on_denoiser(params: Any) -> None:
 def on_denoised(_params: Any) -> None:
     """After the UNet calls of one step."""
     for job in _live:
-        job.is_in_step = False
+        job.end_step()
 
 
 def on_model_loaded(*_: Any) -> None:

@@ -18,7 +18,7 @@ from lib_faceid.hosts import webui_lora
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.hosts.webui_steps import Steps
-from lib_faceid.hosts.webui_tiles import tiles_of
+from lib_faceid.hosts.webui_tiles import tagged_boxes, tiles_of
 from lib_faceid.region import Box
 from lib_faceid.unet.lora import merge_lora
 from lib_faceid.unet.rows import follow_images, tag_rows
@@ -49,6 +49,7 @@ class WebUIJob:
         self.is_closed = False
         self.is_in_step = False
         """Whether the UNet is being called for one of its steps."""
+        self._step = ExitStack()
         self._faces: dict[int, list[Box]] = {}
         self._job = Job(units, models, called)
         self._undo = ExitStack()
@@ -126,6 +127,7 @@ class WebUIJob:
 
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
+        self._step.close()
         unet = _unet()
         if unet is self._refused:
             return
@@ -145,7 +147,13 @@ class WebUIJob:
         params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
         params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
         lengths = [_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
+        lengths += self._step.enter_context(tagged_boxes(params))
         injection.expect_tags(lengths, people=len(_context(params.text_cond)), tiles=tiles_of(params))
+
+    def end_step(self) -> None:
+        """Undo what is there for the UNet calls of one step only."""
+        self.is_in_step = False
+        self._step.close()
 
     def _slots(self, cond: Any, latents: Tensor | None = None) -> list[int]:
         """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1).
@@ -203,6 +211,7 @@ class WebUIJob:
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""
         self.is_closed = True
+        self.end_step()
         self._job.close()
         self._undo.close()
         self.withdraw_loras()

@@ -31,7 +31,7 @@ from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import Region, RegionMasks, rows_of_shares
-from lib_faceid.unet.rows import MAX_SLOT, untag_rows
+from lib_faceid.unet.rows import MAX_SLOT, place_of, untag_rows
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unet.tiles import Tiles
 
@@ -162,8 +162,9 @@ class Injection:
         if context is None or context.shape[1] not in self._tagged_lengths:
             self.watch.see_call(None)
             return None
+        place = place_of(context) if self._tiles.has_places and self.has_regions else 0
         context, slots = untag_rows(context)
-        self._parts = self._tiles.next_parts(self._latent, len(slots))
+        self._parts = self._tiles.next_parts(self._latent, len(slots), place)
         self.watch.see_call(slots, is_placed=self._parts is not None or not self.has_regions)
         self._slots = slots if self.acts else None
         if "context" in kwargs:

@@ -13,16 +13,25 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_SLOT", "follow_images", "tag_rows", "untag_rows"]
+__all__ = ["MAX_SLOT", "follow_images", "place_of", "tag_rows", "untag_rows"]
 
 MAX_SLOT = 256  # the largest range of whole numbers that bfloat16 holds exactly
 
 
-def tag_rows(context: Tensor, slots: Sequence[int]) -> Tensor:
-    """Return context [B, L, C] with one token more in front, [B, L + 1, C], that names each row's slot."""
+def tag_rows(context: Tensor, slots: Sequence[int], place: int = 0) -> Tensor:
+    """Return context [B, L, C] with one token more in front, [B, L + 1, C], that names each row's slot.
+
+    place: a number that says which part of the picture the rows are for, where there are such numbers.
+    """
     tag = torch.zeros_like(context[:, :1])
     tag[:, 0, 0] = torch.tensor(slots, dtype=context.dtype, device=context.device)
+    tag[:, 0, 1] = place
     return torch.cat((tag, context), dim=1)
+
+
+def place_of(context: Tensor) -> int:
+    """Return the place of which all rows of a tagged context are. It waits for the GPU."""
+    return int(context[0, 0, 1].round())
 
 
 def untag_rows(context: Tensor) -> tuple[Tensor, Tensor]:
