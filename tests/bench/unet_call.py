@@ -108,12 +108,11 @@ def host_figures(folder: Path, device: str, calls: int = 30) -> list[Figure]:
             section = "Hooks with next to nothing to compute (latents 8x8): milliseconds for each UNet call"
             together, without = ([1000 * both[at] for both in seconds] for at in range(2))
             target = HOST_MS[size.family] if name == "1 unit" else None
-            figures.append(
-                figure_of(
-                    section, f"{size.family}, {name}, the sums of the layers left out", without, "ms", target=target
-                )
-            )
-            figures.append(figure_of(section, f"{label}, with the sums", together, "ms"))
+            label = f"{size.family}, {name}"
+            figures += [
+                figure_of(section, f"{label}, the sums of the layers left out", without, "ms", target=target),
+                figure_of(section, f"{label}, with the sums", together, "ms"),
+            ]
     return figures
 
 
