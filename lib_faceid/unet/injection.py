@@ -90,6 +90,12 @@ class Injection:
     def __init__(self, members: Sequence[_Member], view: Box = WHOLE) -> None:
         self._members = members
         self._masks = RegionMasks([member.contribution.regions for member in members], view)
+        self._weights = {  # of all members in each layer; asked for by each of them in each layer of each call
+            index: tuple(one.contribution.weight * one.factors[index] for one in members)
+            for index in (members[0].factors if members else ())
+        }
+        self.has_regions = self._masks.any
+        """Whether any identity acts in a part of the picture only."""
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
@@ -104,11 +110,6 @@ class Injection:
         """UNet calls so far in which at least one identity was added to at least one layer."""
         self.watch = TagWatch()
         """What became of the tags that were expected. A job puts one for all its UNets here."""
-
-    @property
-    def has_regions(self) -> bool:
-        """Whether any identity acts in a part of the picture only."""
-        return self._masks.any
 
     @property
     def acts(self) -> bool:
@@ -205,7 +206,9 @@ class Injection:
         for number, selection, weight in self._selected:
             factor = self._members[number].factors[layer.index]
             if factor:
-                k, v = (match_rows(x if rows is ALL_ROWS else x[rows], query) for x in selection.layer(layer.index))
+                k, v = selection.layer(layer.index)
+                if rows is not ALL_ROWS or len(k) != len(query):
+                    k, v = (match_rows(x[rows], query) for x in (k, v))
                 said.append(Said(k, v, weight * factor, self._share(number, layer, query, rows)))
         if not said:
             return None
@@ -215,9 +218,9 @@ class Injection:
 
     def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
         """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
-        if self._slots is None or self._parts is None or not self._masks.any:
+        if self._slots is None or self._parts is None or not self.has_regions:
             return None
-        weights = tuple(one.contribution.weight * one.factors[layer.index] for one in self._members)
+        weights = self._weights[layer.index]
         key = (number, self._map, weights)
         if key not in self._shares:
             sizes = self._map, self._latent
