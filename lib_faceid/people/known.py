@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,13 @@ class Known:
         return is_self or all(any(one.startswith(text) for one in self.photos) for text in hashes)
 
 
-def known_of(path: Path) -> Known:
+def known_of(file: os.DirEntry[str]) -> Known:
     """Return what is known of the person in a file, which is read again only when it has changed.
 
     Raises FileError where it is damaged, OSError where it is gone.
     """
-    stat = path.stat()
-    return _known.get((path, stat.st_size, stat.st_mtime_ns), lambda: _read(path))
+    stat = file.stat()
+    return _known.get((file.path, stat.st_size, stat.st_mtime_ns), lambda: _read(Path(file.path)))
 
 
 def forget_known() -> None:

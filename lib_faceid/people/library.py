@@ -73,7 +73,7 @@ class People:
         if name not in files:
             there = ", ".join(sorted(files, key=str.casefold)[:20]) or "nobody"
             raise FileError(f"There is no saved person {name[:MAX_NAME]!r}. Saved: {there}.")
-        return files[name]
+        return Path(files[name].path)
 
     def load(self, name: str) -> Person:
         """Return a saved person. Raises FileError when there is none of this name, or the file is damaged."""
@@ -114,7 +114,7 @@ class People:
     def forget_all(self) -> int:
         """Remove everybody from the disk and from memory, and return how many people that were."""
         files = self._files()
-        for path in [*files.values(), *self.folder.glob(f"*{SUFFIX}.*.part")]:
+        for path in [*map(Path, files.values()), *self.folder.glob(f"*{SUFFIX}.*.part")]:
             path.unlink(missing_ok=True)
         _forget()
         return len(files)
@@ -145,21 +145,25 @@ class People:
         return tuple(sorted(found, key=lambda pair: -pair[1]))
 
     def _known(self) -> list[tuple[str, Known]]:
-        """Return by name what people are looked up by. A file is read once, and again when it has changed."""
+        """Return by name what people are looked up by."""
         found: list[tuple[str, Known]] = []
-        for name, path in sorted(self._files().items(), key=lambda item: item[0].casefold()):
+        for name, file in sorted(self._files().items(), key=lambda item: item[0].casefold()):
             try:
-                found.append((name, known_of(path)))
+                found.append((name, known_of(file)))
             except (FaceIDError, OSError):  # noqa: PERF203 - a damaged file must not hide the others
                 continue
         return found
 
-    def _files(self) -> dict[str, Path]:
+    def _files(self) -> dict[str, os.DirEntry[str]]:
+        """Return everybody's file by name. The folder says what is a file; no disk is asked for each."""
         if not self.folder.is_dir():
             return {}
-        with os.scandir(self.folder) as entries:  # it knows what is a file without asking the disk for each
-            names = [one.name for one in entries if one.name.endswith(SUFFIX) and one.is_file(follow_symlinks=False)]
-        return {name.removesuffix(SUFFIX): self.folder / name for name in names}
+        with os.scandir(self.folder) as entries:
+            return {
+                one.name.removesuffix(SUFFIX): one
+                for one in entries
+                if one.name.endswith(SUFFIX) and one.is_file(follow_symlinks=False)
+            }
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""

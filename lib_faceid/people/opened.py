@@ -61,8 +61,9 @@ def _bytes_of(source: PhotoSource) -> bytes | None:
     """Return what is in the file; None for pixels, and for what `read_photo` will say more about."""
     if isinstance(source, bytes):
         return source
+    if not isinstance(source, (str, Path)):
+        return None
     try:
-        is_file = isinstance(source, (str, Path)) and Path(source).is_file()
-        return Path(source).read_bytes() if is_file else None
+        return Path(source).read_bytes() if Path(source).is_file() else None
     except (OSError, ValueError):  # no path at all
         return None
