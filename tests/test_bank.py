@@ -82,3 +82,17 @@ def test_an_adapter_with_other_weights_has_a_bank_of_its_own(
     doubled = replace(adapter, to_k_ip={index: 2 * weight for index, weight in adapter.to_k_ip.items()})
     one, other = (bank.bank_of(each, [person(0)], 1.0, layers) for each in (adapter, doubled))
     assert not torch.equal(rows(one), rows(other))
+
+
+def test_large_ones_are_fewer(
+    adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = bank.bank_of(adapter, [person(0)], 1.0, layers).nbytes
+    monkeypatch.setattr(bank, "KEPT_BYTES", 2 * size)
+    for seed in range(3):
+        bank.bank_of(adapter, [person(seed)], 1.0, layers)
+    assert len(bank._kept) == 2
+    monkeypatch.setattr(bank, "KEPT_BYTES", 0)
+    for _ in range(2):
+        bank.bank_of(adapter, [person(3)], 1.0, layers)
+    assert made == [1, 1, 1, 1]

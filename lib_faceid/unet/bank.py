@@ -61,6 +61,11 @@ class Bank:
         self._spans = spans
         self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes on the CPU."""
+        return self._flat.nbytes
+
     def unplaced(self) -> Bank:
         """Return the same bank without its copies on other devices, which go with the job that needed them."""
         return Bank(self._flat, self._spans, self.num_slots)
@@ -105,7 +110,7 @@ def bank_of(
         if key not in _kept:
             tokens = [adapter.encode(identity, structure, against) for identity in identities]
             _kept[key] = make_bank(adapter, tokens, layers, swapped)
-            while len(_kept) > KEPT:
+            while len(_kept) > KEPT or (len(_kept) > 1 and sum(one.nbytes for one in _kept.values()) > KEPT_BYTES):
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
         return _kept[key].unplaced()
@@ -117,8 +122,9 @@ def forget_all() -> None:
         _kept.clear()
 
 
-KEPT = 4
-_kept: OrderedDict[object, Bank] = OrderedDict()  # some MB each, on the CPU
+KEPT = 8
+KEPT_BYTES = 256_000_000
+_kept: OrderedDict[object, Bank] = OrderedDict()  # on the CPU; 1 to 5 MB each, with many photos up to 100
 _keeping = threading.Lock()
 
 

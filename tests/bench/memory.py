@@ -56,7 +56,7 @@ def _growth(one: Subject, jobs: int) -> float:
 
 def _bank_bytes(one: Subject, tokens: int, layers: tuple) -> int:
     bank = bank_of(one.adapter, [one.person(1, tokens)], 1.0, layers)
-    return bank._flat.nbytes
+    return bank.nbytes
 
 
 def _peak_more(one: Subject) -> float:
