@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,26 +19,33 @@ class Opened:
 
     def __init__(self, source: PhotoSource) -> None:
         self._source = source
+        self._pixels: NDArray[np.uint8] | None = None
+        self._sha256 = ""
 
     @classmethod
     def decoded(cls, image_rgb: NDArray[np.uint8]) -> Opened:
         """Return the photo of upright pixels (uint8 RGB [H, W, 3]), which are used as they are."""
         photo = cls(image_rgb)
-        photo.pixels = image_rgb
+        photo._pixels = image_rgb
         return photo
 
-    @cached_property
+    @property
     def pixels(self) -> NDArray[np.uint8]:
         """Its upright pixels, uint8 RGB [H, W, 3]. Raises PhotoError where there is no picture in it."""
-        return read_photo(self._source)
+        if self._pixels is None:
+            self._pixels = read_photo(self._source)
+        return self._pixels
 
-    @cached_property
+    @property
     def sha256(self) -> str:
         """The digest of its pixels, so that a copy of the file or another format of it is the same photo."""
-        file = _bytes_of(self._source)
-        if file is None:
-            return digest(self.pixels)
-        return _digests.get(hashlib.sha256(file).digest(), lambda: digest(self.pixels))
+        if not self._sha256:
+            file = _bytes_of(self._source)
+            if file is None:
+                self._sha256 = digest(self.pixels)
+            else:
+                self._sha256 = _digests.get(hashlib.sha256(file).digest(), lambda: digest(self.pixels))
+        return self._sha256
 
 
 def digest(image_rgb: NDArray[np.uint8]) -> str:
