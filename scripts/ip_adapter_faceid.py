@@ -72,7 +72,7 @@ def add_routes(_demo: Any, app: Any) -> None:
 def come_last() -> None:
     """Have our tags written after every other `cfg_denoiser` callback, also those registered in this very job.
 
-    metadata.ini orders them too, but only in a folder of the one name, and not in a linked one.
+    A metadata.ini could order them only in a folder of the one name, and fails aloud in any other.
     """
     script_callbacks.remove_callbacks_for_function(webui.on_denoiser)
     script_callbacks.on_cfg_denoiser(webui.on_denoiser)  # from this file: the WebUI names a callback by its caller

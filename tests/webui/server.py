@@ -30,6 +30,18 @@ CONFIG = {  # live previews need files that are not there offline; saved picture
     "samples_save": False,
     "grid_save": False,
     "return_grid": False,
+    # The WebUI restores an overridden setting after the job only where it stands in this file.
+    **dict.fromkeys(("pad_cond_uncond", "pad_cond_uncond_v0", "s_min_uncond_all"), False),
+    "batch_cond_uncond": True,
+    "s_min_uncond": 0.0,
+    "cross_attention_optimization": "Automatic",
+    "fp8_storage": "Disable",
+    **dict.fromkeys(("token_merging_ratio", "token_merging_ratio_img2img", "token_merging_ratio_hr"), 0.0),
+    **dict.fromkeys(("hypertile_enable_unet", "hypertile_enable_unet_secondpass", "hypertile_enable_vae"), False),
+    "hypertile_max_depth_unet": 3,
+    "hypertile_max_tile_unet": 256,
+    "hypertile_swap_size_unet": 3,
+    "hypertile_max_tile_vae": 128,
 }
 
 
@@ -80,13 +92,15 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     """Beside what `start` sets."""
+    config: dict[str, Any] = field(default_factory=dict)
+    """Settings instead of those in `CONFIG`."""
 
     @property
     def log_path(self) -> Path:
         return self.data / "server.log"
 
     def start(self, *arguments: str) -> None:
-        (self.data / "config.json").write_text(json.dumps(CONFIG))
+        (self.data / "config.json").write_text(json.dumps(CONFIG | self.config))
         command = [
             *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
             *("--use-cpu", "all", "--no-half", "--skip-torch-cuda-test", "--no-download-sd-model"),

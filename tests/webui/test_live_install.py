@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-NAME = "sd-webui-faceid"  # the folder's name orders our callbacks; see metadata.ini
+NAME = "sd-webui-faceid"
 
 
 def git(folder: Path, *arguments: str) -> str:
