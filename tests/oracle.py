@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ __all__ = ["Oracle", "WorldWithOracle", "load_pipeline"]
 
 def load_pipeline(unet: nn.Module, adapters: Sequence[Parts]) -> Any:
     """Return a pipeline around a copy of the UNet, with adapters that diffusers loaded by itself."""
-    import diffusers
-
+    diffusers: Any = importlib.import_module("diffusers")  # its parameters deny the None that they take
     pipeline = diffusers.StableDiffusionPipeline(
         vae=None,
         text_encoder=None,
