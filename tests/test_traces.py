@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def answered(content_type: bytes, *parts: bytes) -> tuple[dict[bytes, bytes], by
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(StaysHere(app)({"type": "http"}, receive, send))
+    with ThreadPoolExecutor(1) as apart:  # Playwright keeps an event loop running in this thread
+        apart.submit(asyncio.run, StaysHere(app)({"type": "http"}, receive, send)).result()
     return dict(sent[0]["headers"]), b"".join(one.get("body", b"") for one in sent[1:])
 
 
