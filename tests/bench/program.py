@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -42,12 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory(prefix="faceid-bench-") as folder:
         measured = quick(Path(folder), device) if options.quick else full(Path(folder), device, options.rounds)
-        figures = list(measured)
+        figures: list[Figure] = []
+        with suppress(KeyboardInterrupt):  # what was measured until then is shown
+            for figure in measured:
+                figures.append(figure)
+                if options.json:
+                    options.json.write_text(as_json(figures, about))
     about["minutes"] = round((time.monotonic() - began) / 60, 1)
     table = as_markdown(figures, about)
     sys.stdout.write(table)
-    if options.json:
-        options.json.write_text(as_json(figures, about))
     if options.write:
         before, _, rest = options.write.read_text().partition(MARKS[0])
         options.write.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")
