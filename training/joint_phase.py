@@ -61,13 +61,10 @@ class JointTraining:
         def losses(generator: torch.Generator, _step: int) -> dict[str, Tensor]:
             return {"noise": self._loss(joint, generator)}
 
-        def evaluate(mean: nn.Module, step: int) -> dict[str, float]:
-            assert isinstance(mean, Joint)  # noqa: S101 - for the type checker
+        def evaluate(mean: Joint, step: int) -> dict[str, float]:
             return self.exam.take(mean.unet, mean.adapter, folder / f"{self.plan.name}_{step:06d}.png")
 
-        trained = train(joint, self.plan, folder, losses, evaluate)
-        assert isinstance(trained, Joint)  # noqa: S101 - for the type checker
-        return trained
+        return train(joint, self.plan, folder, losses, evaluate)
 
     def _loss(self, joint: Joint, generator: torch.Generator) -> Tensor:
         """Return the squared error of the noise, weighted by min-SNR (Hang et al. 2023, arXiv:2303.09556)."""

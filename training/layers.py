@@ -11,7 +11,7 @@ from typing import TypeVar
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["conv3", "group_norm", "swish", "upsampled", "zeroed"]
+__all__ = ["Upsample", "conv3", "group_norm", "swish", "zeroed"]
 
 GROUPS = 32  # of every normalisation, whatever the width: 32 channels would make each a group of its own
 
@@ -41,6 +41,13 @@ def swish(x: Tensor) -> Tensor:
     return functional.silu(x)
 
 
-def upsampled(x: Tensor) -> Tensor:
-    """Return a picture twice as large, each pixel four times."""
-    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
+class Upsample(nn.Module):
+    """A picture twice as large, each pixel four times, and a convolution over it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return it [n, channels, 2 * h, 2 * w]."""
+        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))

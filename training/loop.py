@@ -15,13 +15,15 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 __all__ = ["Plan", "Stopped", "generator_of", "share_cores", "train"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 SAVE_EVERY_S = 180
 LOG_EVERY = 25  # steps
@@ -73,12 +75,12 @@ def generator_of(seed: int, name: str, step: int) -> torch.Generator:
 
 
 def train(
-    network: nn.Module,
+    network: Network,
     plan: Plan,
     folder: Path,
     loss_of: Callable[[torch.Generator, int], dict[str, Tensor]],
-    evaluate: Callable[[nn.Module, int], dict[str, float]],
-) -> nn.Module:
+    evaluate: Callable[[Network, int], dict[str, float]],
+) -> Network:
     """Train the network, and return the mean of its weights (a network alike).
 
     `loss_of` gives the parts of a step's loss, which are summed up; `evaluate` sees the mean of the weights. State and
@@ -115,10 +117,10 @@ class _StopSignal:
         self.asked = True
 
 
-class _Run:
+class _Run(Generic[Network]):
     """The state of a training, on disk and in memory."""
 
-    def __init__(self, network: nn.Module, plan: Plan, folder: Path) -> None:
+    def __init__(self, network: Network, plan: Plan, folder: Path) -> None:
         self.network, self.plan, self.step = network, plan, 0
         self.mean = deepcopy(network).requires_grad_(False)
         self._path, self._journal = folder / f"{plan.name}.pt", folder / f"{plan.name}.jsonl"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lib_faceid.miniature.sizes import LATENT, UNetSizes
 from training.adapter import FaceAdapter, FaceLayer, Faces
 from training.attention import Adapted, Prompts, Transformer
-from training.layers import conv3, group_norm, swish, upsampled, zeroed
+from training.layers import Upsample, conv3, group_norm, swish, zeroed
 
 __all__ = ["UNet"]
 
@@ -91,15 +91,6 @@ class _Downsample(nn.Module):
         return self.op(x)
 
 
-class _Upsample(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = conv3(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(upsampled(x))
-
-
 def _inputs(sizes: UNetSizes) -> tuple[nn.ModuleList, list[int]]:
     """Return the way down, and the channels that each block leaves for the way up."""
     channels, time = sizes.channels, 4 * sizes.channels
@@ -126,7 +117,7 @@ def _outputs(sizes: UNetSizes, skips: list[int]) -> nn.ModuleList:
             blocks.append(nn.ModuleList([_Residual(channels + waiting.pop(), out, time), *attention]))
             channels = out
         if level:
-            blocks[-1].append(_Upsample(out))
+            blocks[-1].append(Upsample(out))
     return nn.ModuleList(blocks)
 
 

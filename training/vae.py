@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib_faceid.miniature.sizes import LATENT, RGB, VAESizes
-from training.layers import conv3, group_norm, swish, upsampled
+from training.layers import Upsample, conv3, group_norm, swish
 
 __all__ = ["SCALE", "VAE"]
 
@@ -103,15 +103,6 @@ class _Downsample(nn.Module):
         return self.conv(functional.pad(x, (0, 1, 0, 1)))  # only to the right and below, as in ldm
 
 
-class _Upsample(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = conv3(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(upsampled(x))
-
-
 class _Level(nn.Module):
     """Residual blocks at one resolution, then the way to the next."""
 
@@ -151,7 +142,7 @@ class _Decoder(nn.Module):
         self.mid = _Middle(levels[-1])
         self.up = nn.ModuleList([_Level(into, out, blocks) for out, into in pairwise([*levels, levels[-1]])])
         for level, channels in zip(list(self.up)[1:], levels[1:], strict=True):
-            level.upsample = _Upsample(channels)
+            level.upsample = Upsample(channels)
         self.norm_out, self.conv_out = group_norm(levels[0], EPS), conv3(levels[0], RGB)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from lib_faceid.miniature.trained import TRAINED
 from training.loop import Plan, generator_of, train
@@ -46,13 +46,10 @@ class VAETraining:
         def losses(generator: torch.Generator, step: int) -> dict[str, Tensor]:
             return self._losses(vae, generator, step)
 
-        def evaluate(mean: nn.Module, step: int) -> dict[str, float]:
-            assert isinstance(mean, VAE)  # noqa: S101 - for the type checker
+        def evaluate(mean: VAE, step: int) -> dict[str, float]:
             return self._marks(mean, folder / f"{self.plan.name}_{step:06d}.png")
 
-        trained = train(vae, self.plan, folder, losses, evaluate)
-        assert isinstance(trained, VAE)  # noqa: S101 - for the type checker
-        return trained
+        return train(vae, self.plan, folder, losses, evaluate)
 
     def _losses(self, vae: VAE, generator: torch.Generator, step: int) -> dict[str, Tensor]:
         size = SMALL_PX if step < SMALL_PART * self.plan.steps else LARGE_PX
