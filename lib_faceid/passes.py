@@ -90,9 +90,7 @@ def is_auto(unit: Unit) -> bool:
 def faces_in(picture: NDArray[np.uint8], analyser: FaceAnalyser) -> list[Box]:
     """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right."""
     photo = analyse(picture, analyser)
-    width, height = photo.size_px
-    boxes = [face.box for face in photo.faces]
-    return [Box(x0 / width, y0 / height, x1 / width, y1 / height) for x0, y0, x1, y1 in boxes]
+    return [Box.from_px(face.box, *photo.size_px) for face in photo.faces]
 
 
 def _bound(photo: AnalysedPhoto, people: Sequence[Identity], recogniser: str) -> list[Box | None]:

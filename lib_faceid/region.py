@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lib_faceid.errors import UnitError
@@ -33,6 +33,12 @@ class Box(NamedTuple):
 
     def __str__(self) -> str:
         return "box " + " ".join(f"{value:g}" for value in (round(value, 4) for value in self))
+
+    @classmethod
+    def from_px(cls, edges: Sequence[float], width: float, height: float) -> Box:
+        """Return left, top, right and bottom, in pixels of a picture of that size, as fractions of it."""
+        left, top, right, bottom = edges
+        return cls(left / width, top / height, right / width, bottom / height)
 
     def seen_from(self, view: Box) -> Box:
         """Return where it lies in a view of the picture. It may reach beyond it."""

@@ -44,5 +44,4 @@ def _part(p: Any) -> Box:
     mask = p.image_mask
     if mask is None or (found := mask.convert("L").getbbox()) is None:
         return WHOLE
-    left, top, right, bottom = found
-    return Box(left / mask.width, top / mask.height, right / mask.width, bottom / mask.height)
+    return Box.from_px(found, *mask.size)

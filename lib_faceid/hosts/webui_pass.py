@@ -88,7 +88,7 @@ def _view(p: Any) -> Box:
     if mask is None or pasted is None:
         return WHOLE
     left, top, width, height = pasted
-    return Box(left / mask.width, top / mask.height, (left + width) / mask.width, (top + height) / mask.height)
+    return Box.from_px((left, top, left + width, top + height), *mask.size)
 
 
 def _flat(picture: Any) -> Pixels:

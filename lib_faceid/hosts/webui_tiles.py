@@ -84,4 +84,4 @@ def _cutter(params: Any) -> Any | None:
 
 def _box(tile: Any, height: int, width: int) -> Box:
     """Return a tile of Tiled Diffusion, which counts in latents, in fractions of the picture."""
-    return Box(tile.x / width, tile.y / height, (tile.x + tile.w) / width, (tile.y + tile.h) / height)
+    return Box.from_px((tile.x, tile.y, tile.x + tile.w, tile.y + tile.h), width, height)
