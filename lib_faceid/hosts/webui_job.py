@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NoReturn
@@ -15,6 +14,7 @@ from lib_faceid.choosing import Models
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts import webui_lora
+from lib_faceid.hosts.webui_conds import context_of, with_context
 from lib_faceid.hosts.webui_pass import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
 from lib_faceid.hosts.webui_settings import setting
 from lib_faceid.hosts.webui_steps import Steps
@@ -146,9 +146,9 @@ class WebUIJob:
             return
         params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
         params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
-        lengths = [_context(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
+        lengths = [context_of(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
         lengths += self._step.enter_context(tagged_boxes(params))
-        injection.expect_tags(lengths, people=len(_context(params.text_cond)), tiles=tiles_of(params))
+        injection.expect_tags(lengths, people=len(context_of(params.text_cond)), tiles=tiles_of(params))
 
     def end_step(self) -> None:
         """Undo what is there for the UNet calls of one step only."""
@@ -160,7 +160,7 @@ class WebUIJob:
 
         latents: what the step begins with, for the rows of cond; None for those of uncond.
         """
-        rows = len(_context(cond))
+        rows = len(context_of(cond))
         images = row_images(self._p, rows, is_cond=latents is not None)
         if images and latents is not None and self._job.differs_by_image and 0 < max(images) < rows - 1:
             images = follow_images(latents, images)  # Regional Prompter's latent mode sorts them by its regions
@@ -238,18 +238,9 @@ def failing(error: Exception) -> Callable[..., NoReturn]:
     return fail
 
 
-def _context(cond: Any) -> Tensor:
-    return cond["crossattn"] if isinstance(cond, dict) else cond
-
-
 def _tagged(cond: Any, slots: Sequence[int]) -> Any:
-    """Return the conditioning with a tag in front of every row. SDXL's is a dict; the host's own is left alone."""
-    context = tag_rows(_context(cond), slots)
-    if not isinstance(cond, dict):
-        return context
-    tagged = copy.copy(cond)
-    tagged["crossattn"] = context
-    return tagged
+    """Return the conditioning with a tag in front of every row."""
+    return with_context(cond, tag_rows(context_of(cond), slots))
 
 
 def _unet() -> nn.Module:

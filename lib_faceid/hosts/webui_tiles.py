@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from modules import shared
-from torch import Tensor
 
+from lib_faceid.hosts.webui_conds import context_of, with_context
 from lib_faceid.region import Box
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unet.tiles import Tiles
@@ -42,11 +42,9 @@ def tagged_boxes(params: Any) -> Generator[list[int]]:
     lengths: set[int] = set()
 
     def tagged(entry: Any, slot: int, box: int) -> Any:
-        cond = entry.cond
-        context: Tensor = cond["crossattn"] if isinstance(cond, dict) else cond
-        context = tag_rows(context[None], [slot], place=box)[0]
+        context = tag_rows(context_of(entry.cond)[None], [slot], place=box)[0]
         lengths.add(context.shape[0])
-        return entry._replace(cond={**cond, "crossattn": context} if isinstance(cond, dict) else context)
+        return entry._replace(cond=with_context(entry.cond, context))
 
     try:
         for at, box in enumerate(boxes, 1):
