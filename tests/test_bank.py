@@ -76,6 +76,15 @@ def test_a_kept_bank_holds_no_copy_on_a_device(adapter: Adapter, layers: tuple[A
     assert not any(kept._placed for kept in bank._kept.values())
 
 
+def test_calls_with_the_same_slots_share_what_they_take(adapter: Adapter, layers: tuple[AttentionLayer, ...]) -> None:
+    one, like = bank.bank_of(adapter, [person(0)], 1.0, layers), torch.zeros(1)
+    first = one.select(torch.tensor([0, 1]), like)
+    assert one.select(torch.tensor([0, 1]), like) is first
+    swapped = one.select(torch.tensor([1, 0]), like)
+    assert torch.equal(swapped.layer(1)[0], first.layer(1)[0].flip(0))
+    assert one.select(torch.tensor([1, 0]), like.half()).layer(1)[0].dtype == torch.float16
+
+
 def test_an_adapter_with_other_weights_has_a_bank_of_its_own(
     adapter: Adapter, layers: tuple[AttentionLayer, ...]
 ) -> None:

@@ -35,12 +35,18 @@ class Selection:
     def __init__(self, rows: Tensor, spans: Mapping[int, Span]) -> None:
         self._rows = rows
         self._spans = spans
+        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
         """Return K and V of that layer, both [B, heads, tokens, hidden / heads]: views, nothing is copied.
 
         K is scaled: attention multiplies them with the queries, and with nothing else.
         """
+        if index not in self._layers:
+            self._layers[index] = self._views(index)
+        return self._layers[index]
+
+    def _views(self, index: int) -> tuple[Tensor, Tensor]:
         start, num_tokens, hidden_dim, heads = self._spans[index]
         size = (len(self._rows), heads, num_tokens, hidden_dim // heads)
         stride = (self._rows.stride(0), hidden_dim // heads, hidden_dim, 1)
@@ -60,6 +66,7 @@ class Bank:
         self._flat = flat
         self._spans = spans
         self._placed: dict[tuple[torch.device, torch.dtype], Tensor] = {}
+        self._selected: dict[object, Selection] = {}
 
     @property
     def nbytes(self) -> int:
@@ -75,8 +82,16 @@ class Bank:
 
         A slot beyond the last identity takes the last: a single one serves every image of a batch; 0 and less are
         uncond. Nothing here waits for the GPU, so that nothing can be checked either: an index outside would take the
-        process down there.
+        process down there. Slots that the CPU knows are mostly those of the call before, and so is their selection.
         """
+        if slots.device.type != "cpu":
+            return self._gathered(slots, like)
+        key = (like.device, like.dtype, *slots.tolist())
+        if key not in self._selected:
+            self._selected = {key: self._gathered(slots, like)}
+        return self._selected[key]
+
+    def _gathered(self, slots: Tensor, like: Tensor) -> Selection:
         last = self.num_slots - 1
         lowest = self.num_slots - len(self._flat)  # 0, or -last
         slots = slots.to(like.device).clamp(lowest, last)

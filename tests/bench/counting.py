@@ -46,14 +46,15 @@ class _Counter(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         self.found["waits"] += name in WAITING or _leaves_the_device(args, result)
-        if not func.is_view and name not in ("empty", "empty_like", "empty_strided", "detach"):
+        given = {_place(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
+        made = [one for one in tree_leaves(result) if isinstance(one, Tensor) and _place(one) not in given]
+        self.found["allocations"] += len(made)
+        self.found["allocated_bytes"] += sum(one.untyped_storage().nbytes() for one in made)
+        # `to` is called a view, and copies where the type changes. Whether `flatten` does, depends on the device.
+        is_view = func.is_view and not (made and name == "to")
+        if not is_view and name not in ("empty", "empty_like", "empty_strided", "detach"):
             self.found["kernels"] += 1
             self.found["products"] += name.startswith(PRODUCTS)
-        given = {_place(one) for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)}
-        for one in tree_leaves(result):
-            if isinstance(one, Tensor) and _place(one) not in given:
-                self.found["allocations"] += 1
-                self.found["allocated_bytes"] += one.untyped_storage().nbytes()
         return result
 
 
