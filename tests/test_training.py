@@ -19,8 +19,10 @@ from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
 from lib_faceid.people.identity import Identity
+from lib_faceid.region import column
 from lib_faceid.unet.injection import Contribution, inject
 from lib_faceid.unet.lora import merge_lora
+from lib_faceid.unet.regions import Region
 from training.adapter import FaceAdapter
 from training.attention import Prompts
 from training.captions import encode
@@ -103,11 +105,33 @@ def test_what_was_trained_is_what_hosts_compute(trained: Trained) -> None:
     with merge_lora(unet, adapter, 0.6), inject(unet, [contribution]) as injection:
         injection.set_rows([1, 0])
         wanted = unet(x, times, contexts).sample
-    identities = torch.cat((vector, torch.zeros(1, 512)))
+    identities = torch.stack((vector, torch.zeros(1, 512)))
     faces = trained.adapter.faces(identities, torch.full((2,), 0.7), torch.full((2,), 0.6))
     found = trained.unet(x, times, prompts, trained.adapter, faces)
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
     assert (found - plain).abs().mean() > 0.01
+
+
+@torch.no_grad()
+def test_two_people_are_trained_where_regions_put_them(trained: Trained) -> None:
+    from lib_faceid.hosts.diffusers_checkpoint import load_parts
+
+    unet, adapter = load_parts(trained.checkpoint).modules["unet"], load_adapter(trained.adapter_path)
+    x, times, context = torch.randn(1, 4, 16, 32), torch.tensor([500]), torch.randn(1, 77, 768)
+    vectors = torch.randn(2, 512)
+    contributions = [
+        Contribution(adapter, (Identity.from_embedding(vector),), weight=0.7, regions=(Region(column(at, 2)),))
+        for at, vector in enumerate(vectors)
+    ]
+    with merge_lora(unet, adapter, 0.6), inject(unet, contributions) as injection:
+        injection.set_rows([1])
+        wanted = unet(x, times, context).sample
+    faces = trained.adapter.faces(vectors[None], torch.tensor([0.7]), torch.tensor([0.6]))
+    found = trained.unet(x, times, Prompts(context, torch.tensor([0])), trained.adapter, faces)
+    torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
+    other = trained.adapter.faces(vectors[None].flip(1), torch.tensor([0.7]), torch.tensor([0.6]))
+    swapped = trained.unet(x, times, Prompts(context, torch.tensor([0])), trained.adapter, other)
+    assert (swapped - found).abs().mean() > 0.01
 
 
 def test_the_noise_schedule_is_diffusers_own() -> None:

@@ -51,7 +51,7 @@ def _train(options: argparse.Namespace) -> None:
     judge = Judge(load_face_analyser(options.face_models))
     vae, latents = _vae(options, VAETraining(world, recogniser, judge, _plan("vae", options)))
     captions = caption_table()
-    exam = Exam(vae, judge, captions[0], world.photo_embeddings)
+    exam = Exam(vae, judge, captions[:, 0], world.photo_embeddings)
     joint = JointTraining(world, latents, captions, exam, _plan("joint", options)).run(options.out)
     thorough = replace(exam, seeds=4, weights=(0.0, 0.4, 0.8, 1.2))
     marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")

@@ -36,21 +36,29 @@ class FaceAdapter(nn.Module):
         self.ip_adapter = nn.ModuleList(layers)
 
     def faces(self, id_embeddings: Tensor, scale: Tensor, lora: Tensor) -> Faces:
-        """Return what the UNet's layers need to draw one person in each picture.
+        """Return what the UNet's layers need to draw people side by side in each picture.
 
-        id_embeddings: [n, 512], raw, zeros for nobody (the negative side); scale, lora: [n], 0 for off.
+        id_embeddings: [n, people, 512], raw, zeros for nobody (the negative side); scale, lora: [n], 0 for off.
         """
-        tokens = self.image_proj(functional.normalize(id_embeddings, dim=-1))
+        tokens = self.image_proj(functional.normalize(id_embeddings.flatten(0, 1), dim=-1))
         return Faces(tokens, scale[:, None, None], lora[:, None, None])
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """The identity tokens [n, 4, context] of a batch, and how much of the adapter each picture gets [n, 1, 1]."""
+    """The identity tokens [n * people, 4, context] of a batch, and how much of the adapter each picture gets [n, 1, 1].
+
+    People stand side by side in squares of the same size, and each square of a picture sees its own person only.
+    """
 
     tokens: Tensor
     scale: Tensor
     lora: Tensor
+
+    @property
+    def people(self) -> int:
+        """How many there are in each picture."""
+        return len(self.tokens) // len(self.scale)
 
 
 class FaceLayer(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -99,12 +100,29 @@ class _Attention(nn.Module):
         v = v + faces.lora * _of(rows, layer.to_v_lora(context))
         seen = _attend(q, k, v)
         if hasattr(layer, "to_k_ip"):
-            seen = seen + faces.scale * _attend(q, layer.to_k_ip(faces.tokens), layer.to_v_ip(faces.tokens))
+            k_ip, v_ip = layer.to_k_ip(faces.tokens), layer.to_v_ip(faces.tokens)
+            seen = seen + faces.scale * _joined(_attend(_squares(q, faces.people), k_ip, v_ip), faces.people)
         return self.to_out(seen) + faces.lora * layer.to_out_lora(seen)
 
 
 def _of(rows: Tensor | None, each: Tensor) -> Tensor:
     return each if rows is None else each[rows]
+
+
+def _squares(x: Tensor, count: int) -> Tensor:
+    """Return the squares [n * count, side * side, c] that stand side by side in pictures [n, places, c]."""
+    side = isqrt(x.shape[1] // count)
+    return x if count == 1 else x.unflatten(1, (side, count, side)).transpose(1, 2).reshape(-1, side * side, x.shape[2])
+
+
+def _joined(squares: Tensor, count: int) -> Tensor:
+    """Return the pictures of these squares: `_squares` undone."""
+    side = isqrt(squares.shape[1])
+    return (
+        squares
+        if count == 1
+        else squares.unflatten(1, (side, side)).unflatten(0, (-1, count)).transpose(1, 2).flatten(1, 3)
+    )
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,23 +19,37 @@ __all__ = ["COLOURS_RGB", "COLOUR_NAMES", "TEMPLATES", "caption", "caption_table
 COLOUR_NAMES = ("red", "green", "blue", "yellow", "white")
 COLOURS_RGB = ((190, 60, 50), (60, 140, 70), (60, 90, 190), (220, 190, 70), (235, 235, 235))
 TEMPLATES = (
-    "a photo of a person, {} background",
-    "a person in front of a {} wall",
-    "portrait, {} background",
-    "{} background",
+    (
+        "a photo of a person, {} background",
+        "a person in front of a {} wall",
+        "portrait, {} background",
+        "{} background",
+    ),
+    (
+        "a photo of two people, {} background",
+        "two people in front of a {} wall",
+        "two portraits, {} background",
+        "two people, {} background",
+    ),
 )
 
 
-def caption(colour: int, template: int = 0) -> str:
-    """Return the words for a picture with that background."""
-    return TEMPLATES[template].format(COLOUR_NAMES[colour])
+def caption(colour: int, template: int = 0, people: int = 1) -> str:
+    """Return the words for a picture of one or two people with that background."""
+    return TEMPLATES[people - 1][template].format(COLOUR_NAMES[colour])
 
 
 def caption_table() -> Tensor:
-    """Return the contexts [templates, colours + 1, 77, 768] of all captions; the last colour is the empty prompt."""
-    rows = [[caption(colour, i) for colour in range(len(COLOUR_NAMES))] + [""] for i in range(len(TEMPLATES))]
-    contexts = encode([text for row in rows for text in row])
-    return contexts.unflatten(0, (len(TEMPLATES), len(COLOUR_NAMES) + 1))
+    """Return the contexts [1 or 2 people, templates, colours + 1, 77, 768] of all captions.
+
+    The last colour is the empty prompt.
+    """
+    size = len(TEMPLATES), len(TEMPLATES[0]), len(COLOUR_NAMES) + 1
+    texts = [
+        caption(colour, template, people + 1) if colour < len(COLOUR_NAMES) else ""
+        for people, template, colour in np.ndindex(size)
+    ]
+    return encode(texts).unflatten(0, size)
 
 
 @torch.no_grad()

@@ -1,8 +1,12 @@
-"""The exam that a trained pair takes: every person is drawn, and looked at by the detector and the recogniser."""
+"""The exam that a trained pair takes: every person is drawn, and looked at by the detector and the recogniser.
+
+Pictures of two people are cut in half, and each half is looked at like a picture of one.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +30,12 @@ CORNER_PX = 12
 
 @dataclass(frozen=True, eq=False)
 class Exam:
-    """People x seeds, at one weight or several."""
+    """People x seeds, at one weight or several, alone and with somebody beside them."""
 
     vae: VAE
     judge: Judge
     captions: Tensor
-    """[colours + 1, 77, 768] of one template"""
+    """[1 or 2 people, colours + 1, 77, 768] of one template"""
     people: NDArray[np.float32]
     """[people, 512]: the embeddings of their photos"""
     seeds: int = 2
@@ -39,28 +43,35 @@ class Exam:
 
     def take(self, unet: UNet, adapter: FaceAdapter, sheet: Path) -> dict[str, float]:
         """Return the marks at each weight, and write the pictures into one."""
-        count = len(self.people)
-        who, seeds = np.tile(np.arange(count), self.seeds), np.repeat(np.arange(self.seeds), count)
-        colours = (who + seeds) % len(COLOURS_RGB)
-        request = Request(
-            self.captions[colours], self.captions[-1], torch.from_numpy(self.people[who]), (1000 + seeds).tolist()
-        )
         marks: dict[str, float] = {}
         rows: list[NDArray[np.uint8]] = []
-        for weight in self.weights:
-            pictures = self._draw(unet, adapter, replace(request, weight=weight))
-            marks |= {f"{name}@{weight:g}": mark for name, mark in self._marks(pictures, who, colours).items()}
+        for weight, people in product(self.weights, (1, 2)):
+            who, seeds = self._who(people)
+            colours = (who[:, 0] + seeds) % len(COLOURS_RGB)
+            captions = self.captions[people - 1]
+            identities = torch.from_numpy(self.people[who])
+            request = Request(captions[colours], captions[-1], identities, (1000 + seeds).tolist(), weight)
+            squares = self._squares(unet, adapter, request)
+            found = self._marks(squares, who.ravel(), colours.repeat(people))
+            marks |= {f"{name}@{weight:g}" + (" of two" if people > 1 else ""): mark for name, mark in found.items()}
             rows += [
-                np.concatenate(list(row), axis=1) for row in pictures.reshape(self.seeds, count, *pictures.shape[1:])
+                np.concatenate(list(row), axis=1) for row in squares.reshape(-1, len(self.people), *squares.shape[1:])
             ]
         Image.fromarray(np.concatenate(rows)).save(sheet)
         return marks
 
+    def _who(self, people: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the people of each picture [n, people], and its seed [n]: everybody is drawn once for each seed."""
+        count = len(self.people)
+        turns = [np.arange(count) + (seed if people > 1 else 0) for seed in range(self.seeds)]  # with other neighbours
+        return np.stack(turns).reshape(-1, people) % count, np.repeat(np.arange(self.seeds), count // people)
+
     @torch.no_grad()
-    def _draw(self, unet: UNet, adapter: FaceAdapter, request: Request) -> NDArray[np.uint8]:
+    def _squares(self, unet: UNet, adapter: FaceAdapter, request: Request) -> NDArray[np.uint8]:
         with torch.autocast("cpu", torch.bfloat16):
             latents = sample(unet, adapter, request)
-            return as_rgb(torch.cat([self.vae.decode(batch / SCALE) for batch in latents.split(8)]).float())
+            pictures = torch.cat([self.vae.decode(batch / SCALE) for batch in latents.split(8)]).float()
+        return as_rgb(torch.stack(pictures.split(pictures.shape[2], dim=3), 1).flatten(0, 1))
 
     def _marks(
         self, pictures: NDArray[np.uint8], who: NDArray[np.int64], colours: NDArray[np.int64]

@@ -27,14 +27,19 @@ class Request:
     negative: Tensor
     """[77, 768]"""
     id_embeddings: Tensor
-    """[n, 512], raw"""
+    """[n, people, 512], raw; people stand side by side, a square each"""
     seeds: Sequence[int]
     weight: float = 0.8
     lora: float = 0.6
     cfg: float = 2.0
     steps: int = 20
-    size: tuple[int, int] = (16, 16)
-    """Of the latents."""
+    side: int = 16
+    """Of a person's square, in latents."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the latents."""
+        return self.side, self.side * self.id_embeddings.shape[1]
 
 
 @torch.no_grad()
