@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +33,7 @@ class Size:
     side: int
     """of the latents, an eighth of the picture's"""
     rows: int = 2
-    """uncond and cond; one row where a call takes half a minute"""
+    """uncond and cond of each image; one row where a call takes half a minute"""
 
     @property
     def label(self) -> str:
@@ -64,12 +65,22 @@ class Subject:
         self.unet: Any = _unet(size, self.device, dtype)
         self.parts = self.parts_with_lora(0)
         self.adapter = self.loaded(self.parts, folder / f"faceid-{size.family}-{size.channels[0]}.safetensors")
-        generator = torch.Generator().manual_seed(1)
+        self._step = torch.tensor(500, device=self.device)
+        self._take_inputs()
+
+    def _take_inputs(self) -> None:
+        size, generator = self.size, torch.Generator().manual_seed(1)
         noise = torch.randn(1, 4, size.side, size.side, generator=generator)
         self._latents = self._here(noise.expand(size.rows, -1, -1, -1))
         self._context = self._here(torch.randn(size.rows, 77, size.context, generator=generator))
         self._more = {} if size.family == "SD 1.5" else self._of_sdxl()
-        self._step = torch.tensor(500, device=self.device)
+
+    def drawing(self, side: int, images: int = 1) -> Subject:
+        """Return the same UNet, called with latents of that side for so many images at once."""
+        other = copy(self)
+        other.size = replace(self.size, side=side, rows=self.size.rows * images)
+        other._take_inputs()
+        return other
 
     def loaded(self, parts: Parts, path: Path) -> Adapter:
         """Return an adapter with these tensors, read from a file as usual."""
@@ -84,8 +95,9 @@ class Subject:
 
     @property
     def slots(self) -> tuple[int, ...]:
-        """Whose rows they are: uncond first, as in diffusers."""
-        return (0, 1)[-self.size.rows :]
+        """Whose rows they are: the uncond ones first, as in diffusers."""
+        uncond = self.size.rows // 2
+        return (0,) * uncond + (1,) * (self.size.rows - uncond)
 
     def person(self, seed: int, tokens: int = 4) -> Identity:
         """Return somebody with so many tokens, four for each face: as many as the variant at hand has."""

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from bench.arithmetic import arithmetic_figures
+from bench.growth import growth_figures
 from bench.jobs import job_figures, library_figures, photo_figures
 from bench.memory import memory_figures
 from bench.networks import FULL, SMALL, Size, subject
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small networks: less than 3 minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there, for other programs")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks of a Markdown file")
-    parser.add_argument("--rounds", type=int, default=5, help="of the comparisons of one UNet call (default: 5)")
+    parser.add_argument("--rounds", type=int, default=4, help="of the comparisons of one UNet call (default: 4)")
     options = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)  # diffusers says on each load what is not there on purpose
@@ -66,6 +67,7 @@ def quick(folder: Path, device: str) -> Iterator[Figure]:
     sd15, sdxl = (subject(size, folder, device) for size in SMALL)
     yield from call_figures(sd15, 5, say, is_short=False)
     yield from call_figures(sdxl, 5, say, is_short=True)
+    yield from growth_figures(sd15, (1, 4), (16, 32), say)
     yield from memory_figures(sdxl, 100)
     yield from job_figures(folder, sd15.unet, sd15.size.channels[0], 2)
     yield from photo_figures(3, is_full=False)
@@ -82,6 +84,7 @@ def full(folder: Path, device: str, rounds: int) -> Iterator[Figure]:
     sizes = [Size(size.family, size.channels, size.side, rows=2) if device == "cuda" else size for size in FULL]
     one = subject(sizes[0], folder, device)
     yield from call_figures(one, rounds, say, is_short=False)
+    yield from growth_figures(one, (1, 4, 16), (32, 64, 128), say)
     yield from memory_figures(one, 500)
     yield from job_figures(folder, one.unet, one.size.channels[0], 5)
     yield from lora_figures(one, max(rounds // 2, 3), say, folder)
