@@ -147,6 +147,10 @@ class Server:
         """What the probe extension wrote down about the denoiser's calls in the last job."""
         return self.get("/faceid-probe/calls")
 
+    def merged_layers(self) -> int:
+        """How often the probe extension saw a layer's LoRA computed since the start."""
+        return self.get("/faceid-probe/merged")
+
     def get(self, route: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{route}", timeout=60) as response:
             return json.loads(response.read())

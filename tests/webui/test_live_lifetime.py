@@ -100,3 +100,18 @@ def test_a_refiner_without_faceid_is_said(server: Server, person: dict[str, Any]
     answer = clean(server.txt2img(person, **refiner, **back))
     assert "FaceID stopped where the refiner took over" in answer.log
     clean(server.txt2img(**back))
+
+
+def test_the_lora_is_merged_once_for_jobs_that_are_alike(server: Server, person: dict[str, Any]) -> None:
+    def merged(*units: dict[str, Any], **settings: Any) -> int:
+        before = server.merged_layers()
+        clean(server.txt2img(*units, **settings))
+        return server.merged_layers() - before
+
+    merged()
+    once = merged({**person, "lora": 0.6})
+    assert once > 0
+    assert merged({**person, "lora": 0.6}, seed=8, steps=6) == 0
+    assert merged({**person, "lora": 0.6}, **HIRES) == 0
+    assert merged({**person, "lora": 0.5}) == once
+    assert merged() == 0

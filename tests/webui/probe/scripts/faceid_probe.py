@@ -97,6 +97,20 @@ def hooks_left() -> dict[str, Any]:
     }
 
 
+def count_merges() -> list[str]:
+    """Have each layer noted from now on whose LoRA is computed anew."""
+    merged: list[str] = []
+    lora = sys.modules["network_lora"].NetworkModuleLora
+    compute = lora.calc_updown
+
+    def noted(self: Any, weight: Any) -> Any:
+        merged.append(self.network_key)
+        return compute(self, weight)
+
+    lora.calc_updown = noted
+    return merged
+
+
 def registered(app: FastAPI) -> dict[str, Any]:
     """Count what the WebUI holds of the extension."""
     callbacks = [
@@ -127,6 +141,8 @@ def registered(app: FastAPI) -> dict[str, Any]:
 
 def add_route(_demo: Any, app: FastAPI) -> None:
     app.add_api_route("/faceid-probe", hooks_left, methods=["GET"])
+    merged = count_merges()
+    app.add_api_route("/faceid-probe/merged", lambda: len(merged), methods=["GET"])
     started = time.time()
 
     def answer() -> dict[str, Any]:
