@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from modules import script_callbacks, scripts
+from modules import scripts
 
 from lib_faceid import xyz
 from lib_faceid.external import TITLE
 from lib_faceid.hosts import webui, webui_api, webui_cards, webui_settings, webui_tags
+from lib_faceid.hosts.webui_callbacks import Callbacks
 from lib_faceid.page import units as ui
 from lib_faceid.page.host import services_for
 from lib_faceid.page.parts import component
 from lib_faceid.web import api
+
+callbacks = Callbacks(__file__)
 
 
 class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
@@ -70,24 +73,20 @@ def add_routes(_demo: Any, app: Any) -> None:
 
 
 def come_last() -> None:
-    """Have our tags written after every other `cfg_denoiser` callback, also those registered in this very job.
-
-    A metadata.ini could order them only in a folder of the one name, and fails aloud in any other.
-    """
-    script_callbacks.remove_callbacks_for_function(webui.on_denoiser)
-    script_callbacks.on_cfg_denoiser(webui.on_denoiser)  # from this file: the WebUI names a callback by its caller
+    """Have our tags written after whatever others do to the conditioning."""
+    callbacks.put_last("cfg_denoiser", webui.on_denoiser)
 
 
 def register() -> None:
     """Give the WebUI our callbacks; reloading its page clears them and runs this file again."""
-    script_callbacks.on_before_ui(add_axes)
-    script_callbacks.on_before_ui(add_networks)
-    script_callbacks.on_app_started(add_routes)
-    script_callbacks.on_ui_settings(lambda: webui_settings.add_options(component))
+    callbacks.add("before_ui", add_axes)
+    callbacks.add("before_ui", add_networks)
+    callbacks.add("app_started", add_routes)
+    callbacks.add("ui_settings", lambda: webui_settings.add_options(component))
     come_last()
-    script_callbacks.on_cfg_denoised(webui.on_denoised)
-    script_callbacks.on_model_loaded(webui.on_model_loaded)
-    script_callbacks.on_script_unloaded(webui.on_scripts_unloaded)
+    callbacks.add("cfg_denoised", webui.on_denoised)
+    callbacks.add("model_loaded", webui.on_model_loaded)
+    callbacks.add("script_unloaded", webui.on_scripts_unloaded)
 
 
 register()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,19 +19,32 @@ pytest.importorskip("gradio")
 SCRIPT = Path(__file__).parent.parent / "scripts" / "ip_adapter_faceid.py"
 
 
+EVENTS = ["before_ui", "app_started", "ui_settings", "cfg_denoiser", "cfg_denoised", "model_loaded", "script_unloaded"]
+
+
 class Callbacks:
-    """The WebUI's list of callbacks for each category, in the order of registration."""
+    """The WebUI's list of callbacks for each event, in the order of registration."""
 
     def __init__(self, module: Any) -> None:
-        self.lists: dict[str, list[Callable[..., None]]] = {}
-        events = "before_ui app_started ui_settings cfg_denoiser cfg_denoised model_loaded script_unloaded"
-        for name in events.split():
-            setattr(module, f"on_{name}", self.lists.setdefault(name, []).append)
+        self.map: dict[str, list[Any]] = {f"callbacks_{event}": [] for event in EVENTS}
+        module.callback_map = self.map
+        module.add_callback = self.add
+        for event in EVENTS:
+            setattr(module, f"on_{event}", partial(self.add, self.map[f"callbacks_{event}"], filename="found out"))
         module.remove_callbacks_for_function = self.remove
 
+    def add(self, callbacks: list[Any], fun: Any, *, category: str = "", filename: str | None = None) -> None:
+        callbacks.append(SimpleNamespace(callback=fun, filename=filename))
+
     def remove(self, callback: Callable[..., None]) -> None:
-        for callbacks in self.lists.values():
-            callbacks[:] = [one for one in callbacks if one != callback]
+        for callbacks in self.map.values():
+            callbacks[:] = [one for one in callbacks if one.callback != callback]
+
+    def of(self, event: str) -> list[Any]:
+        return [one.callback for one in self.map[f"callbacks_{event}"]]
+
+    def files(self) -> set[str]:
+        return {Path(one.filename).name for callbacks in self.map.values() for one in callbacks}
 
 
 @pytest.fixture
@@ -43,6 +58,10 @@ def callbacks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callbacks]:
 
 @pytest.fixture
 def script(callbacks: Callbacks) -> ModuleType:
+    return load_script()
+
+
+def load_script() -> ModuleType:
     spec = importlib.util.spec_from_file_location("faceid_script", SCRIPT)
     assert spec
     assert spec.loader
@@ -58,11 +77,23 @@ def test_tags_are_written_after_callbacks_that_were_registered_in_the_job(
     ours: Any = script.webui.on_denoiser
     noise: list[Callable[..., None]] = [lambda params: None, lambda params: None]
     for one in noise:
-        callbacks.lists["cfg_denoiser"].append(one)
+        script.callbacks.add("cfg_denoiser", one)
         script.FaceIDScript().process_before_every_sampling(object(), "args", x=None)
-        assert callbacks.lists["cfg_denoiser"][-1] is ours
-    assert callbacks.lists["cfg_denoiser"] == [*noise, ours]
-    assert [len(one) for one in callbacks.lists.values()] == [2, 1, 1, 3, 1, 1, 1]
+        assert callbacks.of("cfg_denoiser")[-1] is ours
+    assert callbacks.of("cfg_denoiser") == [*noise, ours]
+    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 3, 1, 1, 1]
+
+
+def test_the_webui_need_not_look_for_who_registers(script: ModuleType, callbacks: Callbacks) -> None:
+    assert callbacks.files() == {SCRIPT.name}
+
+
+def test_an_older_webui_finds_out_by_itself(callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = sys.modules["modules.script_callbacks"]
+    monkeypatch.setattr(module, "add_callback", lambda callbacks, fun: None)
+    load_script()
+    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 1, 1, 1, 1]
+    assert callbacks.files() == {"found out"}
 
 
 def test_also_in_front_of_a_face_inside_a_job(
@@ -74,6 +105,6 @@ def test_also_in_front_of_a_face_inside_a_job(
     monkeypatch.setattr(script.webui_cards, "register", lambda: None)
     monkeypatch.setattr(script.webui_tags, "is_part", lambda p: True)
     script.add_networks()
-    callbacks.lists["cfg_denoiser"].append(lambda params: None)
+    script.callbacks.add("cfg_denoiser", lambda params: None)
     networks[0].activate(object(), [])
-    assert callbacks.lists["cfg_denoiser"][-1] is script.webui.on_denoiser
+    assert callbacks.of("cfg_denoiser")[-1] is script.webui.on_denoiser
