@@ -13,25 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from lib_faceid.commands.beginnings import MINIATURE, beginning
 from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.commands.standalone import Workshop
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts.request import Request
-from lib_faceid.miniature import published_name, write_adapter, write_checkpoint
+from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
 from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.people.identity import Identity
 from lib_faceid.pictures.photo import photo_name, read_photo
 from lib_faceid.unit import Photo, Unit
 
 __all__ = ["SAVED_IDENTITY", "WEIGHTS", "run_demo"]
 
 WEIGHTS = (0.0, 0.4, 0.8, 1.2)
-PROMPT = "a photo of a person in a garden, smiling"
-MINIATURE_REQUEST: dict[str, Any] = {"size_px": (256, 256), "steps": 6, "cfg": 4}
+MINIATURE_NOTE = (
+    "Drawing with the miniature ({}): 25 MB that know eight people and five background colours. --checkpoint and "
+    "--adapter take real ones."
+)
 SAVED_IDENTITY = Path(__file__).parents[1] / "data" / "astronaut.identity.safetensors"
 
+SAME_RECOGNISER = 0.9  # the same photo seen by two recognisers is about 0
 BOX_RGB = (0, 255, 120)
 
 Say = Callable[[str], None]
@@ -45,6 +51,12 @@ class _Subject:
     unit: Unit
     photo_rgb: NDArray[np.uint8] | None = None
     face: Face | None = None
+    analyser: FaceAnalyser | None = None
+
+    def likeness(self, image: Image.Image) -> float | None:
+        """Return the cosine of the largest face in a picture to the photo's; None where no face can be seen."""
+        faces = self.analyser.search(np.asarray(image)).faces if self.analyser else ()
+        return _cosine(largest(faces).id_embedding, self.face.id_embedding) if faces and self.face else None
 
 
 @dataclass(frozen=True)
@@ -58,26 +70,27 @@ class _Drawn:
     sha256: str
     mean_difference: float
     """To the picture without the person: mean of the absolute differences of all pixels, 0 to 255."""
+    likeness: float | None
 
 
 def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
     """Write four pictures, `sheet.png` and `report.json` into the folder `out`; return the report's path.
 
-    Without a checkpoint and an adapter it makes miniatures. Without face models (and a photo of the user's) it takes
-    the identity that ships with the project. Each is said.
+    Without a checkpoint and an adapter it draws with the miniature that ships with the project. Without face models
+    (and a photo of the user's) it takes the identity that ships, too. Each is said.
     """
     if (workshop.checkpoint is None) != (adapter is None):
         raise UnitError("--checkpoint and --adapter go together: give both, or none for the miniatures.")
     subject = _subject(workshop, photos, say)
     out.mkdir(parents=True, exist_ok=True)
-    request = Request(PROMPT, seed=seed)
     checkpoint = workshop.checkpoint
     if checkpoint is None or adapter is None:
-        checkpoint, adapter = _miniatures(out / "miniature", say)
-        request = replace(request, **MINIATURE_REQUEST)
+        checkpoint, adapter = _miniature(out / "miniature", say), TRAINED_ADAPTER
+        subject = _known(subject, bool(photos), say)
+    request = replace(beginning(checkpoint.stem), seed=seed)
     easel = Easel(replace(workshop, adapters=(adapter,), identities=(SAVED_IDENTITY,)))
     unit = replace(subject.unit, adapter=str(adapter))
-    drawn, images = _draw_all(easel, checkpoint, unit, request, out, say)
+    drawn, images = _draw_all(easel, checkpoint, replace(subject, unit=unit), request, out, say)
     make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
     (prepared,) = easel.prepare(Job([unit], easel.workshop.models()), checkpoint)
     report = out / "report.json"
@@ -99,7 +112,24 @@ def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
 
 def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
     face = largest(workshop.face_analyser().search(photos_rgb[0]).require())
-    return _Subject(source, Unit(enabled=True, images=tuple(map(Photo, photos_rgb))), photos_rgb[0], face)
+    unit = Unit(enabled=True, images=tuple(map(Photo, photos_rgb)))
+    return _Subject(source, unit, photos_rgb[0], face, workshop.face_analyser())
+
+
+def _known(subject: _Subject, is_users: bool, say: Say) -> _Subject:
+    """Return somebody whom the miniature can draw, unless the user brought a photo: it knows one recogniser's faces."""
+    if is_users:
+        say("The miniature knows eight people, so these pictures will not be like the photo.")
+    elif subject.face is not None:
+        saved = Identity.load(SAVED_IDENTITY)
+        if _cosine(subject.face.id_embedding, saved.id_embeddings[0].numpy()) < SAME_RECOGNISER:
+            say(f"The miniature was trained with {saved.recogniser}, so the astronaut's identity of that one is drawn.")
+            return replace(subject, unit=Unit(enabled=True, person=str(SAVED_IDENTITY)))
+    return subject
+
+
+def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
 
 def _astronaut() -> NDArray[np.uint8]:
@@ -110,35 +140,32 @@ def _astronaut() -> NDArray[np.uint8]:
     return data.astronaut()
 
 
-def _miniatures(folder: Path, say: Say) -> tuple[Path, Path]:
-    """Return a miniature checkpoint and adapter, which are made where they are not there yet."""
-    checkpoint = folder / "miniature_sd15.safetensors"
-    adapter = folder / f"{published_name('faceid', 'sd15')}.safetensors"
-    if not (checkpoint.is_file() and adapter.is_file()):
-        write_checkpoint(checkpoint, "sd15")
-        write_adapter(adapter, "faceid", "sd15")
-    say(
-        f"Drawing with miniatures ({folder}): random weights in the published layout, so pictures are abstract. "
-        f"--checkpoint and --adapter take real ones."
-    )
-    return checkpoint, adapter
+def _miniature(folder: Path, say: Say) -> Path:
+    """Return the miniature's checkpoint, which is put together where it is not there yet."""
+    checkpoint = folder / f"{MINIATURE}.safetensors"
+    if not checkpoint.is_file():
+        write_trained_checkpoint(checkpoint)
+    say(MINIATURE_NOTE.format(folder))
+    return checkpoint
 
 
 def _draw_all(
-    easel: Easel, checkpoint: Path, unit: Unit, request: Request, out: Path, say: Say
+    easel: Easel, checkpoint: Path, subject: _Subject, request: Request, out: Path, say: Say
 ) -> tuple[list[_Drawn], list[Image.Image]]:
     drawn: list[_Drawn] = []
     images: list[Image.Image] = []
     for weight in WEIGHTS:
-        job = Job([replace(unit, weight=weight)], easel.workshop.models())
+        job = Job([replace(subject.unit, weight=weight)], easel.workshop.models())
         (painted,) = easel.paint(checkpoint, job, [request])
         images.append(painted.image)
         label = f"weight {weight:g}" if weight else "without"
         path = out / f"{label.replace(' ', '-')}.png"
         painted.image.save(path)
         difference = round(_mean_difference(painted.image, images[0]), 2)
-        drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference))
-        say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255)")
+        likeness = subject.likeness(painted.image)
+        drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference, likeness))
+        like = "" if likeness is None else f", likeness {likeness:.2f}"
+        say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255{like})")
         for line in job.report(lambda one: one.plan(request.steps)):
             say(line)
     return drawn, images
@@ -172,7 +199,7 @@ def _report(
 
 def _tiles(subject: _Subject, drawn: Sequence[_Drawn], images: Sequence[Image.Image]) -> list[tuple[str, Image.Image]]:
     """Return the photo with the face's box, where there is one, then the pictures, each with its label."""
-    labels = [f"{one.label} (differs by {one.mean_difference:.1f})" if one.weight else one.label for one in drawn]
+    labels = [one.label if one.likeness is None else f"{one.label}: likeness {one.likeness:.2f}" for one in drawn]
     tiles = list(zip(labels, images, strict=True))
     if subject.photo_rgb is not None and subject.face is not None:
         photo = Image.fromarray(subject.photo_rgb)

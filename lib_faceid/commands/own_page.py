@@ -13,6 +13,7 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
+from lib_faceid.commands.beginnings import beginning
 from lib_faceid.commands.live import Live, Moment
 from lib_faceid.commands.own_page_reading import build_reading, wire_reading
 from lib_faceid.commands.painting import Easel
@@ -98,20 +99,20 @@ def _units(services: Services, count: int) -> Units:
 
 def _picture(names: Sequence[str]) -> list[Any]:
     """Return the components of the request: prompt, negative, checkpoint, width, height, steps, cfg, seed, count."""
-    is_small = bool(names) and names[0].startswith("miniature")
-    side_px = 256 if is_small else 512
-    prompt = gr.Textbox("a photo of a person in a garden, smiling", label="Prompt", lines=2, elem_id=f"{TAB}_prompt")
+    first = beginning(names[0] if names else "")
+    width_px, height_px = first.size_px or (512, 512)
+    prompt = gr.Textbox(first.prompt, label="Prompt", lines=2, elem_id=f"{TAB}_prompt")
     negative = gr.Textbox("", label="Negative prompt", elem_id=f"{TAB}_neg_prompt")
     checkpoint = gr.Dropdown(
         list(names) or [""], value=names[0] if names else "", label="Checkpoint", elem_id="faceid_checkpoint"
     )
     with gr.Accordion("Picture", open=False, elem_id="faceid_picture"):
         with gr.Row():
-            width = gr.Slider(64, 2048, side_px, step=8, label="Width", elem_id=f"{TAB}_width")
-            height = gr.Slider(64, 2048, side_px, step=8, label="Height", elem_id=f"{TAB}_height")
+            width = gr.Slider(64, 2048, width_px, step=8, label="Width", elem_id=f"{TAB}_width")
+            height = gr.Slider(64, 2048, height_px, step=8, label="Height", elem_id=f"{TAB}_height")
         with gr.Row():
-            steps = gr.Slider(1, 100, 6 if is_small else 25, step=1, label="Steps", elem_id=f"{TAB}_steps")
-            cfg = gr.Slider(1, 20, 4 if is_small else 7, step=0.5, label="CFG scale", elem_id=f"{TAB}_cfg_scale")
+            steps = gr.Slider(1, 100, first.steps, step=1, label="Steps", elem_id=f"{TAB}_steps")
+            cfg = gr.Slider(1, 20, first.cfg, step=0.5, label="CFG scale", elem_id=f"{TAB}_cfg_scale")
         with gr.Row():
             seed = gr.Number(RANDOM, precision=0, label="Seed (-1: another one each time)", elem_id=f"{TAB}_seed")
             count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", elem_id=f"{TAB}_count")

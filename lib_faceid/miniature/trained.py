@@ -12,13 +12,22 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from lib_faceid.miniature.adapter import published_name
 from lib_faceid.miniature.config import write_config, write_text_folder
 from lib_faceid.miniature.sizes import Sizes, TextSizes, UNetSizes, VAESizes
 from lib_faceid.miniature.text import clip_text_tree
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.weights import random_weights, write_safetensors
 
-__all__ = ["LORA_RANK", "TRAINED", "TRAINED_NOTE", "text_weights", "write_trained_checkpoint"]
+__all__ = [
+    "LORA_RANK",
+    "TRAINED",
+    "TRAINED_ADAPTER",
+    "TRAINED_NOTE",
+    "TRAINED_PARTS",
+    "text_weights",
+    "write_trained_checkpoint",
+]
 
 TRAINED = Sizes(
     UNetSizes(64, (1, 1, 1, 1), (1, 1, 1, 0), middle_depth=1, context=768, linear_projection=False),
@@ -26,6 +35,9 @@ TRAINED = Sizes(
     TextSizes(768, 768, 1),
 )
 LORA_RANK = 16
+TRAINED_PARTS = Path(__file__).parents[1] / "data" / "miniature"
+"""Where the parts lie that ship with the project."""
+TRAINED_ADAPTER = TRAINED_PARTS / f"{published_name('faceid', 'sd15')}.safetensors"
 TEXT_SEED = 0
 TEXT = "cond_stage_model.transformer."
 PARTS = {"model.diffusion_model.": "unet.safetensors", "first_stage_model.": "vae.safetensors"}
@@ -41,7 +53,7 @@ def text_weights() -> dict[str, torch.Tensor]:
     return {name.removeprefix(TEXT): tensor for name, tensor in random_weights(shapes, TEXT_SEED).items()}
 
 
-def write_trained_checkpoint(path: Path, parts: Path) -> Path:
+def write_trained_checkpoint(path: Path, parts: Path = TRAINED_PARTS) -> Path:
     """Write the `.safetensors` checkpoint made of the files in the folder `parts`, and return its path.
 
     Beside it come `<name>.yaml`, which a WebUI needs to load it, and the folder `<name>.text` that it names.
