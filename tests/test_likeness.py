@@ -1,0 +1,106 @@
+"""The thing itself: who is asked for is who is seen, and more so with more weight.
+
+The shipped miniature draws the people whom it knows through the whole engine; SCRFD and ArcFace look at the pictures.
+Thresholds are what was measured over the same pictures (docs/MINIATURE.md) less three standard errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gallery import Drawn, Gallery
+from numpy.typing import NDArray
+
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.people.identity import Identity
+from lib_faceid.unet.injection import Injection
+from training.captions import COLOUR_NAMES
+from training.people import PEOPLE, find_portraits
+
+pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
+
+SEEDS = range(4)
+FEW = ("astronaut", "bryan", "luciano", "solvay_1993")
+RIGHT, OTHERS, RANK_1, FOUND, COLOUR_KEPT = 0.4, 0.12, 0.85, 0.95, 0.93
+
+
+@pytest.fixture(scope="module")
+def gallery(analyser: FaceAnalyser, data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    portraits = find_portraits(data_folder / "photos", analyser)
+    people = {
+        one.person.name: Identity(torch.from_numpy(one.face.id_embedding)[None], recogniser=analyser.recogniser)
+        for one in portraits
+    }
+    return Gallery(tmp_path_factory.mktemp("gallery"), analyser, people)
+
+
+def colour_of(name: str, seed: int) -> int:
+    """Return another wall for each seed of a person, and for each person of a seed."""
+    return ([one.name for one in PEOPLE].index(name) + seed) % len(COLOUR_NAMES)
+
+
+def everybody(gallery: Gallery, weight: float) -> list[list[Drawn]]:
+    return [[gallery.draw(one, seed, colour_of(one, seed), weight=weight) for seed in SEEDS] for one in gallery.people]
+
+
+def table(gallery: Gallery, drawn: list[list[Drawn]]) -> NDArray[np.float64]:
+    """Return how alike each picture is to each person, [people drawn, seeds, people]."""
+    return np.array([[[one.likeness(who) for who in gallery.people.values()] for one in row] for row in drawn])
+
+
+def right_and_others(alike: NDArray[np.float64]) -> tuple[float, float]:
+    is_right = np.eye(len(alike), dtype=bool)
+    by_person = alike.mean(axis=1)
+    return float(by_person[is_right].mean()), float(by_person[~is_right].mean())
+
+
+def mean_likeness(gallery: Gallery, **settings: object) -> float:
+    """Return the mean likeness of a few people, two pictures each, to themselves."""
+    pictures = [(one, gallery.draw(one, seed, **settings)) for one in FEW for seed in (0, 1)]
+    return float(np.mean([drawn.likeness(gallery.people[one]) for one, drawn in pictures]))
+
+
+def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gallery) -> None:
+    at = {weight: table(gallery, everybody(gallery, weight)) for weight in (0, 0.4, 0.8)}
+    right = {weight: right_and_others(alike)[0] for weight, alike in at.items()}
+    assert right[0] < right[0.4] < right[0.8], right
+    assert right[0.8] >= RIGHT
+    assert right_and_others(at[0.8])[1] <= OTHERS
+    assert (at[0.8].argmax(axis=2) == np.arange(len(PEOPLE))[:, None]).mean() >= RANK_1
+
+
+def test_a_face_is_there_and_the_caption_counts(gallery: Gallery) -> None:
+    pictures = everybody(gallery, 0.8)
+    assert np.mean([drawn.id_embedding is not None for row in pictures for drawn in row]) >= FOUND
+    kept = [
+        drawn.colour == colour_of(name, seed)
+        for name, row in zip(gallery.people, pictures, strict=True)
+        for seed, drawn in zip(SEEDS, row, strict=True)
+    ]
+    assert np.mean(kept) >= COLOUR_KEPT
+
+
+def test_weight_0_is_the_picture_without(gallery: Gallery) -> None:
+    for seed in (0, 1):
+        assert np.array_equal(gallery.draw("astronaut", seed, weight=0).pixels, gallery.draw(None, seed).pixels)
+
+
+def test_swapped_cond_and_uncond_draw_somebody_else(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: an engine that gives the person to the wrong rows must fail the tests above."""
+    right = mean_likeness(gallery)
+    set_rows = Injection.set_rows
+    monkeypatch.setattr(Injection, "set_rows", lambda self, rows: set_rows(self, [-row for row in rows]))
+    monkeypatch.setattr(gallery, "_drawn", {})
+    assert mean_likeness(gallery) < right / 3
+
+
+def test_the_lora_belongs_to_it(gallery: Gallery) -> None:
+    assert mean_likeness(gallery, lora=0) < mean_likeness(gallery, lora=0.6)
+
+
+def test_half_of_the_steps_is_less(gallery: Gallery) -> None:
+    assert mean_likeness(gallery, end=0.3) < mean_likeness(gallery)
+    assert mean_likeness(gallery, start=0.7) < mean_likeness(gallery)
