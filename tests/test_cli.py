@@ -305,11 +305,11 @@ def test_help_is_quick_and_light() -> None:
 def test_the_shipped_identity_is_the_astronaut(face_models: Path) -> None:
     from skimage import data
 
-    from lib_faceid.commands.demo import SAVED_IDENTITY
+    from lib_faceid.miniature.trained import ASTRONAUT
     from lib_faceid.people.references import identity_from_photos
 
     analyser = standalone.load_face_analyser(face_models)
     fresh = identity_from_photos([read_photo(data.astronaut())], analyser=analyser)
-    shipped = Identity.load(SAVED_IDENTITY)
+    shipped = Identity.load(ASTRONAUT)
     assert (fresh.normed_embeddings @ shipped.normed_embeddings.T).item() > 0.9999
     assert shipped.recogniser == fresh.recogniser

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lib_faceid.miniature.adapter import published_name
-from lib_faceid.miniature.trained import TRAINED_NOTE
+from lib_faceid.miniature.trained import TRAINED_ADAPTER, TRAINED_NOTE
 from lib_faceid.miniature.weights import write_safetensors
 from training.adapter import FaceAdapter
 from training.unet import UNet
@@ -18,7 +17,7 @@ __all__ = ["export"]
 
 def export(folder: Path, vae: VAE, unet: UNet, adapter: FaceAdapter) -> list[Path]:
     """Write the three parts into the folder, and return their paths."""
-    parts: dict[str, nn.Module] = {"unet": unet, "vae": vae, published_name("faceid", "sd15"): adapter}
+    parts: dict[str, nn.Module] = {"unet": unet, "vae": vae, TRAINED_ADAPTER.stem: adapter}
     return [_write(folder / f"{name}.safetensors", network) for name, network in parts.items()]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lib_faceid.commands.beginnings import MINIATURE, beginning
+from lib_faceid.commands.beginnings import beginning
 from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.commands.standalone import Workshop
@@ -22,20 +22,19 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.generation import Job, Prepared
 from lib_faceid.hosts.request import Request
-from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
+from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_ADAPTER, TRAINED_NAME, write_trained_checkpoint
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.people.identity import Identity
 from lib_faceid.pictures.photo import photo_name, read_photo
 from lib_faceid.unit import Photo, Unit
 
-__all__ = ["SAVED_IDENTITY", "WEIGHTS", "run_demo"]
+__all__ = ["WEIGHTS", "run_demo"]
 
 WEIGHTS = (0.0, 0.4, 0.8, 1.2)
 MINIATURE_NOTE = (
     "Drawing with the miniature ({}): 25 MB that know eight people and five background colours. --checkpoint and "
     "--adapter take real ones."
 )
-SAVED_IDENTITY = Path(__file__).parents[1] / "data" / "astronaut.identity.safetensors"
 
 SAME_RECOGNISER = 0.9  # the same photo seen by two recognisers is about 0
 BOX_RGB = (0, 255, 120)
@@ -88,7 +87,7 @@ def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], s
         checkpoint, adapter = _miniature(out / "miniature", say), TRAINED_ADAPTER
         subject = _known(subject, bool(photos), say)
     request = replace(beginning(checkpoint.stem), seed=seed)
-    easel = Easel(replace(workshop, adapters=(adapter,), identities=(SAVED_IDENTITY,)))
+    easel = Easel(replace(workshop, adapters=(adapter,), identities=(ASTRONAUT,)))
     unit = replace(subject.unit, adapter=str(adapter))
     drawn, images = _draw_all(easel, checkpoint, replace(subject, unit=unit), request, out, say)
     make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
@@ -107,7 +106,7 @@ def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
         return _analysed(workshop, "skimage.data.astronaut() (NASA, public domain)", [_astronaut()])
     except (MissingModelError, MissingPackageError) as error:
         say(f"{error}\nGoing on with the astronaut's identity that ships with the project (512 numbers, no photo).")
-        return _Subject(SAVED_IDENTITY.name, Unit(enabled=True, person=str(SAVED_IDENTITY)))
+        return _Subject(ASTRONAUT.name, Unit(enabled=True, person=str(ASTRONAUT)))
 
 
 def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
@@ -121,10 +120,10 @@ def _known(subject: _Subject, is_users: bool, say: Say) -> _Subject:
     if is_users:
         say("The miniature knows eight people, so these pictures will not be like the photo.")
     elif subject.face is not None:
-        saved = Identity.load(SAVED_IDENTITY)
+        saved = Identity.load(ASTRONAUT)
         if _cosine(subject.face.id_embedding, saved.id_embeddings[0].numpy()) < SAME_RECOGNISER:
             say(f"The miniature was trained with {saved.recogniser}, so the astronaut's identity of that one is drawn.")
-            return replace(subject, unit=Unit(enabled=True, person=str(SAVED_IDENTITY)))
+            return replace(subject, unit=Unit(enabled=True, person=str(ASTRONAUT)))
     return subject
 
 
@@ -142,7 +141,7 @@ def _astronaut() -> NDArray[np.uint8]:
 
 def _miniature(folder: Path, say: Say) -> Path:
     """Return the miniature's checkpoint, which is put together where it is not there yet."""
-    checkpoint = folder / f"{MINIATURE}.safetensors"
+    checkpoint = folder / f"{TRAINED_NAME}.safetensors"
     if not checkpoint.is_file():
         write_trained_checkpoint(checkpoint)
     say(MINIATURE_NOTE.format(folder))

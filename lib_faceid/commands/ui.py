@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lib_faceid.commands.beginnings import MINIATURE
 from lib_faceid.errors import MissingPackageError
 from lib_faceid.models.folders import Roots
 
@@ -53,31 +51,21 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
     Face models are looked for in the usual places all the same.
     """
     from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.miniature.trained import write_trained_models
 
     if Workshop(roots).checkpoints():
         return roots, ""
     folder = out / "models"
     note = (
         f"No checkpoint was found in {roots.all_models[0] / 'Stable-diffusion'}, so this draws with the miniature: "
-        f"25 MB that know eight people and five background colours. Everything works, but it knows nobody else."
+        f"25 MB that know eight people and five background colours, and nobody else. The saved person 'astronaut' is "
+        f"one of them."
     )
     say(note)
-    _write_miniature(folder, say)
+    for path in write_trained_models(folder):
+        say(f"- {path}")
     named = roots.face_models or _pack_folder(roots)
     return replace(roots, models=(folder,), comfyui_models=None, controlnet=None, face_models=named), note
-
-
-def _write_miniature(folder: Path, say: Callable[[str], None]) -> None:
-    """Put the checkpoint and the adapter that ship with the project where a WebUI has them, unless they are there."""
-    from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
-
-    checkpoint = folder / "Stable-diffusion" / f"{MINIATURE}.safetensors"
-    adapter = folder / "faceid" / TRAINED_ADAPTER.name
-    if not (checkpoint.is_file() and adapter.is_file()):
-        say(f"Writing the miniature to {folder} ...")
-        write_trained_checkpoint(checkpoint)
-        adapter.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(TRAINED_ADAPTER, adapter)
 
 
 def _pack_folder(roots: Roots) -> Path | None:

@@ -1,4 +1,4 @@
-"""A whole models folder of miniatures."""
+"""A whole models folder of miniatures: the trained one, and random ones in every published layout."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.miniature.adapter import published_name, write_adapter
 from lib_faceid.miniature.checkpoint import write_checkpoint
 from lib_faceid.miniature.clip_vision import write_clip_vision
+from lib_faceid.miniature.trained import write_trained_models
 
 __all__ = ["write_models"]
 
@@ -19,7 +20,7 @@ _PUBLISHED = {
 
 
 def write_models(folder: Path) -> Iterator[Path]:
-    """Write both checkpoints, every published adapter and CLIP ViT-H where a WebUI expects them; give each path.
+    """Write checkpoints, every published adapter and CLIP ViT-H where a WebUI expects them; give each path.
 
     Raises FileError for a folder that holds anything but saved people: beside real models, miniatures would be taken
     for real ones.
@@ -27,6 +28,7 @@ def write_models(folder: Path) -> Iterator[Path]:
     others = [path for path in folder.rglob("*") if path.is_file() and path.parent != folder / "faceid" / "faces"]
     if others:
         raise FileError(f"{folder} is not empty ({others[0]}). Miniatures go into a folder of their own.")
+    yield from write_trained_models(folder)
     for family, variants in _PUBLISHED.items():
         yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
         for variant in variants:

@@ -7,6 +7,8 @@ and the UNet was trained on what it says.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -20,13 +22,15 @@ from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = [
+    "ASTRONAUT",
     "LORA_RANK",
     "TRAINED",
     "TRAINED_ADAPTER",
+    "TRAINED_NAME",
     "TRAINED_NOTE",
-    "TRAINED_PARTS",
     "text_weights",
     "write_trained_checkpoint",
+    "write_trained_models",
 ]
 
 TRAINED = Sizes(
@@ -35,9 +39,13 @@ TRAINED = Sizes(
     TextSizes(768, 768, 1),
 )
 LORA_RANK = 16
-TRAINED_PARTS = Path(__file__).parents[1] / "data" / "miniature"
-"""Where the parts lie that ship with the project."""
-TRAINED_ADAPTER = TRAINED_PARTS / f"{published_name('faceid', 'sd15')}.safetensors"
+TRAINED_NAME = "miniature"
+DATA = Path(__file__).parents[1] / "data"
+SHIPPED = DATA / TRAINED_NAME
+TRAINED_ADAPTER = SHIPPED / f"{published_name('faceid', 'sd15')}_{TRAINED_NAME}.safetensors"
+"""The adapter that ships with the project, for this checkpoint alone."""
+ASTRONAUT = DATA / "astronaut.identity.safetensors"
+"""Somebody whom it knows: NASA's photo of an astronaut, public domain, as its own recogniser saw her."""
 TEXT_SEED = 0
 TEXT = "cond_stage_model.transformer."
 PARTS = {"model.diffusion_model.": "unet.safetensors", "first_stage_model.": "vae.safetensors"}
@@ -53,7 +61,7 @@ def text_weights() -> dict[str, torch.Tensor]:
     return {name.removeprefix(TEXT): tensor for name, tensor in random_weights(shapes, TEXT_SEED).items()}
 
 
-def write_trained_checkpoint(path: Path, parts: Path = TRAINED_PARTS) -> Path:
+def write_trained_checkpoint(path: Path, parts: Path = SHIPPED) -> Path:
     """Write the `.safetensors` checkpoint made of the files in the folder `parts`, and return its path.
 
     Beside it come `<name>.yaml`, which a WebUI needs to load it, and the folder `<name>.text` that it names.
@@ -66,3 +74,18 @@ def write_trained_checkpoint(path: Path, parts: Path = TRAINED_PARTS) -> Path:
     write_text_folder(text_folder, TRAINED.text)
     write_config(path.with_suffix(".yaml"), TRAINED, text_folder)
     return path
+
+
+def write_trained_models(folder: Path) -> Iterator[Path]:
+    """Put the miniature where a WebUI has its models, with somebody whom it knows; give the path of each file.
+
+    What is there already stays as it is.
+    """
+    checkpoint = folder / "Stable-diffusion" / f"{TRAINED_NAME}.safetensors"
+    yield checkpoint if checkpoint.is_file() else write_trained_checkpoint(checkpoint)
+    person = folder / "faceid" / "faces" / "astronaut.safetensors"
+    for shipped, path in ((TRAINED_ADAPTER, folder / "faceid" / TRAINED_ADAPTER.name), (ASTRONAUT, person)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            shutil.copyfile(shipped, path)
+        yield path
