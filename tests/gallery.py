@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib_faceid.commands.beginnings import TRAINED
 from lib_faceid.commands.painting import Easel
 from lib_faceid.commands.standalone import Workshop
-from lib_faceid.faces.analyser import FaceAnalyser, largest
+from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
 from lib_faceid.generation import Job
-from lib_faceid.hosts.request import Request
 from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
 from lib_faceid.models.folders import Roots
 from lib_faceid.people.identity import Identity
 from lib_faceid.unit import Unit
-from training.captions import COLOURS_RGB, caption
+from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
 
 __all__ = ["Drawn", "Gallery"]
 
+SIDE_PX = 128
 CORNER_PX = 12
+SIDES = ("left", "right")
+BLUE = COLOUR_NAMES.index("blue")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +34,17 @@ class Drawn:
     """A picture, and who is in it."""
 
     pixels: NDArray[np.uint8]
-    id_embedding: NDArray[np.float32] | None
-    """Of the largest face; None where no face is found."""
+    faces: Sequence[Face]
 
     def likeness(self, person: Identity) -> float:
-        """The cosine to a person; 0 where no face is found."""
-        if self.id_embedding is None:
-            return 0.0
-        unit = self.id_embedding / np.linalg.norm(self.id_embedding)
-        return float(person.averaged().normed_embeddings[0].numpy() @ unit)
+        """The cosine of the largest face to a person; 0 where no face is found."""
+        return _cosine(largest(self.faces), person) if self.faces else 0.0
+
+    def likeness_from_left(self, *people: Identity) -> list[float]:
+        """The same for several who stand side by side: of the largest face of each column to its person."""
+        width = self.pixels.shape[1] / len(people)
+        columns = [[face for face in self.faces if int(_middle(face) // width) == at] for at in range(len(people))]
+        return [_cosine(largest(faces), who) if faces else 0.0 for faces, who in zip(columns, people, strict=True)]
 
     @property
     def colour(self) -> int:
@@ -49,33 +54,51 @@ class Drawn:
         return int(np.square(np.array(COLOURS_RGB) - mean).sum(1).argmin())
 
 
+def _cosine(face: Face, person: Identity) -> float:
+    unit = face.id_embedding / np.linalg.norm(face.id_embedding)
+    return float(person.averaged().normed_embeddings[0].numpy() @ unit)
+
+
+def _middle(face: Face) -> float:
+    return float(face.box[0] + face.box[2]) / 2
+
+
 class Gallery:
     """Draws people with the miniature, each picture once."""
 
     def __init__(self, folder: Path, analyser: FaceAnalyser, people: Mapping[str, Identity]) -> None:
         """Take the people who can be drawn, and by whom pictures are judged."""
         self.people = dict(people)
-        self._analyser = analyser
+        self._analyser, self._folder = analyser, folder
         self._checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
-        self._files = {name: folder / f"{name}.identity.safetensors" for name in people}
         for name, person in people.items():
-            person.save(self._files[name])
-        named = tuple(self._files.values())
+            person.save(self._file(name))
+        named = tuple(self._file(name) for name in people)
         self._easel = Easel(Workshop(Roots((folder,)), adapters=(TRAINED_ADAPTER,), identities=named))
         self._drawn: dict[str, Drawn] = {}
 
-    def draw(self, name: str | None, seed: int, colour: int = 2, **settings: Any) -> Drawn:
+    def draw(self, name: str | None, seed: int, colour: int = BLUE, **settings: Any) -> Drawn:
         """Return the picture of somebody, or of nobody, in front of a wall of that colour."""
-        units = [self._unit(name, **settings)] if name else []
-        key = repr((units, seed, colour))
+        return self._draw([self._unit(name, **settings)] if name else [], seed, colour, columns=1)
+
+    def draw_side_by_side(self, names: Sequence[str], seed: int, colour: int = BLUE) -> Drawn:
+        """Return a wide picture of two people, the first of them on the left."""
+        units = [self._unit(name, region=side) for name, side in zip(names, SIDES, strict=True)]
+        return self._draw(units, seed, colour, columns=len(SIDES))
+
+    def _draw(self, units: list[Unit], seed: int, colour: int, columns: int) -> Drawn:
+        key = repr((units, seed, colour, columns))
         if key not in self._drawn:
-            request = Request(caption(colour), size_px=(128, 128), steps=20, cfg=2, seed=seed)
+            size_px = (columns * SIDE_PX, SIDE_PX)
+            request = replace(TRAINED, prompt=caption(colour, people=columns), size_px=size_px, seed=seed)
             job = Job(units, self._easel.workshop.models())
             (painted,) = self._easel.paint(self._checkpoint, job, [request])
             pixels = np.asarray(painted.image)
-            faces = self._analyser.detect(pixels)
-            self._drawn[key] = Drawn(pixels, largest(faces).id_embedding if faces else None)
+            self._drawn[key] = Drawn(pixels, self._analyser.detect(pixels))
         return self._drawn[key]
 
     def _unit(self, name: str, **settings: Any) -> Unit:
-        return Unit(enabled=True, person=str(self._files[name]), adapter=str(TRAINED_ADAPTER), **settings)
+        return Unit(enabled=True, person=str(self._file(name)), adapter=str(TRAINED_ADAPTER), **settings)
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}.identity.safetensors"

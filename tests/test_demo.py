@@ -6,14 +6,13 @@ import hashlib
 import io
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.commands import demo, standalone
+from lib_faceid.commands import standalone
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import DownloadError
 
@@ -25,19 +24,8 @@ def a_machine_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    monkeypatch.setitem(demo.MINIATURE_REQUEST, "size_px", (96, 96))
     for name in ("FACEID_MODELS", "FACEID_FACE_MODELS"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
-def miniatures_are_there(
-    miniature_checkpoint: Callable[[str], Path], miniature_adapter: Callable[..., Path], tmp_path: Path
-) -> None:
-    folder = tmp_path / "out" / "demo" / "miniature"
-    folder.mkdir(parents=True)
-    for path in (miniature_checkpoint("sd15"), miniature_adapter("faceid", "sd15")):
-        (folder / path.name).symlink_to(path)
 
 
 def report() -> dict:
@@ -50,7 +38,8 @@ def test_one_photo_four_pictures_one_sheet(face_models: Path, capsys: pytest.Cap
     assert "astronaut" in said["photo"]["source"]
     assert said["face"]["score"] > 0.7
     assert said["face"]["box_px"] == pytest.approx([180, 60, 272, 180], abs=3)
-    assert (said["adapter"], said["variant"], said["layers_injected"]) == ("ip-adapter-faceid_sd15", "faceid", 16)
+    assert said["adapter"] == "ip-adapter-faceid_sd15_miniature"
+    assert (said["variant"], said["layers_injected"]) == ("faceid", 16)
     pictures = said["pictures"]
     assert [picture["weight"] for picture in pictures] == [0, 0.4, 0.8, 1.2]
     for picture in pictures:
@@ -60,7 +49,10 @@ def test_one_photo_four_pictures_one_sheet(face_models: Path, capsys: pytest.Cap
         assert pixels.std() > 15  # something can be seen on it
     differences = [picture["mean_difference"] for picture in pictures]
     assert differences[0] == 0
-    assert 2 < differences[1] < differences[2] < differences[3]
+    assert min(differences[1:]) > 2
+    likeness = [picture["likeness"] or 0 for picture in pictures]
+    assert likeness[0] < 0.2, "nobody was asked for"
+    assert likeness[2] > 0.4, "it is the astronaut who comes"
     assert Image.open("out/demo/sheet.png").width > 5 * 300
     assert capsys.readouterr().out.count("16 layers") == 3
 
@@ -74,6 +66,16 @@ def test_without_face_models_it_goes_on_with_the_shipped_identity(capsys: pytest
     assert report()["face"] is None
     assert report()["photo"]["source"] == "astronaut.identity.safetensors"
     assert report()["pictures"][2]["mean_difference"] > 2
+    assert report()["pictures"][2]["likeness"] is None, "nobody is here to look"
+
+
+def test_somebody_whom_the_miniature_does_not_know(
+    face_models: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = data_folder / "photos" / "Chris.jpeg"
+    assert main(["demo", "--photo", str(photo), "--face-models", str(face_models)]) == 0
+    assert "will not be like the photo" in capsys.readouterr().out
+    assert report()["photo"]["source"] == "Chris.jpeg"
 
 
 def test_offline_it_goes_on_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
