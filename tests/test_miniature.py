@@ -18,14 +18,19 @@ from safetensors.torch import load_file
 from lib_faceid.adapters.adapter import load_adapter
 from lib_faceid.clip.tokenizer import vocabulary
 from lib_faceid.clip.vision import load_clip_vision
+from lib_faceid.commands.standalone import Workshop
+from lib_faceid.commands.ui import roots_or_miniature
 from lib_faceid.miniature import FULL, published_name, write_adapter
 from lib_faceid.miniature.adapter import adapter_shapes
 from lib_faceid.miniature.checkpoint import checkpoint_shapes
 from lib_faceid.miniature.sizes import INPAINTING, LATENT, MINIATURE, PUBLISHED
 from lib_faceid.miniature.text import clip_text_tree
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
+from lib_faceid.models.folders import Roots
+from lib_faceid.people.library import open_library
 
 SIZES = {"published": PUBLISHED, "miniature": MINIATURE}
 
@@ -191,3 +196,27 @@ def test_clip_vision_encodes(miniature_clip: Path) -> None:
     hidden = clip.encode_uncond()
     assert hidden.shape == (257, 1280)
     assert 0.1 < hidden.std() < 10
+
+
+def test_a_page_without_models_begins_with_the_trained_one(tmp_path: Path) -> None:
+    said: list[str] = []
+    roots, note = roots_or_miniature(Roots((tmp_path / "models",)), tmp_path / "out", said.append)
+    assert "25 MB that know eight people" in note
+    assert Workshop(roots).checkpoints() == {
+        "miniature": tmp_path / "out" / "models" / "Stable-diffusion" / "miniature.safetensors"
+    }
+    assert open_library(roots).names() == ("astronaut",)
+    adapter = load_adapter(tmp_path / "out/models/faceid" / TRAINED_ADAPTER.name)
+    assert adapter.variant.id == "faceid"
+    assert roots_or_miniature(roots, tmp_path / "other", said.append) == (roots, ""), "there are models now"
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_ships_is_small_and_says_what_it_is() -> None:
+    parts = sorted(TRAINED_ADAPTER.parent.glob("*.safetensors"))
+    assert [path.stem for path in parts] == ["ip-adapter-faceid_sd15_miniature", "unet", "vae"]
+    assert sum(path.stat().st_size for path in parts) <= 25e6
+    assert (TRAINED_ADAPTER.parent / "MODEL_CARD.md").is_file()
+    for path in parts:
+        with safe_open(path, "pt") as file:
+            assert "non-commercial" in file.metadata()["note"]
