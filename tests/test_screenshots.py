@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from screenshots.__main__ import MAX_KIB_IN_ALL
+from screenshots.drawings import DRAWINGS
 from screenshots.nobody import ADA, BEN, draw
 from screenshots.recipes import SHOTS, WEBUI_SHOT
 from screenshots.shooting import MAX_KIB, save
@@ -17,6 +18,7 @@ from lib_faceid.faces.report import judge
 
 PROJECT = Path(__file__).resolve().parent.parent
 IMAGES = PROJECT / "docs" / "images"
+CURVES = ("training_joint", "training_vae")  # of `python -m training`
 
 
 def pages() -> list[Path]:
@@ -30,7 +32,8 @@ def shown(page: Path) -> list[Path]:
 
 
 def test_each_recipe_has_its_picture_and_each_picture_its_recipe() -> None:
-    assert {path.stem for path in IMAGES.glob("*")} == {shot.name for shot in (*SHOTS, WEBUI_SHOT)}
+    recipes = {*(shot.name for shot in (*SHOTS, WEBUI_SHOT)), *DRAWINGS, *CURVES}
+    assert {path.stem for path in IMAGES.glob("*")} == recipes
 
 
 def test_every_picture_is_shown_and_every_shown_picture_is_there() -> None:

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 __all__ = ["draw_curves"]
 
-WIDTH, HEIGHT, MARGIN = 640, 150, 8
+COLUMNS = 2
+WIDTH, HEIGHT, MARGIN = 400, 120, 8
 INK, PAPER, FRAME = (30, 90, 180), (255, 255, 255), (200, 200, 200)
 NOT_DRAWN = {"step", "steps_per_s", "hours_left"}
 
@@ -24,16 +25,17 @@ def draw_curves(journal: Path, path: Path) -> None:
         values = json.loads(line)
         for name in values.keys() - NOT_DRAWN:
             curves.setdefault(name, []).append((values["step"], values[name]))
-    image = Image.new("RGB", (WIDTH, HEIGHT * len(curves)), PAPER)
-    for row, (name, points) in enumerate(sorted(curves.items())):
-        _panel(ImageDraw.Draw(image), row * HEIGHT, name, points)
+    image = Image.new("RGB", (COLUMNS * WIDTH, -(-len(curves) // COLUMNS) * HEIGHT), PAPER)
+    for place, (name, points) in enumerate(sorted(curves.items())):
+        row, column = divmod(place, COLUMNS)
+        _panel(ImageDraw.Draw(image), column * WIDTH, row * HEIGHT, name, points)
     image.save(path)
 
 
-def _panel(draw: ImageDraw.ImageDraw, top: int, name: str, points: Points) -> None:
+def _panel(draw: ImageDraw.ImageDraw, start: int, top: int, name: str, points: Points) -> None:
     xs, ys = zip(*points, strict=True)
     low, high = min(ys), max(ys)
-    left, right, upper, lower = MARGIN, WIDTH - MARGIN, top + 24, top + HEIGHT - MARGIN
+    left, right, upper, lower = start + MARGIN, start + WIDTH - MARGIN, top + 24, top + HEIGHT - MARGIN
     draw.rectangle((left, upper, right, lower), outline=FRAME)
     draw.text((left, top + 8), f"{name}: {low:.4g} to {high:.4g}, now {ys[-1]:.4g} (step {xs[-1]:.0f})", fill=INK)
     across, up = (right - left) / max(*xs, 1), (lower - upper) / (high - low or 1)

@@ -1,4 +1,4 @@
-"""Our own page in a real Chromium, with random miniatures: of one variant each, and no time is spent on drawing."""
+"""Our own page in a real Chromium, with random miniatures of three variants."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
-from tests.browser.serving import own_page
+from tests.browser.serving import own_page, write_random_models
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-VARIANTS = ("plusv2", "portrait", "faceid")
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(browser: Browser, face_models: Path, folder: Path) -> Iterator[str]:
     """The address of the running page."""
-    models = folder / "models"
-    write_checkpoint(models / "Stable-diffusion" / "miniature_sd15.safetensors", "sd15")
-    write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors")
-    for variant in VARIANTS:
-        write_adapter(models / "faceid" / f"{published_name(variant, 'sd15')}.bin", variant, "sd15")
+    write_random_models(folder / "models")
     with own_page(folder, "--face-models", str(face_models)) as address:
         yield address
     assert not list(folder.glob("faceid-page-*")), "photos stay on the disk"

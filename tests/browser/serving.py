@@ -12,14 +12,25 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
+
+VARIANTS = ("plusv2", "portrait", "faceid")
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
+def write_random_models(models: Path) -> None:
+    """Write a checkpoint, three adapters and CLIP ViT-H where the page looks for them: what they draw means nothing."""
+    write_checkpoint(models / "Stable-diffusion" / "miniature_sd15.safetensors", "sd15")
+    write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors")
+    for variant in VARIANTS:
+        write_adapter(models / "faceid" / f"{published_name(variant, 'sd15')}.bin", variant, "sd15")
+
+
 @contextmanager
 def own_page(folder: Path, *arguments: str) -> Generator[str, None, None]:
-    """Serve the page from a folder, which is its home, holds its temporary files and no models; give its address."""
+    """Serve the page from a folder, which is its home and holds its temporary files; give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

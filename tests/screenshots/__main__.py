@@ -1,6 +1,7 @@
 """Takes the pictures in docs/images: `python dev.py screenshots`. Size, language and seed are fixed.
 
-Nobody living is on them: without --photo the faces are drawn from formulas (nobody.py).
+Photos on them are of nobody: without --photo the faces are drawn from formulas (nobody.py). What the miniature draws
+(drawings.py, and the picture on the page) are the people whom it knows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from tests.browser.serving import own_page
+from lib_faceid.faces.analyser import load_face_analyser
+from tests.browser.serving import own_page, write_random_models
+from tests.screenshots.drawings import DRAWINGS, open_gallery
 from tests.screenshots.nobody import ADA, BEN, draw
 from tests.screenshots.recipes import SHOTS, WEBUI_SHOT, Cast, Shot
 from tests.screenshots.shooting import opened, save, shoot
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PROJECT = Path(__file__).resolve().parents[2]
+DATA = Path(os.environ.get("FACEID_TEST_DATA") or PROJECT.parent / "shared" / "data")
 MAX_KIB_IN_ALL = 1024
 
 
@@ -35,15 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     wanted = [shot for shot in SHOTS if shot.name in (options.shot or [shot.name])]
     options.out.mkdir(parents=True, exist_ok=True)
+    if not options.webui:
+        _draw([name for name in DRAWINGS if name in (options.shot or [name])], options)
     with tempfile.TemporaryDirectory(prefix="faceid-screenshots-") as folder, _browser() as browser:
         cast = _cast(Path(folder), options.photo)
         if options.webui:
             _take(browser, options.webui, WEBUI_SHOT, cast, options.out)
         else:
-            _link_face_models(Path(folder), options.face_models)
-            with own_page(Path(folder)) as address:
-                for shot in wanted:
-                    _take(browser, address, shot, cast, options.out)
+            for is_random in (False, True):
+                _take_all(browser, [shot for shot in wanted if shot.is_random == is_random], cast, options)
     total_kib = sum(path.stat().st_size for path in options.out.glob("*.png")) / 1024
     print(f"{options.out}: {total_kib:.0f} KiB in all; {MAX_KIB_IN_ALL} may be")
     return int(total_kib > MAX_KIB_IN_ALL)
@@ -51,12 +55,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="dev.py screenshots", description=__doc__)
-    parser.add_argument("shot", nargs="*", choices=[[], *(shot.name for shot in SHOTS)], help="only these (all)")
+    parser.add_argument(
+        "shot", nargs="*", choices=[[], *(shot.name for shot in SHOTS), *DRAWINGS], help="only these (all)"
+    )
     parser.add_argument("--photo", type=Path, metavar="FILE", help="a face that may be published, instead of the drawn")
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
     parser.add_argument("--webui", metavar="URL", help="take the one picture of a running WebUI instead")
     parser.add_argument("--out", type=Path, default=PROJECT / "docs" / "images", metavar="DIR", help="(%(default)s)")
     return parser.parse_args(argv)
+
+
+def _draw(names: Sequence[str], options: argparse.Namespace) -> None:
+    """Have the miniature draw its pictures."""
+    if not names:
+        return
+    analyser = load_face_analyser(_pack(options.face_models))
+    with tempfile.TemporaryDirectory(prefix="faceid-drawings-") as folder:
+        gallery = open_gallery(Path(folder), DATA / "photos", analyser)
+        for name in names:
+            print(f"{name}.png: {save(DRAWINGS[name](gallery), options.out / f'{name}.png'):.0f} KiB", flush=True)
 
 
 def _cast(folder: Path, photo: Path | None) -> Cast:
@@ -73,13 +90,17 @@ def _cast(folder: Path, photo: Path | None) -> Cast:
 
 def _link_face_models(folder: Path, named: Path | None) -> None:
     """Put the face models where the page finds them by itself, so that the pictures show no path of this machine."""
-    data = Path(os.environ.get("FACEID_TEST_DATA") or PROJECT.parent / "shared" / "data")
-    pack = named or data / "face_models" / "models" / "buffalo_sc_f32"
-    if not pack.is_dir():
-        sys.exit(f"There are no face models in {pack}. Name a pack such as buffalo_l with --face-models.")
+    pack = _pack(named)
     packs = folder / "models" / "insightface" / "models"
     packs.mkdir(parents=True)
     (packs / pack.name).symlink_to(pack.resolve())
+
+
+def _pack(named: Path | None) -> Path:
+    pack = named or DATA / "face_models" / "models" / "buffalo_sc_f32"
+    if not pack.is_dir():
+        sys.exit(f"There are no face models in {pack}. Name a pack such as buffalo_l with --face-models.")
+    return pack
 
 
 @contextmanager
@@ -94,6 +115,19 @@ def _browser() -> Generator[Browser, None, None]:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()
+
+
+def _take_all(browser: Browser, shots: Sequence[Shot], cast: Cast, options: argparse.Namespace) -> None:
+    """Take the pictures of one page: of a fresh one, which begins with the miniature, or of one with random models."""
+    if not shots:
+        return
+    with tempfile.TemporaryDirectory(prefix="faceid-page-") as folder:
+        _link_face_models(Path(folder), options.face_models)
+        if shots[0].is_random:
+            write_random_models(Path(folder) / "models")
+        with own_page(Path(folder)) as address:
+            for shot in shots:
+                _take(browser, address, shot, cast, options.out)
 
 
 def _take(browser: Browser, address: str, shot: Shot, cast: Cast, out: Path) -> None:

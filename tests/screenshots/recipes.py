@@ -45,15 +45,17 @@ class Shot:
     stage: Stage
     width_px: int = 1280
     theme: str = "light"
+    is_random: bool = True
+    """Whether the page has random models of each variant, or begins with the miniature as a fresh one does."""
 
 
 def _page(page: Page, cast: Cast) -> Sequence[Locator]:
-    """From a photo to a picture."""
-    drop(page, cast.one)
-    page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
+    """From a person to a picture: the miniature that the page begins with knows the astronaut, and draws her."""
+    choose(page, "person", "astronaut")
+    page.locator(f"{UNIT}_enabled input").check()
     generate(page)
     page.locator("#html_info_txt2img").get_by_text("FaceID 0: ").first.wait_for(timeout=DRAW_MS)
-    return [page.locator("#faceid_page_head").first, page.locator("#txt2img_gallery"), element(page, "cards")]
+    return [page.locator("#faceid_page_head").first, page.locator("#txt2img_gallery"), element(page, "person")]
 
 
 def _photos(page: Page, cast: Cast) -> Sequence[Locator]:
@@ -135,7 +137,7 @@ def _in_webui(page: Page, cast: Cast) -> Sequence[Locator]:
 
 
 SHOTS = (
-    Shot("page", _page),
+    Shot("page", _page, is_random=False),
     Shot("photos", _photos),
     Shot("group", _group),
     Shot("setup", _setup),
