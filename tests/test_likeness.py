@@ -6,7 +6,7 @@ Thresholds are what was measured over the same pictures (docs/MINIATURE.md) less
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from training.people import PEOPLE, Portrait, find_portraits
 
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 
-SEEDS = range(4)
+SEEDS = {0: (0, 1), 0.4: (0, 1), 0.8: (0, 1, 2, 3)}  # of each person at each weight
 ALONE = ("astronaut", "bryan", "luciano")  # in their photos
 FEW = ("astronaut", "bryan", "luciano", "solvay_1993")
 RIGHT, RIGHT_OF_TWO, OTHERS, RANK_1, FOUND, COLOUR_KEPT = 0.4, 0.3, 0.12, 0.85, 0.95, 0.93
@@ -53,8 +53,8 @@ def colour_of(name: str, seed: int) -> int:
     return ([one.name for one in PEOPLE].index(name) + seed) % len(COLOUR_NAMES)
 
 
-def everybody(gallery: Gallery, weight: float) -> list[list[Drawn]]:
-    return [[gallery.draw(one, seed, colour_of(one, seed), weight=weight) for seed in SEEDS] for one in gallery.people]
+def everybody(gallery: Gallery, weight: float, seeds: Sequence[int]) -> list[list[Drawn]]:
+    return [[gallery.draw(one, seed, colour_of(one, seed), weight=weight) for seed in seeds] for one in gallery.people]
 
 
 def table(gallery: Gallery, drawn: list[list[Drawn]]) -> NDArray[np.float64]:
@@ -75,7 +75,7 @@ def mean_likeness(gallery: Gallery, **settings: Any) -> float:
 
 
 def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gallery) -> None:
-    at = {weight: table(gallery, everybody(gallery, weight)) for weight in (0, 0.4, 0.8)}
+    at = {weight: table(gallery, everybody(gallery, weight, seeds)) for weight, seeds in SEEDS.items()}
     right = {weight: right_and_others(alike)[0] for weight, alike in at.items()}
     assert right[0] < right[0.4] < right[0.8], right
     assert right[0.8] >= RIGHT
@@ -84,12 +84,12 @@ def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gall
 
 
 def test_a_face_is_there_and_the_caption_counts(gallery: Gallery) -> None:
-    pictures = everybody(gallery, 0.8)
+    pictures = everybody(gallery, 0.8, SEEDS[0.8])
     assert np.mean([bool(drawn.faces) for row in pictures for drawn in row]) >= FOUND
     kept = [
         drawn.colour == colour_of(name, seed)
         for name, row in zip(gallery.people, pictures, strict=True)
-        for seed, drawn in zip(SEEDS, row, strict=True)
+        for seed, drawn in zip(SEEDS[0.8], row, strict=True)
     ]
     assert np.mean(kept) >= COLOUR_KEPT
 
