@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from lib_faceid.commands.beginnings import TRAINED
@@ -20,8 +21,9 @@ from lib_faceid.models.folders import Roots
 from lib_faceid.people.identity import Identity
 from lib_faceid.unit import Unit
 from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
+from training.people import find_portraits
 
-__all__ = ["Drawn", "Gallery"]
+__all__ = ["Drawn", "Gallery", "open_gallery"]
 
 SIDE_PX = 128
 CORNER_PX = 12
@@ -52,6 +54,15 @@ class Drawn:
         top = self.pixels[:CORNER_PX]
         mean = np.concatenate((top[:, :CORNER_PX], top[:, -CORNER_PX:])).reshape(-1, 3).mean(0)
         return int(np.square(np.array(COLOURS_RGB) - mean).sum(1).argmin())
+
+
+def open_gallery(folder: Path, photos: Path, analyser: FaceAnalyser) -> Gallery:
+    """Return a gallery of everybody whom the miniature knows, which keeps its files in the folder."""
+    people = {
+        one.person.name: Identity(torch.from_numpy(one.face.id_embedding)[None], recogniser=analyser.recogniser)
+        for one in find_portraits(photos, analyser)
+    }
+    return Gallery(folder, analyser, people)
 
 
 def _cosine(face: Face, person: Identity) -> float:

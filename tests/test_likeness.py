@@ -6,8 +6,7 @@ Thresholds are what was measured over the same pictures (docs/MINIATURE.md) less
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ import numpy as np
 import pytest
 import torch
 from bench.degrade import degraded
-from gallery import Drawn, Gallery
+from bench.likeness import marks_of, marks_of_two
+from gallery import Gallery
 from numpy.typing import NDArray
 
 from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.people.identity import Identity
 from lib_faceid.unet.injection import Injection
-from training.captions import COLOUR_NAMES
-from training.people import PEOPLE, Portrait, find_portraits
+from training.people import Portrait, find_portraits
 
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 
@@ -48,26 +47,6 @@ def identity_of(id_embeddings: list[NDArray[np.float32]], analyser: FaceAnalyser
     return Identity(torch.from_numpy(np.stack(id_embeddings)), recogniser=analyser.recogniser)
 
 
-def colour_of(name: str, seed: int) -> int:
-    """Return another wall for each seed of a person, and for each person of a seed."""
-    return ([one.name for one in PEOPLE].index(name) + seed) % len(COLOUR_NAMES)
-
-
-def everybody(gallery: Gallery, weight: float, seeds: Sequence[int]) -> list[list[Drawn]]:
-    return [[gallery.draw(one, seed, colour_of(one, seed), weight=weight) for seed in seeds] for one in gallery.people]
-
-
-def table(gallery: Gallery, drawn: list[list[Drawn]]) -> NDArray[np.float64]:
-    """Return how alike each picture is to each person, [people drawn, seeds, people]."""
-    return np.array([[[one.likeness(who) for who in gallery.people.values()] for one in row] for row in drawn])
-
-
-def right_and_others(alike: NDArray[np.float64]) -> tuple[float, float]:
-    is_right = np.eye(len(alike), dtype=bool)
-    by_person = alike.mean(axis=1)
-    return float(by_person[is_right].mean()), float(by_person[~is_right].mean())
-
-
 def mean_likeness(gallery: Gallery, **settings: Any) -> float:
     """Return the mean likeness of a few people, two pictures each, to themselves."""
     pictures = [(one, gallery.draw(one, seed, **settings)) for one in FEW for seed in (0, 1)]
@@ -75,23 +54,13 @@ def mean_likeness(gallery: Gallery, **settings: Any) -> float:
 
 
 def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gallery) -> None:
-    at = {weight: table(gallery, everybody(gallery, weight, seeds)) for weight, seeds in SEEDS.items()}
-    right = {weight: right_and_others(alike)[0] for weight, alike in at.items()}
-    assert right[0] < right[0.4] < right[0.8], right
-    assert right[0.8] >= RIGHT
-    assert right_and_others(at[0.8])[1] <= OTHERS
-    assert (at[0.8].argmax(axis=2) == np.arange(len(PEOPLE))[:, None]).mean() >= RANK_1
-
-
-def test_a_face_is_there_and_the_caption_counts(gallery: Gallery) -> None:
-    pictures = everybody(gallery, 0.8, SEEDS[0.8])
-    assert np.mean([bool(drawn.faces) for row in pictures for drawn in row]) >= FOUND
-    kept = [
-        drawn.colour == colour_of(name, seed)
-        for name, row in zip(gallery.people, pictures, strict=True)
-        for seed, drawn in zip(SEEDS[0.8], row, strict=True)
-    ]
-    assert np.mean(kept) >= COLOUR_KEPT
+    marks = {weight: marks_of(gallery, seeds, weight=weight) for weight, seeds in SEEDS.items()}
+    assert marks[0].right < marks[0.4].right < marks[0.8].right, marks
+    assert marks[0.8].right >= RIGHT
+    assert marks[0.8].others <= OTHERS
+    assert marks[0.8].rank_1 >= RANK_1
+    assert marks[0.8].found >= FOUND
+    assert marks[0.8].colour >= COLOUR_KEPT
 
 
 def test_weight_0_is_the_picture_without(gallery: Gallery) -> None:
@@ -109,13 +78,10 @@ def test_swapped_cond_and_uncond_draw_somebody_else(gallery: Gallery, monkeypatc
 
 
 def test_two_people_stand_where_their_regions_are(gallery: Gallery) -> None:
-    pairs = [(first, second) for first, second in pairwise((*FEW, FEW[0]))]
-    both = [gallery.draw_side_by_side(pair, seed) for pair in pairs for seed in (0, 1)]
-    who = [[gallery.people[name] for name in pair] for pair in pairs for _ in (0, 1)]
-    right = np.mean([one.likeness_from_left(*people) for one, people in zip(both, who, strict=True)])
-    exchanged = np.mean([one.likeness_from_left(*people[::-1]) for one, people in zip(both, who, strict=True)])
-    assert right >= RIGHT_OF_TWO
-    assert exchanged <= OTHERS
+    marks = marks_of_two(gallery, seeds=(0, 1))
+    assert marks.right >= RIGHT_OF_TWO
+    assert marks.others <= OTHERS
+    assert marks.rank_1 >= RANK_1
 
 
 def test_several_bad_photos_are_better_than_one(

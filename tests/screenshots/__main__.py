@@ -21,7 +21,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from lib_faceid.faces.analyser import load_face_analyser
 from tests.browser.serving import own_page, write_random_models
-from tests.screenshots.drawings import DRAWINGS, open_gallery
+from tests.gallery import open_gallery
+from tests.screenshots.drawings import DRAWINGS
 from tests.screenshots.nobody import ADA, BEN, draw
 from tests.screenshots.recipes import SHOTS, WEBUI_SHOT, Cast, Shot
 from tests.screenshots.shooting import opened, save, shoot

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from lib_faceid.commands.sheet import make_sheet
-from lib_faceid.faces.analyser import FaceAnalyser
-from lib_faceid.people.identity import Identity
 from tests.gallery import Drawn, Gallery
-from training.people import find_portraits
 
-__all__ = ["DRAWINGS", "open_gallery"]
+__all__ = ["DRAWINGS"]
 
 WHO = ("astronaut", "bryan", "luciano")
 WEIGHTS = (0.0, 0.4, 0.8, 1.2)
 PAIRS = (("astronaut", "bryan"), ("bryan", "astronaut"), ("luciano", "astronaut"))
 SEED = 7
-
-
-def open_gallery(folder: Path, photos: Path, analyser: FaceAnalyser) -> Gallery:
-    """Return a gallery of everybody whom the miniature knows, which keeps its files in the folder."""
-    portraits = find_portraits(photos, analyser)
-    people = {
-        one.person.name: Identity(torch.from_numpy(one.face.id_embedding)[None], recogniser=analyser.recogniser)
-        for one in portraits
-    }
-    return Gallery(folder, analyser, people)
 
 
 def _likeness(gallery: Gallery) -> Image.Image:
