@@ -60,7 +60,7 @@ def marks_of(gallery: Gallery, seeds: Sequence[int] = SEEDS, **settings: float) 
     names = list(gallery.people)
     drawn = [
         gallery.draw(names[person], seed, int(wall), **settings)
-        for person, wall, seed in zip(who, walls, np.repeat(seeds, len(names)), strict=True)
+        for person, wall, seed in zip(who, walls, np.repeat(seeds, len(names)).tolist(), strict=True)
     ]
     alike = np.array([[one.likeness(person) for person in gallery.people.values()] for one in drawn])
     return _marks(alike, who, [bool(one.faces) for one in drawn], _keeps(drawn, walls))
