@@ -105,8 +105,11 @@ def test_several_bad_photos_are_better_than_one(
     assert likeness(averages) > likeness(singles)
 
 
-def test_the_lora_belongs_to_it(gallery: Gallery) -> None:
-    assert mean_likeness(gallery, lora=0) < mean_likeness(gallery, lora=0.6)
+def test_the_lora_acts_and_who_it_is_does_not_hang_on_it(gallery: Gallery) -> None:
+    """Here the tokens alone say who it is: the network is small, and its people are few."""
+    without, with_it = (gallery.draw("bryan", 0, lora=strength).pixels.astype(float) for strength in (0, 0.6))
+    assert np.abs(without - with_it).mean() > 0.5
+    assert min(mean_likeness(gallery, lora=0), mean_likeness(gallery, lora=0.6)) >= RIGHT
 
 
 def test_half_of_the_steps_is_less(gallery: Gallery) -> None:
