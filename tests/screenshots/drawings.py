@@ -16,6 +16,7 @@ WHO = ("astronaut", "bryan", "luciano")
 WEIGHTS = (0.0, 0.4, 0.8, 1.2)
 PAIRS = (("astronaut", "bryan"), ("bryan", "astronaut"), ("luciano", "astronaut"))
 SEED = 7
+SQUARE_PX = 192
 
 
 def _likeness(gallery: Gallery) -> Image.Image:
@@ -43,7 +44,8 @@ def _two(gallery: Gallery) -> Image.Image:
 
 def _sheet(labels: Sequence[str], drawn: Sequence[Drawn]) -> Image.Image:
     images = [Image.fromarray(one.pixels) for one in drawn]
-    return make_sheet(list(zip(labels, images, strict=True)))
+    people = images[0].width // images[0].height
+    return make_sheet(list(zip(labels, images, strict=True)), (people * SQUARE_PX, SQUARE_PX))
 
 
 DRAWINGS: dict[str, Callable[[Gallery], Image.Image]] = {"likeness": _likeness, "two": _two}
