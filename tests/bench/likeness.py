@@ -25,7 +25,7 @@ __all__ = ["Marks", "marks_of", "marks_of_two"]
 PROJECT = Path(__file__).resolve().parents[2]
 MARKS = ("<!-- likeness: begin -->\n", "<!-- likeness: end -->\n")
 SEEDS = range(4)
-WEIGHTS = (0.0, 0.4, 0.8, 1.2)
+WEIGHTS = (0.0, 0.2, 0.4, 0.8, 1.2)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

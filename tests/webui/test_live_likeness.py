@@ -77,14 +77,14 @@ def likeness(
 
 
 @pytest.mark.parametrize("name", WHO)
-def test_likeness_rises_with_the_weight_and_is_nobody_elses(
+def test_likeness_comes_with_the_weight_and_is_nobody_elses(
     miniature: Server, vectors: Vectors, photos: dict[str, str], analyser: FaceAnalyser, name: str
 ) -> None:
     job = {**JOB, "prompt": caption(BLUE)}
-    drawn = {weight: clean(miniature.txt2img(unit(photos[name], weight=weight), **job)) for weight in (0, 0.4, 0.8)}
+    drawn = {weight: clean(miniature.txt2img(unit(photos[name], weight=weight), **job)) for weight in (0, 0.8)}
     alike = {weight: likeness(answer, analyser, vectors[name]) for weight, answer in drawn.items()}
-    assert alike[0] < alike[0.4] < alike[0.8], alike
-    assert alike[0.8] > 0.4
+    assert alike[0] < alike[0.8], alike
+    assert alike[0.8] > 0.6
     assert max(likeness(drawn[0.8], analyser, vectors[other]) for other in WHO if other != name) < 0.2
     assert drawn[0].png == clean(miniature.txt2img(**job)).png
 
