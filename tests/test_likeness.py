@@ -25,7 +25,7 @@ from training.people import Portrait, find_portraits
 
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 
-SEEDS = {0: (0, 1), 0.2: (0, 1), 0.4: (0, 1), 0.8: (0, 1, 2, 3)}  # of each person at each weight
+SEEDS = {0: (0, 1), 0.2: (0, 1), 0.4: (0,), 0.8: (0, 1)}  # of each person at each weight
 ALONE = ("astronaut", "bryan", "luciano")  # in their photos
 FEW = ("astronaut", "bryan", "luciano", "solvay_1993")
 RISE, RIGHT, RIGHT_OF_TWO, OTHERS, RANK_1, FOUND, COLOUR_KEPT = 0.1, 0.67, 0.7, 0.05, 0.95, 0.97, 0.95
@@ -48,9 +48,8 @@ def identity_of(id_embeddings: list[NDArray[np.float32]], analyser: FaceAnalyser
 
 
 def mean_likeness(gallery: Gallery, **settings: Any) -> float:
-    """Return the mean likeness of a few people, two pictures each, to themselves."""
-    pictures = [(one, gallery.draw(one, seed, **settings)) for one in FEW for seed in (0, 1)]
-    return float(np.mean([drawn.likeness(gallery.people[one]) for one, drawn in pictures]))
+    """Return the mean likeness of a few people to themselves."""
+    return float(np.mean([gallery.draw(one, 0, **settings).likeness(gallery.people[one]) for one in FEW]))
 
 
 def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gallery) -> None:
@@ -78,7 +77,7 @@ def test_swapped_cond_and_uncond_draw_somebody_else(gallery: Gallery, monkeypatc
 
 
 def test_two_people_stand_where_their_regions_are(gallery: Gallery) -> None:
-    marks = marks_of_two(gallery, seeds=(0, 1))
+    marks = marks_of_two(gallery, seeds=(0,))
     assert marks.right >= RIGHT_OF_TWO
     assert marks.others <= OTHERS
     assert marks.rank_1 >= RANK_1
