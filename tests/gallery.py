@@ -77,8 +77,11 @@ def _middle(face: Face) -> float:
 class Gallery:
     """Draws people with the miniature, each picture once."""
 
-    def __init__(self, folder: Path, analyser: FaceAnalyser, people: Mapping[str, Identity]) -> None:
-        """Take the people who can be drawn, and by whom pictures are judged."""
+    def __init__(
+        self, folder: Path, analyser: FaceAnalyser, people: Mapping[str, Identity], steps: int = TRAINED.steps
+    ) -> None:
+        """Take the people who can be drawn, in how many steps, and by whom pictures are judged."""
+        self._steps = steps
         self.people = dict(people)
         self._analyser, self._folder = analyser, folder
         self._checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
@@ -101,7 +104,9 @@ class Gallery:
         key = repr((units, seed, colour, columns))
         if key not in self._drawn:
             size_px = (columns * SIDE_PX, SIDE_PX)
-            request = replace(TRAINED, prompt=caption(colour, people=columns), size_px=size_px, seed=seed)
+            request = replace(
+                TRAINED, prompt=caption(colour, people=columns), size_px=size_px, steps=self._steps, seed=seed
+            )
             job = Job(units, self._easel.workshop.models())
             (painted,) = self._easel.paint(self._checkpoint, job, [request])
             pixels = np.asarray(painted.image)
