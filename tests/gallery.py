@@ -23,7 +23,7 @@ from lib_faceid.unit import Unit
 from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
 from training.people import find_portraits
 
-__all__ = ["Drawn", "Gallery", "open_gallery"]
+__all__ = ["Drawn", "Gallery", "identity_of", "open_gallery"]
 
 SIDE_PX = 128
 CORNER_PX = 12
@@ -58,11 +58,14 @@ class Drawn:
 
 def open_gallery(folder: Path, photos: Path, analyser: FaceAnalyser) -> Gallery:
     """Return a gallery of everybody whom the miniature knows, which keeps its files in the folder."""
-    people = {
-        one.person.name: Identity(torch.from_numpy(one.face.id_embedding)[None], recogniser=analyser.recogniser)
-        for one in find_portraits(photos, analyser)
-    }
+    portraits = find_portraits(photos, analyser)
+    people = {one.person.name: identity_of([one.face.id_embedding], analyser) for one in portraits}
     return Gallery(folder, analyser, people)
+
+
+def identity_of(id_embeddings: Sequence[NDArray[np.float32]], analyser: FaceAnalyser) -> Identity:
+    """Return the person with these embeddings, as the analyser saw them."""
+    return Identity(torch.from_numpy(np.stack(id_embeddings)), recogniser=analyser.recogniser)
 
 
 def _cosine(face: Face, person: Identity) -> float:

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from bench.degrade import degraded
 from bench.likeness import marks_of, marks_of_two
-from gallery import Gallery
-from numpy.typing import NDArray
+from gallery import Gallery, identity_of
 
 from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.people.identity import Identity
@@ -42,10 +40,6 @@ def portraits(analyser: FaceAnalyser, data_folder: Path) -> list[Portrait]:
 def gallery(portraits: list[Portrait], analyser: FaceAnalyser, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     people = {one.person.name: identity_of([one.face.id_embedding], analyser) for one in portraits}
     return Gallery(tmp_path_factory.mktemp("gallery"), analyser, people, STEPS)
-
-
-def identity_of(id_embeddings: list[NDArray[np.float32]], analyser: FaceAnalyser) -> Identity:
-    return Identity(torch.from_numpy(np.stack(id_embeddings)), recogniser=analyser.recogniser)
 
 
 def mean_likeness(gallery: Gallery, **settings: Any) -> float:

@@ -17,13 +17,13 @@ import numpy as np
 from gallery import Drawn, Gallery, open_gallery
 from numpy.typing import NDArray
 
+from bench.results import put_table
 from lib_faceid.faces.analyser import load_face_analyser
 from training.captions import COLOUR_NAMES
 
 __all__ = ["Marks", "marks_of", "marks_of_two"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-MARKS = ("<!-- likeness: begin -->\n", "<!-- likeness: end -->\n")
 SEEDS = range(4)
 WEIGHTS = (0.0, 0.2, 0.4, 0.8, 1.2)
 
@@ -120,9 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         table = "\n".join(_rows(open_gallery(Path(folder), data / "photos", analyser))) + "\n"
     sys.stdout.write(table)
     if options.write:
-        before, _, rest = options.write.read_text("utf-8").partition(MARKS[0])
-        after = rest.partition(MARKS[1])[2]
-        options.write.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}", "utf-8")
+        put_table(options.write, "likeness", table)
     return 0
 
 

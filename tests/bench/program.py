@@ -20,13 +20,11 @@ from bench.growth import growth_figures
 from bench.jobs import job_figures, library_figures, photo_figures
 from bench.memory import memory_figures
 from bench.networks import FULL, SMALL, Size, subject
-from bench.results import Figure, as_json, as_markdown, machine
+from bench.results import Figure, as_json, as_markdown, machine, put_table
 from bench.startup import startup_figures
 from bench.unet_call import call_figures, count_figures, host_figures, lora_figures
 
 __all__ = ["main"]
-
-MARKS = ("<!-- bench: begin -->\n", "<!-- bench: end -->\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,8 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     table = as_markdown(figures, about)
     sys.stdout.write(table)
     if options.write:
-        before, _, rest = options.write.read_text().partition(MARKS[0])
-        options.write.write_text(f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}")
+        put_table(options.write, "bench", table)
     return 0
 
 

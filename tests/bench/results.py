@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import torch
 
-__all__ = ["Figure", "as_json", "as_markdown", "figure_of", "machine"]
+__all__ = ["Figure", "as_json", "as_markdown", "figure_of", "machine", "put_table"]
 
 PACKAGES = ("torch", "diffusers", "peft", "transformers", "numpy", "onnxruntime")
 
@@ -85,6 +85,13 @@ def as_markdown(figures: Sequence[Figure], about: dict[str, Any]) -> str:
         lines += ["", f"**{section}**", "", "| | median | middle half | runs | target |", "|---|---|---|---|---|"]
         lines += [_row(one) for one in figures if one.section == section]
     return "\n".join(lines) + "\n"
+
+
+def put_table(page: Path, name: str, table: str) -> None:
+    """Put a table between the two marks of that name in a Markdown file."""
+    begin, end = (f"<!-- {name}: {edge} -->\n" for edge in ("begin", "end"))
+    before, _, rest = page.read_text("utf-8").partition(begin)
+    page.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}", "utf-8")
 
 
 def _row(one: Figure) -> str:
