@@ -15,18 +15,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lib_faceid.adapters.adapter import Adapter, load_adapter
-    from lib_faceid.adapters.variants import VARIANTS, Variant
-    from lib_faceid.clip.vision import ClipVision, load_clip_vision
+    from lib_faceid.effects.injection import Contribution, Injection, inject
+    from lib_faceid.effects.lora import merge_lora
+    from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
     from lib_faceid.errors import FaceIDError
     from lib_faceid.faces.analyser import Face, FaceAnalyser, load_face_analyser
     from lib_faceid.faces.report import PhotoReport
-    from lib_faceid.people.identity import Identity
+    from lib_faceid.methods.adapter import Adapter, load_adapter
+    from lib_faceid.methods.variants import VARIANTS, Variant
     from lib_faceid.people.library import People
-    from lib_faceid.people.references import Joined, Look, identity_from_photos, join_photos
-    from lib_faceid.unet.injection import Contribution, Injection, inject
-    from lib_faceid.unet.lora import merge_lora
-    from lib_faceid.unit import Unit
+    from lib_faceid.references.identity import Identity
+    from lib_faceid.references.joining import Joined, Look, identity_from_photos, join_photos
+    from lib_faceid.units.unit import Unit
 
 __all__ = [
     "VARIANTS",
@@ -54,18 +54,18 @@ __all__ = [
 ]
 
 _MODULES = {
-    "adapters.adapter": ("Adapter", "load_adapter"),
-    "adapters.variants": ("VARIANTS", "Variant"),
-    "clip.vision": ("ClipVision", "load_clip_vision"),
+    "methods.adapter": ("Adapter", "load_adapter"),
+    "methods.variants": ("VARIANTS", "Variant"),
+    "encoders.clip_vision": ("ClipVision", "load_clip_vision"),
     "errors": ("FaceIDError",),
     "faces.analyser": ("Face", "FaceAnalyser", "load_face_analyser"),
     "faces.report": ("PhotoReport",),
-    "people.identity": ("Identity",),
+    "references.identity": ("Identity",),
     "people.library": ("People",),
-    "people.references": ("Joined", "Look", "identity_from_photos", "join_photos"),
-    "unet.injection": ("Contribution", "Injection", "inject"),
-    "unet.lora": ("merge_lora",),
-    "unit": ("Unit",),
+    "references.joining": ("Joined", "Look", "identity_from_photos", "join_photos"),
+    "effects.injection": ("Contribution", "Injection", "inject"),
+    "effects.lora": ("merge_lora",),
+    "units.unit": ("Unit",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -4,14 +4,18 @@ from typing import Any
 
 from modules import scripts
 
-from lib_faceid import xyz
+from lib_faceid.api import api
 from lib_faceid.external import TITLE
-from lib_faceid.hosts import webui, webui_api, webui_cards, webui_settings, webui_tags
-from lib_faceid.hosts.webui_callbacks import Callbacks
-from lib_faceid.page import units as ui
-from lib_faceid.page.host import services_for
-from lib_faceid.page.parts import component
-from lib_faceid.web import api
+from lib_faceid.hosts.webui import api as webui_api
+from lib_faceid.hosts.webui import cards as webui_cards
+from lib_faceid.hosts.webui import plot_axes as xyz
+from lib_faceid.hosts.webui import script as webui
+from lib_faceid.hosts.webui import settings as webui_settings
+from lib_faceid.hosts.webui import tags as webui_tags
+from lib_faceid.hosts.webui.callback_order import Callbacks
+from lib_faceid.ui import units as ui
+from lib_faceid.ui.host import services_for
+from lib_faceid.ui.parts import component
 
 callbacks = Callbacks(__file__)
 

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
+from lib_faceid.api.api import PREFIX, add_routes
+from lib_faceid.api.services import ApiServices
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.face import Face, FaceSearch
+from lib_faceid.inventory.check import check_setup
 from lib_faceid.models.folders import Roots
 from lib_faceid.people.library import People
 from lib_faceid.pictures.requested import RequestPolicy
-from lib_faceid.setup.check import check_setup
-from lib_faceid.web.api import PREFIX, add_routes
-from lib_faceid.web.services import ApiServices
 
 
 class ColourAnalyser:

@@ -18,11 +18,11 @@ from played_webui import Host, played_host
 from torch import nn
 from unets import SMALL, adapter_for, diffusers_copy, identity_of, ldm_unet, snapshot
 
-from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.effects.injection import Contribution
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
 from lib_faceid.pictures.photo import read_photo
-from lib_faceid.unet.injection import Contribution
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

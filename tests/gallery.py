@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lib_faceid.commands.beginnings import TRAINED
-from lib_faceid.commands.painting import Easel
-from lib_faceid.commands.standalone import Workshop
+from lib_faceid.app.beginnings import TRAINED
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
-from lib_faceid.generation import Job
+from lib_faceid.jobs.job import Job
 from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
 from lib_faceid.models.folders import Roots
-from lib_faceid.people.identity import Identity
-from lib_faceid.unit import Unit
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Unit
 from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
 from training.people import find_portraits
 

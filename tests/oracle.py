@@ -14,7 +14,7 @@ from parity import SCALE, Case, World
 from torch import Tensor, nn
 from unets import call, inputs
 
-from lib_faceid.people.identity import Identity
+from lib_faceid.references.identity import Identity
 
 __all__ = ["Oracle", "WorldWithOracle", "load_pipeline"]
 

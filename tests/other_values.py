@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib_faceid.unit import Field, Photo, Range
+from lib_faceid.units.unit import Field, Photo, Range
 
 # A second value for each field that does not say by itself what else it takes.
 OTHERS: Mapping[str, Any] = {

@@ -14,11 +14,11 @@ from builders import SD15, SDXL, Parts, parts_of, write
 from torch import Tensor, nn
 from unets import call, diffusers_copy, identity_of, inputs, ldm_unet, sdxl_unet
 
-from lib_faceid.adapters.adapter import Adapter, load_adapter
-from lib_faceid.adapters.variants import by_id
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Contribution, inject
-from lib_faceid.unet.lora import merge_lora
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.lora import merge_lora
+from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.variants import by_id
+from lib_faceid.references.identity import Identity
 
 __all__ = ["SCALE", "Case", "Measure", "World", "apart", "measuring", "ours", "relative"]
 

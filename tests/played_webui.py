@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from lib_faceid.choosing import Models
 from lib_faceid.errors import MissingModelError
-from lib_faceid.people.identity import Identity
+from lib_faceid.jobs.choosing import Models
 from lib_faceid.people.library import People
+from lib_faceid.references.identity import Identity
 
 __all__ = ["Host", "P", "Params", "forget_hosts", "job_of", "play_webui", "played_host"]
 
@@ -185,8 +185,8 @@ def played_host(unet: nn.Module, adapter_file: Path, folder: Path, monkeypatch: 
         model=SimpleNamespace(diffusion_model=unet), apply_model=None, sd_checkpoint_info="a"
     )
     package.paths.data_path = package.paths.models_path = str(folder)
-    hosts = ("webui", "webui_tags", "webui_prompts")
-    webui, webui_tags, webui_prompts = (import_module(f"lib_faceid.hosts.{name}") for name in hosts)
+    hosts = ("script", "tags", "prompts")
+    webui, webui_tags, webui_prompts = (import_module(f"lib_faceid.hosts.webui.{name}") for name in hosts)
     library = People(folder / "faceid" / "faces")
     for seed, name in enumerate(("Anna", "Bert"), 1):
         vector = torch.randn(1, 512, generator=torch.Generator().manual_seed(seed)) * 20

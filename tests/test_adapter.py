@@ -26,9 +26,9 @@ from builders import (
 )
 from unets import identity_of
 
-from lib_faceid.adapters.adapter import METADATA_KEY, Adapter, load_adapter
-from lib_faceid.adapters.variants import VARIANTS, candidates
 from lib_faceid.errors import FileError
+from lib_faceid.methods.adapter import METADATA_KEY, Adapter, load_adapter
+from lib_faceid.methods.variants import VARIANTS, candidates
 
 
 def check_weights(adapter: Adapter, parts: Parts) -> None:

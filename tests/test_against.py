@@ -8,10 +8,10 @@ import pytest
 import torch
 from unets import adapter_for, identity_of
 
-from lib_faceid.adapters.adapter import Adapter
 from lib_faceid.errors import MismatchError
-from lib_faceid.people.against import Against
-from lib_faceid.people.identity import Identity
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.negative import Against
 
 VARIANTS = ["faceid", "plus", "plusv2", "portrait"]
 

@@ -19,19 +19,19 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from PIL import Image
 
+from lib_faceid.api import api
+from lib_faceid.api.answers import Answers
+from lib_faceid.api.api import PREFIX, add_routes, guards_of
+from lib_faceid.api.routes import ROUTES
 from lib_faceid.errors import FaceIDError
 from lib_faceid.faces.analyser import load_face_analyser
+from lib_faceid.inventory.check import check_setup
 from lib_faceid.models.folders import Roots
-from lib_faceid.people import references
-from lib_faceid.people.identity import Identity
 from lib_faceid.pictures.requested import RequestPolicy
-from lib_faceid.setup.check import check_setup
-from lib_faceid.unit import FIELDS
+from lib_faceid.references import joining as references
+from lib_faceid.references.identity import Identity
 from lib_faceid.units.schema import unit_schema
-from lib_faceid.web import api
-from lib_faceid.web.answers import Answers
-from lib_faceid.web.api import PREFIX, add_routes, guards_of
-from lib_faceid.web.routes import ROUTES
+from lib_faceid.units.unit import FIELDS
 
 BODIES = {"POST": [route.path for route in ROUTES if route.body], "all": [route.path for route in ROUTES]}
 

@@ -12,11 +12,11 @@ from api_server import ColourAnalyser, Fixture, picture
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from lib_faceid.people.identity import Identity
-from lib_faceid.unit import FIELDS
+from lib_faceid.api.api import PREFIX
+from lib_faceid.api.routes import ROUTES
+from lib_faceid.references.identity import Identity
 from lib_faceid.units.schema import PICTURE_SCHEMA
-from lib_faceid.web.api import PREFIX
-from lib_faceid.web.routes import ROUTES
+from lib_faceid.units.unit import FIELDS
 
 ANNA = Identity(torch.ones(1, 512), recogniser=ColourAnalyser.recogniser)
 PINK, BLUE, NOBODY = picture(), picture((10, 20, 250)), picture((0, 0, 0))

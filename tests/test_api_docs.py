@@ -16,7 +16,7 @@ import uvicorn
 from api_server import Fixture, picture
 
 from lib_faceid import external
-from lib_faceid.web.routes import ROUTES, Route
+from lib_faceid.api.routes import ROUTES, Route
 
 PROJECT = Path(__file__).resolve().parent.parent
 API_MD = (PROJECT / "docs" / "API.md").read_text("utf-8")

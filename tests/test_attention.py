@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from unets import call, inputs
 
-from lib_faceid.unet.attention import FEW, Said, identity_attention, is_own
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.attention import FEW, Said, identity_attention, is_own
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 
 ROWS, PLACES, HEADS, WIDTH = 3, 35, 4, 8

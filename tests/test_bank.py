@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib_faceid.adapters.adapter import Adapter, load_adapter
-from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet import bank
+from lib_faceid.effects import bank
+from lib_faceid.hosts.diffusers.checkpoint import load_parts
+from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.references.identity import Identity
 from lib_faceid.unet.layers import AttentionLayer, attention_layers
 
 

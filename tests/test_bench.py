@@ -18,8 +18,8 @@ from bench.networks import SMALL, Size, Subject
 from bench.results import as_json, as_markdown, figure_of
 from bench.unet_call import people, work_of
 
-from lib_faceid.unet.attention import Said, identity_attention
-from lib_faceid.unet.injection import inject
+from lib_faceid.effects.attention import Said, identity_attention
+from lib_faceid.effects.injection import inject
 from lib_faceid.unet.rows import tag_rows
 
 LAYERS = {"SD 1.5": 16, "SDXL": 70}  # cross-attentions

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 from lib_faceid.people.card import card_of
-from lib_faceid.people.identity import Identity
 from lib_faceid.people.library import People
-from lib_faceid.people.record import PhotoNote, Record
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.record import PhotoNote, Record
 
 SVG = "data:image/svg+xml;base64,"
 

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lib_faceid.adapters.variants import KNOWN_FILES, VARIANTS, by_id
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.packs import PUBLISHED_BYTES
+from lib_faceid.methods.variants import KNOWN_FILES, VARIANTS, by_id
 from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
 
 each_entry = pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)

@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_faceid.commands import standalone
+from lib_faceid.app import resources as standalone
 from lib_faceid.commands.cli import main
-from lib_faceid.hosts.diffusers import Studio
+from lib_faceid.hosts.diffusers.host import Studio
 from lib_faceid.miniature import folder as miniature_models
-from lib_faceid.people.analysis import analyse
-from lib_faceid.people.identity import Identity
 from lib_faceid.people.library import People
 from lib_faceid.pictures.photo import read_photo
+from lib_faceid.references.analysis import analyse
+from lib_faceid.references.identity import Identity
 
 PROJECT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.usefixtures("no_network")
@@ -266,7 +266,7 @@ def test_an_interruption_is_one_line(
 def test_without_diffusers_it_says_what_to_install(
     somebody: str, models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers")
+    monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.host")
     monkeypatch.delattr(sys.modules["lib_faceid.hosts"], "diffusers")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setitem(sys.modules, "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", None)
@@ -307,7 +307,7 @@ def test_the_shipped_identity_is_the_astronaut(face_models: Path) -> None:
     from skimage import data
 
     from lib_faceid.miniature.trained import ASTRONAUT
-    from lib_faceid.people.references import identity_from_photos
+    from lib_faceid.references.joining import identity_from_photos
 
     analyser = standalone.load_face_analyser(face_models)
     fresh = identity_from_photos([read_photo(data.astronaut())], analyser=analyser)

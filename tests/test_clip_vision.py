@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from lib_faceid.clip import vision as clip_vision
-from lib_faceid.clip.vision import load_clip_vision, preprocess
+from lib_faceid.encoders import clip_vision
+from lib_faceid.encoders.clip_vision import load_clip_vision, preprocess
 from lib_faceid.errors import FileError, MissingModelError, MissingPackageError, WrongFamilyError
 
 

@@ -17,15 +17,15 @@ import pytest
 from other_values import other
 
 from lib_faceid.commands.unit_options import add_unit_options, units_of
-from lib_faceid.unit import FIELDS, Photo, Range, Unit, units_from_args
+from lib_faceid.hosts.webui.plot_axes import axis_options
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.schema import unit_schema
-from lib_faceid.xyz import axis_options
+from lib_faceid.units.unit import FIELDS, Photo, Range, Unit, units_from_args
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.page.units import Services, build_units  # noqa: E402
+from lib_faceid.ui.units import Services, build_units  # noqa: E402
 
 # (where, name): why the unit's field is not there, or why there is a name that is no field.
 EXCEPTIONS: Mapping[tuple[str, str], str] = {

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.commands import demo, standalone
+from lib_faceid.app import resources as standalone
+from lib_faceid.commands import demo
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import DownloadError
 

@@ -21,14 +21,14 @@ from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepSchedu
 from numpy.typing import NDArray
 from torch import nn
 
-from lib_faceid.choosing import Models
+from lib_faceid.effects.lora import named_lora
 from lib_faceid.errors import HostError
-from lib_faceid.generation import Job
-from lib_faceid.hosts.diffusers import Studio, load_studio
-from lib_faceid.hosts.request import Request
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.lora import named_lora
-from lib_faceid.unit import Unit
+from lib_faceid.hosts.diffusers.host import Studio, load_studio
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.job import Job
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Unit
 
 REQUEST = Request("a photo of a person", size_px=(64, 96), steps=3, cfg=4, seed=1)
 Pixels = NDArray[np.int16]

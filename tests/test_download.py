@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lib_faceid.commands.offer import offer
+from lib_faceid.app.offer import offer
 from lib_faceid.errors import DownloadError, FileError, LicenceError
 from lib_faceid.faces.packs import find_face_pack
 from lib_faceid.models.archive import unpack

@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel
 from lib_faceid.commands.cli import main
-from lib_faceid.commands.painting import Easel
-from lib_faceid.commands.standalone import Workshop
 from lib_faceid.errors import UnitError
-from lib_faceid.hosts.request import Request
+from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.models.folders import Roots
-from lib_faceid.people.identity import Identity
 from lib_faceid.people.library import People
-from lib_faceid.unit import Unit
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Unit
 
 pytestmark = pytest.mark.usefixtures("no_network")
 REQUEST = Request("a man, in a hat", "blurry", (64, 64), 2, 5, 7)

@@ -12,7 +12,7 @@ import pytest
 
 from lib_faceid import external
 from lib_faceid.errors import HostError, UnitError
-from lib_faceid.unit import FIELDS, Unit, units_from_args
+from lib_faceid.units.unit import FIELDS, Unit, units_from_args
 
 UNITS = 3
 PAGE = [field.default for field in FIELDS.values()] * UNITS

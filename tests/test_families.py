@@ -21,9 +21,9 @@ from builders import (
 )
 from torch import Tensor
 
-from lib_faceid.adapters.adapter import load_adapter
-from lib_faceid.adapters.families import FAMILIES, family_of
 from lib_faceid.errors import FileError, WrongFamilyError
+from lib_faceid.methods.adapter import load_adapter
+from lib_faceid.methods.foreign import FAMILIES, family_of
 
 State = dict[str, Tensor]
 source = Source(0)

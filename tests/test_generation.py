@@ -12,17 +12,17 @@ import torch
 from torch import nn
 from unets import identity_of
 
-from lib_faceid.choosing import Models, choose_adapter
-from lib_faceid.clip.vision import ClipVision, load_clip_vision
+from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
 from lib_faceid.faces.analyser import load_face_analyser
-from lib_faceid.generation import Job, Pass
-from lib_faceid.hosts.diffusers_checkpoint import load_parts
+from lib_faceid.hosts.diffusers.checkpoint import load_parts
+from lib_faceid.jobs.choosing import Models, choose_adapter
+from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.miniature import published_name, write_adapter
-from lib_faceid.people.identity import Identity
-from lib_faceid.region import PLACES
+from lib_faceid.references.identity import Identity
 from lib_faceid.unet.rows import tag_rows
-from lib_faceid.unit import Photo, Unit, units_from_args
+from lib_faceid.units.region import PLACES
+from lib_faceid.units.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
 

@@ -14,7 +14,7 @@ from unets import identity_of
 
 from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.models.checkpoint import read_metadata, read_tensors
-from lib_faceid.people.identity import FORMAT, Identity
+from lib_faceid.references.identity import FORMAT, Identity
 
 
 def same(one: Identity, other: Identity) -> bool:

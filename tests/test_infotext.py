@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lib_faceid.unit import FIELDS, Photo, Unit
 from lib_faceid.units.infotext import ALGORITHM, infotext_key, pasted, unit_from_infotext, unit_to_infotext
+from lib_faceid.units.unit import FIELDS, Photo, Unit
 
 # The WebUI's own pattern for one key and its value (modules/infotext_utils.py of v1.10.1).
 HOST_PARAMETER = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from unets import call, drawn, identity_of, inputs
 
-from lib_faceid.adapters.adapter import Adapter
-from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.effects.injection import Contribution, Injection, inject
+from lib_faceid.effects.lora import merge_lora
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.layers import attention_layers
-from lib_faceid.unet.lora import merge_lora
 
 pytestmark = pytest.mark.usefixtures("untouched")
 

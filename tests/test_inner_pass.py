@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lib_faceid.region import WHOLE, Box
-from lib_faceid.unit import Photo, Unit
 from lib_faceid.units.inner_pass import face_number, of_image, units_for_part
+from lib_faceid.units.region import WHOLE, Box
+from lib_faceid.units.unit import Photo, Unit
 
 PERSON = Unit(enabled=True, images=(Photo("aGk="),), weight=0.8)
 

@@ -9,15 +9,15 @@ import torch
 from torch import nn
 from unets import call, diffusers_copy, drawn, identity_of, inputs, published_names, sdxl_unet
 
-from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.effects import injection
+from lib_faceid.effects.bank import bank_of
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.errors import MismatchError
-from lib_faceid.layer_weights import LayerWeights
-from lib_faceid.unet import injection
-from lib_faceid.unet.bank import bank_of
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.blocks import block_numbers, layer_factors
-from lib_faceid.unet.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
-from lib_faceid.weight_types import BLOCKS, WEIGHT_TYPES
+from lib_faceid.units.layer_weights import LayerWeights
+from lib_faceid.units.weight_types import BLOCKS, WEIGHT_TYPES
 
 # As ComfyUI numbers them: family -> block -> the transformer's name in ldm or sgm, and in diffusers.
 NAMES = {

@@ -16,9 +16,9 @@ from bench.degrade import degraded
 from bench.likeness import marks_of, marks_of_two
 from gallery import Gallery, identity_of
 
+from lib_faceid.effects.injection import Injection
 from lib_faceid.faces.analyser import FaceAnalyser, largest
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Injection
+from lib_faceid.references.identity import Identity
 from training.people import Portrait, find_portraits
 
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")

@@ -14,12 +14,12 @@ from builders import SDXL, parts_of, sd15_widths, write
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, diffusers_copy, identity_of, inputs, ldm_unet
 
-from lib_faceid.adapters.adapter import Adapter, LoraPair, load_adapter
+from lib_faceid.effects import lora
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.lora import merge_lora, named_lora
 from lib_faceid.errors import MismatchError
-from lib_faceid.unet import lora
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.methods.adapter import Adapter, LoraPair, load_adapter
 from lib_faceid.unet.layers import attention_layers
-from lib_faceid.unet.lora import merge_lora, named_lora
 
 State = dict[str, Tensor]
 

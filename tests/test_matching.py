@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet
 
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.errors import HostError
-from lib_faceid.region import PLACES
-from lib_faceid.unet.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import PLACES
 
 WHOLE = torch.randn(4, 6, 8)
 

@@ -11,9 +11,10 @@ from PIL import Image
 from unets import identity_of
 
 from lib_faceid.errors import FileError, PhotoError
-from lib_faceid.people import known, opened
+from lib_faceid.people import index as known
 from lib_faceid.people.library import People
-from lib_faceid.people.opened import Opened, digest
+from lib_faceid.references import lazy_photo as opened
+from lib_faceid.references.lazy_photo import Opened, digest
 
 
 @pytest.fixture

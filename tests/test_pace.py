@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib_faceid.hosts.pace import Pace, pace_of
+from lib_faceid.hosts.calls_per_step import Pace, pace_of
 
 
 def each(steps: int, calls: int) -> list[int]:

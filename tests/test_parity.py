@@ -19,9 +19,9 @@ from oracle import WorldWithOracle
 from parity import Case, Measure, apart, ours
 from unets import call, inputs
 
-from lib_faceid.adapters.adapter import Adapter, Tokens
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.bank import forget_all
+from lib_faceid.effects.bank import forget_all
+from lib_faceid.methods.adapter import Adapter, Tokens
+from lib_faceid.references.identity import Identity
 
 pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")

@@ -15,8 +15,8 @@ from parity import SCALE, Case, Measure, apart, ours
 from torch import Tensor
 from unets import call, inputs
 
-from lib_faceid.layer_weights import LayerWeights
-from lib_faceid.weight_types import WEIGHT_TYPES
+from lib_faceid.units.layer_weights import LayerWeights
+from lib_faceid.units.weight_types import WEIGHT_TYPES
 
 pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")

@@ -18,10 +18,10 @@ from parity import SCALE, Case, Measure, apart
 from torch import Tensor
 from unets import call, identity_of
 
-from lib_faceid.people.identity import Identity
-from lib_faceid.region import PLACES, Box
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import PLACES, Box
 
 pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.people.analysis import digest
-from lib_faceid.unit import FIELDS, Unit
+from lib_faceid.references.analysis import digest
 from lib_faceid.units.infotext import unit_to_infotext
+from lib_faceid.units.unit import FIELDS, Unit
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.page.paste import missing, still_missing  # noqa: E402
-from lib_faceid.page.photos import add  # noqa: E402
-from lib_faceid.page.units import Services, build_units  # noqa: E402
+from lib_faceid.ui.paste import missing, still_missing  # noqa: E402
+from lib_faceid.ui.photos import add  # noqa: E402
+from lib_faceid.ui.units import Services, build_units  # noqa: E402
 
 
 def photo(shade: int) -> Image.Image:

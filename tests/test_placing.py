@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from lib_faceid.faces.analyser import Face, FaceAnalyser
-from lib_faceid.passes import Places, faces_in, region_of
-from lib_faceid.people.identity import Identity
-from lib_faceid.people.placing import head_region, place_people
+from lib_faceid.jobs.passes import Places, faces_in, region_of
+from lib_faceid.jobs.placing import head_region, place_people
 from lib_faceid.pictures.requested import BASE64_ONLY
-from lib_faceid.region import PLACES, Box
-from lib_faceid.unit import Unit
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.region import PLACES, Box
+from lib_faceid.units.unit import Unit
 
 NOBODY = 0.0
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from unets import call, inputs
 
-from lib_faceid.unet.injection import inject
+from lib_faceid.effects.injection import inject
 
 needs_float8 = pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no float8")
 

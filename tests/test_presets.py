@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import Unit
 from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS, delete_preset, read_presets, save_preset
+from lib_faceid.units.unit import Unit
 
 VALUES = {"weight": 0.5, "structure": 0.4, "lora": 0.3, "start": 0.2, "end": 0.9}
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_faceid.adapters.variants import VARIANTS, Variant, families_of
 from lib_faceid.external import TITLE
-from lib_faceid.hosts.diffusers_checkpoint import load_parts
-from lib_faceid.unit import FIELDS, Picture, Range, Unit
+from lib_faceid.hosts.diffusers.checkpoint import load_parts
+from lib_faceid.methods.variants import VARIANTS, Variant, families_of
 from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS
+from lib_faceid.units.unit import FIELDS, Picture, Range, Unit
 
 PROJECT = Path(__file__).resolve().parent.parent
 README, DOCS = PROJECT / "README.md", PROJECT / "docs"
@@ -50,7 +50,7 @@ def presets_table() -> str:
 
 def options_table() -> str:
     """The extension's own settings; read from the source, which imports the WebUI."""
-    tree = ast.parse((PROJECT / "lib_faceid" / "hosts" / "webui_settings.py").read_text("utf-8"))
+    tree = ast.parse((PROJECT / "lib_faceid" / "hosts" / "webui" / "settings.py").read_text("utf-8"))
     options: dict[str, tuple[Any, ...]] = next(
         ast.literal_eval(node.value)
         for node in tree.body
@@ -63,10 +63,10 @@ def options_table() -> str:
 
 
 TABLES = {
-    "variants": (README, "variants: generated from lib_faceid/adapters/variants.py", variant_table),
-    "fields": (SETTINGS, "fields: generated from lib_faceid/unit.py", fields_table),
+    "variants": (README, "variants: generated from lib_faceid/methods/variants.py", variant_table),
+    "fields": (SETTINGS, "fields: generated from lib_faceid/units/unit.py", fields_table),
     "presets": (SETTINGS, "presets: generated from lib_faceid/units/presets.py", presets_table),
-    "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui_settings.py", options_table),
+    "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui/settings.py", options_table),
 }
 
 

@@ -17,17 +17,17 @@ import torch
 from bench.degrade import degraded
 from bench.joining import share_of_wins
 
-from lib_faceid.adapters.adapter import load_adapter
-from lib_faceid.clip.vision import ClipVision, load_clip_vision
+from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import MismatchError, NoFaceError, PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.crops import clip_crop
 from lib_faceid.faces.face import FaceSearch, largest
-from lib_faceid.people import analysis
-from lib_faceid.people.combining import geometric_median, likeness_to_rest, mean_direction, relative_weights
-from lib_faceid.people.identity import Identity
-from lib_faceid.people.references import Look, forget_all, identity_from_photos, join_photos
+from lib_faceid.methods.adapter import load_adapter
 from lib_faceid.pictures.photo import read_photo
+from lib_faceid.references import analysis
+from lib_faceid.references.combining import geometric_median, likeness_to_rest, mean_direction, relative_weights
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.joining import Look, forget_all, identity_from_photos, join_photos
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from unets import SMALL, adapter_for, call, diffusers_copy, identity_of, inputs, ldm_unet, snapshot
 
-from lib_faceid.adapters.adapter import Adapter
+from lib_faceid.effects.injection import Contribution, Injection, inject
 from lib_faceid.errors import UnitError
-from lib_faceid.region import EVERYWHERE, MASK, PLACES, WHOLE, Box, box_of, column, region_choices
-from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region, RegionMasks
+from lib_faceid.units.region import EVERYWHERE, MASK, PLACES, WHOLE, Box, box_of, column, region_choices
 
 LEFT, RIGHT = Region(PLACES["left"]), Region(PLACES["right"])
 SIDES_PX = st.integers(8, 256).map(lambda latent: 8 * latent)  # 64 to 2048 in steps of 8

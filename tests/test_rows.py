@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from unets import SMALL, call, identity_of, inputs, ldm_unet
 
-from lib_faceid.adapters.adapter import Adapter
-from lib_faceid.unet.injection import Contribution, Injection, inject
+from lib_faceid.effects.injection import Contribution, Injection, inject
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.rows import MAX_SLOT, follow_images, tag_rows, untag_rows
 
 CHUNK = 77

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Range, Unit
 from lib_faceid.units.schema import unit_schema
+from lib_faceid.units.unit import FIELDS, Range, Unit
 
 SCHEMA = unit_schema()
 

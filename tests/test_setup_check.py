@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from lib_faceid.adapters.variants import VARIANTS
-from lib_faceid.choosing import Models, choose_adapter
-from lib_faceid.clip.vision import load_clip_vision
 from lib_faceid.commands.cli import main
+from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.inventory import check as setup_check
+from lib_faceid.inventory.check import Row, SetupReport, check_setup
+from lib_faceid.inventory.text import anonymous, as_text, diagnostics
+from lib_faceid.jobs.choosing import Models, choose_adapter
+from lib_faceid.methods.variants import VARIANTS
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.licences import accept_licence
-from lib_faceid.people.identity import Identity
-from lib_faceid.setup import check as setup_check
-from lib_faceid.setup.check import Row, SetupReport, check_setup
-from lib_faceid.setup.text import anonymous, as_text, diagnostics
-from lib_faceid.unit import Unit
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Unit
 
 Put = Callable[..., Path]
 FACE_MODELS = {"det_10g.onnx": 16_923_827, "w600k_r50.onnx": 174_383_860}

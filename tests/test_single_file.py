@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.hosts.diffusers_checkpoint import Parts, _clip_state, load_parts
-from lib_faceid.hosts.single_file import OPEN_TEXT, TEXT, UNET, read_layout
+from lib_faceid.hosts.diffusers.checkpoint import Parts, _clip_state, load_parts
+from lib_faceid.hosts.diffusers.single_file import OPEN_TEXT, TEXT, UNET, read_layout
 from lib_faceid.miniature.checkpoint import checkpoint_shapes
 from lib_faceid.miniature.sizes import MINIATURE, PUBLISHED
 

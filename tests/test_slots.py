@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet, sdxl_unet
 
-from lib_faceid.adapters.adapter import Adapter, load_adapter
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.errors import HostError, MismatchError, UnitError
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.methods.adapter import Adapter, load_adapter
 from lib_faceid.unet.layers import attention_layers
 
 pytestmark = pytest.mark.usefixtures("untouched")

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Unit
-from lib_faceid.units.casting import units_of_batch, units_of_passes
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
+from lib_faceid.units.prompt_units import units_of_batch, units_of_passes
 from lib_faceid.units.tags import find_tags, tag_for, tag_key, units_called, units_of
+from lib_faceid.units.unit import FIELDS, Unit
 
 # The WebUI's own pattern for a tag of any extra network (modules/extra_networks.py of v1.10.1).
 HOST_TAG = re.compile(r"<(\w+):([^>]+)>")

@@ -22,10 +22,10 @@ from builders import (
     write,
 )
 
-from lib_faceid.adapters import variants
-from lib_faceid.adapters.adapter import METADATA_KEY, load_adapter
-from lib_faceid.adapters.variants import by_id
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
+from lib_faceid.methods import variants
+from lib_faceid.methods.adapter import METADATA_KEY, load_adapter
+from lib_faceid.methods.variants import by_id
 from lib_faceid.models.checkpoint import sha256_of
 
 
@@ -93,7 +93,7 @@ def test_the_known_hashes_are_hashes_of_known_variants() -> None:
 
 def test_files_without_a_tie_are_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a gigabyte takes a second."""
-    from lib_faceid.adapters import adapter
+    from lib_faceid.methods import adapter
 
     def fail(_: Path) -> str:
         pytest.fail("the file was hashed")

@@ -14,11 +14,11 @@ from played_webui import Host, P, job_of
 from torch import Tensor, nn
 from unets import call, identity_of, inputs
 
-from lib_faceid.region import PLACES, WHOLE, Box
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unet.tiles import Tiles
+from lib_faceid.units.region import PLACES, WHOLE, Box
 
 CANVAS = (16, 32)
 LEFT, MIDDLE, RIGHT = Box(0, 0, 0.5, 1), Box(0.25, 0, 0.75, 1), Box(0.5, 0, 1, 1)

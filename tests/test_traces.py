@@ -13,9 +13,9 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.commands.private import StaysHere, private_folder  # noqa: E402
-from lib_faceid.page.parts import IS_GRADIO_4  # noqa: E402
-from lib_faceid.page.traces import Received, forget_shown, photo_gallery, upload_button  # noqa: E402
+from lib_faceid.app.private import StaysHere, private_folder  # noqa: E402
+from lib_faceid.ui.parts import IS_GRADIO_4  # noqa: E402
+from lib_faceid.ui.traces import Received, forget_shown, photo_gallery, upload_button  # noqa: E402
 
 only_gradio_3 = pytest.mark.skipif(IS_GRADIO_4, reason="gradio 4 shares uploads: they stay where they are")
 

@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lib_faceid.adapters.adapter import load_adapter
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.lora import merge_lora
+from lib_faceid.methods.adapter import load_adapter
 from lib_faceid.miniature.adapter import SMALL, adapter_shapes
 from lib_faceid.miniature.sizes import MINIATURE
 from lib_faceid.miniature.trained import LORA_RANK, TRAINED, write_trained_checkpoint
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
-from lib_faceid.people.identity import Identity
-from lib_faceid.region import column
-from lib_faceid.unet.injection import Contribution, inject
-from lib_faceid.unet.lora import merge_lora
+from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import column
 from training.adapter import FaceAdapter
 from training.attention import Prompts
 from training.captions import encode
@@ -82,7 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 @torch.no_grad()
 def test_what_was_trained_is_what_hosts_compute(trained: Trained) -> None:
     """diffusers loads the files and gives the same pictures, latents, contexts and noise; so does our injection."""
-    from lib_faceid.hosts.diffusers_checkpoint import load_parts
+    from lib_faceid.hosts.diffusers.checkpoint import load_parts
 
     parts = load_parts(trained.checkpoint).modules
     pictures = torch.rand(2, 3, 64, 48) * 2 - 1
@@ -114,7 +114,7 @@ def test_what_was_trained_is_what_hosts_compute(trained: Trained) -> None:
 
 @torch.no_grad()
 def test_two_people_are_trained_where_regions_put_them(trained: Trained) -> None:
-    from lib_faceid.hosts.diffusers_checkpoint import load_parts
+    from lib_faceid.hosts.diffusers.checkpoint import load_parts
 
     unet, adapter = load_parts(trained.checkpoint).modules["unet"], load_adapter(trained.adapter_path)
     x, times, context = torch.randn(1, 4, 16, 32), torch.tensor([500]), torch.randn(1, 77, 768)
@@ -135,7 +135,7 @@ def test_two_people_are_trained_where_regions_put_them(trained: Trained) -> None
 
 
 def test_the_noise_schedule_is_diffusers_own() -> None:
-    from lib_faceid.hosts.diffusers_checkpoint import _scheduler
+    from lib_faceid.hosts.diffusers.checkpoint import _scheduler
 
     torch.testing.assert_close(ALPHAS, _scheduler(predicts_v=False).alphas_cumprod)
 

@@ -16,23 +16,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.adapters.variants import VARIANTS, by_id
 from lib_faceid.errors import DownloadError, HostError, PhotoError
+from lib_faceid.inventory.check import Auto, Row, SetupReport
+from lib_faceid.methods.variants import VARIANTS, by_id
 from lib_faceid.models.catalogue import catalogue, entry
-from lib_faceid.page.preview import Preview
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
-from lib_faceid.setup.check import Auto, Row, SetupReport
-from lib_faceid.unit import MAX_PHOTOS, Unit
+from lib_faceid.ui.preview import Preview
+from lib_faceid.units.unit import MAX_PHOTOS, Unit
 
 gr = pytest.importorskip("gradio")
 
-from lib_faceid.page.parts import leaves, notice  # noqa: E402
-from lib_faceid.page.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
-from lib_faceid.page.services import attempt  # noqa: E402
-from lib_faceid.page.settings import used_by  # noqa: E402
-from lib_faceid.page.setup import download_steps, licence_text, missing, table  # noqa: E402
-from lib_faceid.page.traces import Received  # noqa: E402
-from lib_faceid.page.units import Services, build_units  # noqa: E402
+from lib_faceid.ui.parts import leaves, notice  # noqa: E402
+from lib_faceid.ui.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
+from lib_faceid.ui.services import attempt  # noqa: E402
+from lib_faceid.ui.settings import used_by  # noqa: E402
+from lib_faceid.ui.setup import download_steps, licence_text, missing, table  # noqa: E402
+from lib_faceid.ui.traces import Received  # noqa: E402
+from lib_faceid.ui.units import Services, build_units  # noqa: E402
 
 
 def built(tab: str = "txt2img", count: int = 3) -> tuple[Any, list[Any]]:

@@ -12,8 +12,8 @@ from PIL import Image
 from played_webui import Host, P, job_of
 from torch import nn
 
-from lib_faceid import generation
-from lib_faceid.region import WHOLE, Box
+from lib_faceid.jobs import job as generation
+from lib_faceid.units.region import WHOLE, Box
 
 pytest.importorskip("fastapi")
 

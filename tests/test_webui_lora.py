@@ -12,8 +12,8 @@ import pytest
 from played_webui import forget_hosts, play_webui
 from torch import nn
 
-from lib_faceid.adapters.adapter import Adapter
-from lib_faceid.unet.lora import named_lora
+from lib_faceid.effects.lora import named_lora
+from lib_faceid.methods.adapter import Adapter
 
 
 class Network:
@@ -44,7 +44,7 @@ def loaded(ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nobody_else_sets_how_strong_ours_is(loaded: list[Any], adapter: Adapter) -> None:
     """Regional Prompter's latent mode sets every network to 0 for the calls of prompts that do not name it."""
-    webui_lora = import_module("lib_faceid.hosts.webui_lora")
+    webui_lora = import_module("lib_faceid.hosts.webui.lora")
     for strength in (0.7, 0.4):
         assert webui_lora.activate([(adapter, strength)]) == []
         _, ours = loaded

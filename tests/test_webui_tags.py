@@ -15,7 +15,7 @@ pytest.importorskip("fastapi")
 
 def failure(host: Host, p: P, *units: dict[str, Any]) -> str:
     """The sentence with which a job ends before it is sampled."""
-    with pytest.raises(sys.modules["lib_faceid.hosts.webui_job"].FaceIDStopped) as stopped:
+    with pytest.raises(sys.modules["lib_faceid.hosts.webui.job"].FaceIDStopped) as stopped:
         host.draw(p, *units)
     assert stopped.value.status_code == 422
     return str(stopped.value)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lib_faceid.errors import MismatchError, UnitError
-from lib_faceid.layer_weights import LayerWeights, read_factors
-from lib_faceid.weight_types import BLOCKS, WEIGHT_TYPES
+from lib_faceid.units.layer_weights import LayerWeights, read_factors
+from lib_faceid.units.weight_types import BLOCKS, WEIGHT_TYPES
 
 BLOCK_COUNT = {"SD 1.5": 16, "SDXL": 11}
 MIDDLE = {"SD 1.5": 6, "SDXL": 4}

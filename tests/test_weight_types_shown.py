@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import unets
 
-from lib_faceid.layer_weights import LayerWeights
-from lib_faceid.page.layer_plot import plot
+from lib_faceid.ui.layer_plot import plot
 from lib_faceid.unet.blocks import block_numbers
 from lib_faceid.unet.layers import attention_layers
-from lib_faceid.weight_types import BLOCKS, WEIGHT_TYPES
+from lib_faceid.units.layer_weights import LayerWeights
+from lib_faceid.units.weight_types import BLOCKS, WEIGHT_TYPES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = DOCS / "WEIGHT_TYPES.md"
@@ -65,7 +65,7 @@ def test_the_plot_says_in_words_what_it_shows() -> None:
 
 # ----------------------------------------------------------------------------------------------------------- the page
 def test_the_page_says_and_shows_what_the_settings_do() -> None:
-    shown = pytest.importorskip("lib_faceid.page.layer_weights", reason="gradio").shown
+    shown = pytest.importorskip("lib_faceid.ui.layer_weights", reason="gradio").shown
     assert "Strong at first" in shown("ease in", "")
     assert shown("ease in", "").count("<svg") == 2
     assert "Dashed" not in shown("ease in", "")
@@ -144,7 +144,7 @@ def sheet() -> str:
 @pytest.mark.parametrize(("mark", "table"), [("types", types_table), ("blocks", blocks_table)])
 def test_the_documentation_is_that_of_the_table(mark: str, table: Callable[[], str]) -> None:
     """With FACEID_WRITE_README=1 the table is put there instead."""
-    first, last = f"<!-- {mark}: generated from lib_faceid/weight_types.py -->\n", f"<!-- /{mark} -->"
+    first, last = f"<!-- {mark}: generated from lib_faceid/units/weight_types.py -->\n", f"<!-- /{mark} -->"
     before, rest = PAGE.read_text("utf-8").split(first)
     found, after = rest.split(last)
     if os.environ.get("FACEID_WRITE_README"):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import Unit
+from lib_faceid.hosts.webui.plot_axes import add_axes, axis_options
 from lib_faceid.units.overrides import with_overrides
-from lib_faceid.xyz import add_axes, axis_options
+from lib_faceid.units.unit import Unit
 
 
 def make(label: str, parse: Any, apply: Any, choices: Any = None) -> SimpleNamespace:

@@ -10,12 +10,12 @@ import torch
 from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source, parts_of, sd15_widths, write
 from torch import Tensor, nn
 
-from lib_faceid.adapters.adapter import Adapter, load_adapter
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.methods.adapter import Adapter, load_adapter
 from lib_faceid.miniature.sizes import PUBLISHED
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.references.identity import Identity
 
 __all__ = [
     "SMALL",

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib_faceid.clip.tokenizer import write_tokenizer
-from lib_faceid.hosts.network_sizes import clip_config
+from lib_faceid.hosts.diffusers.network_sizes import clip_config
+from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
 from lib_faceid.miniature.trained import text_weights
 
 __all__ = ["COLOURS_RGB", "COLOUR_NAMES", "TEMPLATES", "caption", "caption_table", "encode"]

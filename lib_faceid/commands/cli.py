@@ -27,8 +27,8 @@ from lib_faceid.commands.unit_options import (
 from lib_faceid.errors import FaceIDError
 
 if TYPE_CHECKING:
-    from lib_faceid.commands.standalone import Workshop
-    from lib_faceid.unit import Unit
+    from lib_faceid.app.resources import Workshop
+    from lib_faceid.units.unit import Unit
 
 __all__ = ["main"]
 
@@ -115,7 +115,7 @@ def _add_face_models(add: Callable[..., object]) -> None:
 
 def _generate(options: Options) -> None:
     from lib_faceid.commands.drawing import draw
-    from lib_faceid.hosts.request import Request
+    from lib_faceid.hosts.diffusers.request import Request
     from lib_faceid.units.tags import find_tags
 
     is_called = bool(find_tags(options.prompt)[1])
@@ -147,7 +147,7 @@ def _miniature(options: Options) -> None:
 
 
 def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
-    from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.app.resources import Workshop
     from lib_faceid.models.folders import usual_roots
 
     roots = usual_roots()

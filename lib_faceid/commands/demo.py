@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lib_faceid.commands.beginnings import beginning
-from lib_faceid.commands.painting import Easel
+from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel
 from lib_faceid.commands.sheet import make_sheet
-from lib_faceid.commands.standalone import Workshop
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
-from lib_faceid.generation import Job, Prepared
-from lib_faceid.hosts.request import Request
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_ADAPTER, TRAINED_NAME, write_trained_checkpoint
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.people.identity import Identity
 from lib_faceid.pictures.photo import photo_name, read_photo
-from lib_faceid.unit import Photo, Unit
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Photo, Unit
 
 __all__ = ["WEIGHTS", "run_demo"]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from lib_faceid.clip.vision import ClipVision
-from lib_faceid.commands.painting import Easel
-from lib_faceid.commands.standalone import Workshop
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel
+from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
-from lib_faceid.hosts.request import Request
-from lib_faceid.people.unit_identity import join_unit
-from lib_faceid.unit import Unit
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.unit import Unit
 
 __all__ = ["draw", "save_identity"]
 

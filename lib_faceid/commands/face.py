@@ -13,9 +13,9 @@ from lib_faceid.commands.people import add_people_commands
 from lib_faceid.errors import PhotoError
 
 if TYPE_CHECKING:
-    from lib_faceid.people.analysis import AnalysedPhoto
     from lib_faceid.people.contact_sheet import Tile
-    from lib_faceid.people.identity import Identity
+    from lib_faceid.references.analysis import AnalysedPhoto
+    from lib_faceid.references.identity import Identity
 
 __all__ = ["add_face_commands"]
 
@@ -107,7 +107,7 @@ def _in_short(entry: dict[str, Any]) -> str:
 
 def _compare(options: Options) -> None:
     from lib_faceid.faces.recognisers import require_same_space
-    from lib_faceid.people.combining import SAME_PERSON
+    from lib_faceid.references.combining import SAME_PERSON
 
     a, b = (_somebody(text, options) for text in (options.A, options.B))
     require_same_space(a.recogniser, b.recogniser)
@@ -118,8 +118,8 @@ def _compare(options: Options) -> None:
 
 def _somebody(text: str, options: Options) -> Identity:
     """Return who a name of the library, a saved file or a photo stands for."""
-    from lib_faceid.people.identity import Identity
-    from lib_faceid.people.references import identity_from_photos
+    from lib_faceid.references.identity import Identity
+    from lib_faceid.references.joining import identity_from_photos
 
     library = library_of(options)
     if text in library.names():
@@ -132,7 +132,7 @@ def _somebody(text: str, options: Options) -> Identity:
 def _find(options: Options) -> None:
     from lib_faceid.faces.recognisers import require_same_space
     from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
-    from lib_faceid.people.looking import choose_face
+    from lib_faceid.references.face_choice import choose_face
 
     person, analyser = library_of(options).load(options.NAME), analyser_of(options)
     require_same_space(person.identity.recogniser, analyser.recogniser, "The saved person and this photo")

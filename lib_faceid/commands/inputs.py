@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from lib_faceid.faces.analyser import FaceAnalyser
-    from lib_faceid.people.analysis import AnalysedPhoto
     from lib_faceid.people.library import People
+    from lib_faceid.references.analysis import AnalysedPhoto
 
 __all__ = ["analysed", "analyser_of", "library_of", "photos_in", "with_progress"]
 
@@ -37,8 +37,8 @@ def library_of(options: argparse.Namespace) -> People:
 
 def analysed(path: Path, analyser: FaceAnalyser) -> tuple[NDArray[np.uint8], AnalysedPhoto]:
     """Return a photo's pixels and who is in it."""
-    from lib_faceid.people.analysis import analyse
     from lib_faceid.pictures.photo import read_photo
+    from lib_faceid.references.analysis import analyse
 
     image_rgb = read_photo(path)
     return image_rgb, analyse(image_rgb, analyser)

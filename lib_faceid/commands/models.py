@@ -30,9 +30,9 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: Options) -> None:
+    from lib_faceid.inventory.check import check_setup
+    from lib_faceid.inventory.text import as_text, diagnostics
     from lib_faceid.models.folders import usual_roots
-    from lib_faceid.setup.check import check_setup
-    from lib_faceid.setup.text import as_text, diagnostics
 
     report = check_setup(usual_roots(options.webui), FAMILIES.get(options.family))
     if options.json:
@@ -42,7 +42,7 @@ def _show(options: Options) -> None:
 
 
 def _download(options: Options) -> None:
-    from lib_faceid.commands.offer import offer
+    from lib_faceid.app.offer import offer
     from lib_faceid.models.catalogue import entry
     from lib_faceid.models.folders import usual_roots
 

@@ -28,12 +28,12 @@ def add_page(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: Options) -> None:
-    from lib_faceid.commands.painting import Easel
-    from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.session import Easel
     from lib_faceid.models.folders import usual_roots
 
     try:
-        from lib_faceid.commands.own_page import run_page
+        from lib_faceid.app.own_page import run_page
     except ImportError as error:
         raise MissingPackageError(
             f"The page needs gradio, which could not be imported ({error}). Run: python dev.py ui"
@@ -50,7 +50,7 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
 
     Face models are looked for in the usual places all the same.
     """
-    from lib_faceid.commands.standalone import Workshop
+    from lib_faceid.app.resources import Workshop
     from lib_faceid.miniature.trained import write_trained_models
 
     if Workshop(roots).checkpoints():

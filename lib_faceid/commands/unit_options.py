@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import AUTO, FIELDS, Field, Photo, Range, Unit
 from lib_faceid.units.typed import typed
+from lib_faceid.units.unit import AUTO, FIELDS, Field, Photo, Range, Unit
 
 __all__ = ["Typed", "add_photo_options", "add_unit_options", "named_adapters", "named_identities", "units_of"]
 

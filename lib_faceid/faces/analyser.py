@@ -22,7 +22,7 @@ from lib_faceid.faces.geometry import Floats, View, inverse
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
 from lib_faceid.faces.search import MIN_SCORE, Sighting, search_views
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.region import Box
+from lib_faceid.units.region import Box
 
 __all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
 

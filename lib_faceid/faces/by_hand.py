@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.faces.geometry import TEMPLATE
-from lib_faceid.region import Box
+from lib_faceid.units.region import Box
 
 __all__ = ["edges_px", "points_in"]
 

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lib_faceid.clip.tokenizer import write_tokenizer
+from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
 from lib_faceid.miniature.sizes import (
     CONTEXT_LENGTH,
     INPAINTING,

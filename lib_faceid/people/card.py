@@ -17,7 +17,7 @@ from PIL import Image
 
 from lib_faceid.errors import FileError
 from lib_faceid.models.checkpoint import read_metadata
-from lib_faceid.people.record import read_record
+from lib_faceid.references.record import read_record
 
 __all__ = ["Card", "card_of"]
 

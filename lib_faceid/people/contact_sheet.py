@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lib_faceid.people.analysis import AnalysedFace
+from lib_faceid.references.analysis import AnalysedFace
 
 __all__ = ["Tile", "make_contact_sheet", "make_tile"]
 

@@ -18,10 +18,10 @@ import torch
 from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
-from lib_faceid.people.analysis import forget_all as forget_photos
-from lib_faceid.people.identity import Identity
-from lib_faceid.people.known import Known, forget_known, known_of
-from lib_faceid.people.record import Record, read_record
+from lib_faceid.people.index import Known, forget_known, known_of
+from lib_faceid.references.analysis import forget_all as forget_photos
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.record import Record, read_record
 
 __all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lib_faceid.errors import MismatchError
-from lib_faceid.layer_weights import LayerWeights
 from lib_faceid.unet.layers import AttentionLayer
-from lib_faceid.weight_types import BLOCKS, Stage
+from lib_faceid.units.layer_weights import LayerWeights
+from lib_faceid.units.weight_types import BLOCKS, Stage
 
 __all__ = ["LayerFactors", "block_numbers", "layer_factors"]
 

@@ -9,7 +9,7 @@ from typing import cast
 from torch import nn
 
 from lib_faceid.errors import HostError
-from lib_faceid.weight_types import Stage
+from lib_faceid.units.weight_types import Stage
 
 __all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim", "transformers"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lib_faceid.region import WHOLE, Box
+from lib_faceid.units.region import WHOLE, Box
 
 __all__ = ["Region", "RegionMasks", "rows_of_shares"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lib_faceid.region import WHOLE, Box
+from lib_faceid.units.region import WHOLE, Box
 
 __all__ = ["Tiles"]
 

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Unit
 from lib_faceid.units.typed import typed
+from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = ["ALGORITHM", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lib_faceid.region import EVERYWHERE, Box
-from lib_faceid.unit import FIELDS, Range, Unit
+from lib_faceid.units.region import EVERYWHERE, Box
+from lib_faceid.units.unit import FIELDS, Range, Unit
 
 __all__ = ["face_number", "of_image", "units_for_part"]
 

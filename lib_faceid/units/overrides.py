@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib_faceid.unit import Unit
+from lib_faceid.units.unit import Unit
 
 __all__ = ["override", "with_overrides"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS
+from lib_faceid.units.unit import FIELDS
 
 __all__ = ["BUILT_IN", "PRESET_FIELDS", "Preset", "delete_preset", "read_presets", "save_preset"]
 

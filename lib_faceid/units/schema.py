@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib_faceid.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
+from lib_faceid.units.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
 
 __all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "photos_schema", "unit_schema"]
 

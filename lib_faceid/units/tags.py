@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lib_faceid.errors import UnitError
-from lib_faceid.unit import FIELDS, Unit
 from lib_faceid.units.typed import typed
+from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = [
     "NETWORK",

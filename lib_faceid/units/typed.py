@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lib_faceid.unit import Field, Range
+from lib_faceid.units.unit import Field, Range
 
 __all__ = ["typed"]
 

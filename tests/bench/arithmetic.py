@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bench.interleaved import seconds_of
 from bench.results import Figure, figure_of
-from lib_faceid.unet.attention import Said, identity_attention
+from lib_faceid.effects.attention import Said, identity_attention
 
 __all__ = ["arithmetic_figures"]
 

@@ -17,7 +17,7 @@ from torch.nn import functional
 from bench.hooks import Hooks
 from bench.interleaved import Call, Contender
 from bench.networks import Subject
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 
 __all__ = ["Peer", "bare", "ours", "plain"]

@@ -9,7 +9,7 @@ from bench.interleaved import seconds_of
 from bench.networks import Subject
 from bench.results import Figure, figure_of
 from bench.unet_call import Say, people
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.injection import Contribution, inject
 
 __all__ = ["growth_figures"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from lib_faceid.unet import injection
-from lib_faceid.unet.injection import Injection
+from lib_faceid.effects import injection
+from lib_faceid.effects.injection import Injection
 
 __all__ = ["Hooks"]
 

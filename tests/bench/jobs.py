@@ -20,18 +20,18 @@ from unets import identity_of
 
 from bench.networks import fill, in_half_precision
 from bench.results import Figure, figure_of
-from lib_faceid.adapters import adapter as adapters
-from lib_faceid.choosing import Models
-from lib_faceid.clip.vision import IMAGE_SIZE_PX, ClipVision, load_clip_vision
+from lib_faceid.effects import bank
+from lib_faceid.effects.lora import merge_lora
+from lib_faceid.encoders.clip_vision import IMAGE_SIZE_PX, ClipVision, load_clip_vision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import load_face_analyser
-from lib_faceid.generation import Job
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.job import Job
+from lib_faceid.methods import adapter as adapters
 from lib_faceid.miniature import write_clip_vision
-from lib_faceid.people import analysis
 from lib_faceid.people.library import People
-from lib_faceid.unet import bank
-from lib_faceid.unet.lora import merge_lora
-from lib_faceid.unit import Photo, Unit
+from lib_faceid.references import analysis
+from lib_faceid.units.unit import Photo, Unit
 
 __all__ = ["data_folder", "job_figures", "library_figures", "photo_figures"]
 

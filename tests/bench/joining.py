@@ -14,9 +14,9 @@ from bench.degrade import degraded
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.faces.report import judge
-from lib_faceid.people.combining import mean_direction, relative_weights
-from lib_faceid.people.references import quality_weight
 from lib_faceid.pictures.photo import read_photo
+from lib_faceid.references.combining import mean_direction, relative_weights
+from lib_faceid.references.joining import quality_weight
 
 __all__ = ["share_of_wins"]
 

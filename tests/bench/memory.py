@@ -12,8 +12,8 @@ from bench.counting import hooks_on
 from bench.networks import Subject
 from bench.results import Figure, figure_of
 from bench.unet_call import people
-from lib_faceid.unet.bank import bank_of
-from lib_faceid.unet.injection import Contribution, inject
+from lib_faceid.effects.bank import bank_of
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 
 __all__ = ["memory_figures"]

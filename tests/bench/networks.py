@@ -14,9 +14,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from unets import identity_of
 
-from lib_faceid.adapters.adapter import Adapter, load_adapter
-from lib_faceid.people.identity import Identity
-from lib_faceid.unet.injection import Contribution
+from lib_faceid.effects.injection import Contribution
+from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.references.identity import Identity
 
 __all__ = ["FULL", "SMALL", "Size", "Subject", "fill", "in_half_precision", "subject"]
 

@@ -19,13 +19,14 @@ import time
 import fastapi, gradio, numpy, PIL.Image, safetensors.torch, torch, transformers
 from transformers import CLIPTextModel
 began = time.perf_counter()
-from lib_faceid import generation, xyz
-from lib_faceid.choosing import Models
+from lib_faceid.jobs import job as generation
+from lib_faceid.hosts.webui import plot_axes as xyz
+from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import usual_roots
-from lib_faceid.page.host import services_for
-from lib_faceid.page.units import build_units
-from lib_faceid.unet import lora
-from lib_faceid.web import api
+from lib_faceid.ui.host import services_for
+from lib_faceid.ui.units import build_units
+from lib_faceid.effects import lora
+from lib_faceid.api import api
 imported = time.perf_counter()
 def missing(*_):
     raise RuntimeError

@@ -13,10 +13,10 @@ from bench.counting import Counts, count
 from bench.interleaved import Call, Contender, compare
 from bench.networks import SMALL, Size, Subject, subject
 from bench.results import Figure, figure_of
-from lib_faceid.region import column
-from lib_faceid.unet.injection import Contribution, inject
-from lib_faceid.unet.lora import merge_lora
+from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.lora import merge_lora
 from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import column
 
 __all__ = ["Say", "call_figures", "count_figures", "host_figures", "lora_figures", "people", "work_of"]
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lib_faceid.commands.beginnings import TRAINED
+from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
 from tests.webui.server import Answer, Server

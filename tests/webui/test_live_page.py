@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lib_faceid.unit import FIELDS
 from lib_faceid.units.infotext import WRITTEN
+from lib_faceid.units.unit import FIELDS
 from tests.other_values import other
 from tests.webui.browsing import (
     WAIT_MS,

@@ -1,0 +1,108 @@
+"""The routes as data: where each is, what answers it, and what its page at /docs says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lib_faceid.api.bodies import MAX_UNITS, PERSON_FIELDS, REFERENCE_FIELDS
+from lib_faceid.units.schema import PICTURE_SCHEMA, unit_schema
+
+__all__ = ["REFUSED", "ROUTES", "Route"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route; below the common prefix."""
+
+    method: str
+    path: str
+    answer: str
+    """The method of `Answers`."""
+    summary: str
+    description: str
+    body: dict[str, Any] = field(default_factory=dict[str, Any])
+    """The schema of the request's body; empty where it has none."""
+
+    @property
+    def openapi_extra(self) -> dict[str, Any] | None:
+        """What FastAPI cannot see, because bodies are plain dicts: one code for pydantic 1 and 2."""
+        if not self.body:
+            return None
+        return {"requestBody": {"required": True, "content": {"application/json": {"schema": self.body}}}}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    needed = {"required": required} if required else {}
+    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
+
+
+def _part_of_unit(names: tuple[str, ...]) -> dict[str, Any]:
+    properties = unit_schema()["properties"]
+    return {name: properties[name] for name in names}
+
+
+def _flag(default: bool, description: str) -> dict[str, Any]:
+    return {"type": "boolean", "default": default, "description": description}
+
+
+_DETAIL = _object(["detail"], detail={"type": "string"})
+REFUSED: dict[int | str, dict[str, Any]] = {
+    code: {"description": words, "content": {"application/json": {"schema": _DETAIL}}}
+    for code, words in {
+        422: "It cannot be done; `detail` says in a sentence what was found, what was expected, and what to do.",
+        500: "A mistake of ours. The server's console has the details.",
+    }.items()
+}
+_REFERENCE = {
+    "anyOf": [PICTURE_SCHEMA, _object([], **_part_of_unit(REFERENCE_FIELDS))],
+    "description": "Photos, or a saved person by name.",
+}
+_NAME = {"type": "string", "description": "A name for the library."}
+
+ROUTES = (
+    Route("GET", "/version", "version", "Version", "Goes up where a client may have to know."),
+    Route("GET", "/status", "status", "Check setup", "Models and packages: here, missing, and what Auto means."),
+    Route("GET", "/models", "models", "Adapters", "What may stand in a unit's field `adapter`."),
+    Route("GET", "/schema", "schema", "JSON schema of a unit", "The fields of a unit with ranges, defaults and help."),
+    Route(
+        "POST",
+        "/check",
+        "check",
+        "Check units",
+        "Says what `alwayson_scripts` would make of the units, without drawing: each with all its fields, or 422.",
+        _object(["units"], units={"type": "array", "maxItems": MAX_UNITS, "items": unit_schema()}),
+    ),
+    Route(
+        "POST",
+        "/detect",
+        "detect",
+        "Faces in a photo",
+        "Boxes, scores, numbers for the unit's field `face`, a report with hints, and the crops that would be used.",
+        _object(["image"], image=PICTURE_SCHEMA, crops=_flag(True, "Whether the crops come along, as PNG in base64.")),
+    ),
+    Route(
+        "POST",
+        "/compare",
+        "compare",
+        "Are they the same person?",
+        "The cosine between two references: photos or saved people.",
+        _object(["first", "second"], first=_REFERENCE, second=_REFERENCE),
+    ),
+    Route("GET", "/faces", "faces", "Saved people", "The names in the library."),
+    Route(
+        "POST",
+        "/faces",
+        "save_face",
+        "Save a person",
+        "Builds a person from one to 20 photos and keeps it in the library. No photo is kept.",
+        _object(
+            ["name"],
+            name=_NAME,
+            **_part_of_unit(PERSON_FIELDS),
+            overwrite=_flag(False, "Whether somebody of that name may be replaced."),
+        ),
+    ),
+    Route("DELETE", "/faces/{name}", "delete_face", "Forget a person", "Deletes somebody from the library for good."),
+    Route("POST", "/unload", "unload", "Free memory", "Models and known photos leave memory until they are needed."),
+)

@@ -1,0 +1,27 @@
+"""What the HTTP API needs from the program around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.inventory.check import SetupReport
+from lib_faceid.people.library import People
+from lib_faceid.pictures.requested import RequestPolicy
+
+__all__ = ["ApiServices"]
+
+
+@dataclass(frozen=True)
+class ApiServices:
+    """What the program around gives the API. Each is asked only when a request needs it, and may raise FaceIDError."""
+
+    setup: Callable[[], SetupReport]
+    face_analyser: Callable[[], FaceAnalyser]
+    clip_vision: Callable[[], ClipVision]
+    people: Callable[[], People]
+    policy: Callable[[], RequestPolicy]
+    unload: Callable[[], None]
+    """Frees the memory that models and known photos take."""

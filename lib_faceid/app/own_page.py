@@ -1,0 +1,208 @@
+"""A small page of our own: the units as in the WebUI, over the embedded host. Nobody needs a WebUI to try them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from starlette.middleware import Middleware
+
+from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.live import Live, Moment
+from lib_faceid.app.own_page_reading import build_reading, wire_reading
+from lib_faceid.app.private import StaysHere, private_folder
+from lib_faceid.app.session import Easel
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.job import Job
+from lib_faceid.ui.host import services_for
+from lib_faceid.ui.parts import KEEPS_METADATA, QUICK, data_url, notice, script
+from lib_faceid.ui.services import problem
+from lib_faceid.ui.units import Services, Units, build_units
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.unit import Unit, units_from_args
+
+__all__ = ["build_page", "run_page", "state_html"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
+RANDOM = -1
+MAX_COUNT = 8
+# What the WebUI offers to the scripts of extensions.
+OWN_STYLE = """
+footer { display: none !important; }
+.faceid-title { font-size: 1.6em; font-weight: 600; }
+.prose ul.faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc outside; }
+#txt2img_gallery .grid-container:has(> button:only-child) { grid-template-columns: 1fr; }
+#txt2img_gallery .grid-container > button:only-child { height: 400px; aspect-ratio: auto; }
+.faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
+.faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
+.faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
+"""
+SHIM = """() => {
+    const onUpdate = [];
+    window.onAfterUiUpdate = (update) => onUpdate.push(update);
+    let waits = false;
+    new MutationObserver(() => {
+        if (waits) return;
+        waits = true;
+        setTimeout(() => { waits = false; onUpdate.forEach((update) => update()); }, 200);
+    }).observe(document.body, {childList: true, subtree: true});
+    %s
+}"""
+
+
+def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
+    """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
+    with private_folder():
+        page = build_page(easel, count, note)
+        _, address, _ = page.queue().launch(
+            server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
+            share=False, app_kwargs={"middleware": [Middleware(StaysHere)]},
+        )  # fmt: skip
+        say(f"The page is at {address} (Ctrl+C ends it).")
+        page.block_thread()
+
+
+def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
+    """Return the page with that many units; `note` stands on top of it."""
+    workshop = easel.workshop
+    names = list(workshop.checkpoints())
+    loaded = {"name": names[0] if names else ""}
+    services = services_for(lambda: workshop.roots, lambda: workshop.family(loaded["name"]), workshop.models())
+    style = (PROJECT / "style.css").read_text("utf-8").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
+    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
+    with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
+        gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
+        with gr.Row(elem_id="faceid_page"):
+            with gr.Column(scale=3, min_width=300):
+                asked, metadata = _picture(names), build_reading()
+                units = _units(services, count)
+            with gr.Column(scale=2, min_width=300):
+                drawn = _drawn()
+        _wire(easel, loaded, [*asked, *units.components], drawn)
+        wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
+        code = (PROJECT / "javascript" / "ip_adapter_faceid.js").read_text("utf-8")
+        page.load(None, None, None, **script(SHIM % code))
+    return page
+
+
+def _units(services: Services, count: int) -> Units:
+    with gr.Column(elem_id=f"{TAB}_script_container"):
+        return build_units(TAB, services, count)
+
+
+def _picture(names: Sequence[str]) -> list[Any]:
+    """Return the components of the request: prompt, negative, checkpoint, width, height, steps, cfg, seed, count."""
+    first = beginning(names[0] if names else "")
+    width_px, height_px = first.size_px or (512, 512)
+    prompt = gr.Textbox(first.prompt, label="Prompt", lines=2, elem_id=f"{TAB}_prompt")
+    negative = gr.Textbox("", label="Negative prompt", elem_id=f"{TAB}_neg_prompt")
+    checkpoint = gr.Dropdown(
+        list(names) or [""], value=names[0] if names else "", label="Checkpoint", elem_id="faceid_checkpoint"
+    )
+    with gr.Accordion("Picture", open=False, elem_id="faceid_picture"):
+        with gr.Row():
+            width = gr.Slider(64, 2048, width_px, step=8, label="Width", elem_id=f"{TAB}_width")
+            height = gr.Slider(64, 2048, height_px, step=8, label="Height", elem_id=f"{TAB}_height")
+        with gr.Row():
+            steps = gr.Slider(1, 100, first.steps, step=1, label="Steps", elem_id=f"{TAB}_steps")
+            cfg = gr.Slider(1, 20, first.cfg, step=0.5, label="CFG scale", elem_id=f"{TAB}_cfg_scale")
+        with gr.Row():
+            seed = gr.Number(RANDOM, precision=0, label="Seed (-1: another one each time)", elem_id=f"{TAB}_seed")
+            count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", elem_id=f"{TAB}_count")
+    return [prompt, negative, checkpoint, width, height, steps, cfg, seed, count]
+
+
+def _drawn() -> list[Any]:
+    """Return the components that show what is drawn: button, stop, state, gallery, texts."""
+    with gr.Row(elem_classes=["faceid-buttons"]):
+        generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
+        stop = gr.Button("Stop", interactive=False, elem_id=f"{TAB}_interrupt")
+    state = gr.HTML(elem_id="faceid_state")
+    gallery = gr.Gallery(
+        label="Pictures", columns=2, object_fit="contain", height=420, elem_id=f"{TAB}_gallery", **KEEPS_METADATA
+    )
+    texts = gr.HTML(elem_id=f"html_info_{TAB}")
+    return [generate, stop, state, gallery, texts]
+
+
+def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Sequence[Any]) -> None:
+    generate, stop, *_ = drawn
+    running: list[Live] = []
+
+    def painted(*args: Any) -> Iterator[list[Any]]:
+        checkpoint, units, requests = _asked(args)
+        job = easel.job(units, requests[0])
+        live = Live(lambda report: easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report))
+        running[:] = [live]
+        shown = -1
+        for moment in live.moments():
+            is_new, shown = len(moment.painted) != shown, len(moment.painted)
+            finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
+            buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
+            yield [*buttons, state_html(moment), *finished]
+
+    def painted_or_told(*args: Any) -> Iterator[list[Any]]:
+        try:
+            yield from painted(*args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
+            yield [gr.update(interactive=True), gr.update(interactive=False), notice(problem(error), "error"), [], ""]
+
+    def changed(name: str) -> None:
+        loaded["name"] = name
+
+    generate.click(painted_or_told, list(inputs), list(drawn), show_progress="hidden")
+    stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
+    inputs[2].change(changed, [inputs[2]], None, **QUICK)
+
+
+def state_html(moment: Moment) -> str:
+    """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
+    finished = len(moment.painted)
+    told = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
+    kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
+    if moment.is_stopped:
+        return notice(f"Stopped: {told}. {kept}", "warning")
+    if moment.error:
+        return notice(problem(moment.error), "error")
+    if moment.is_over:
+        return ""
+    picture = f'<img src="{data_url(moment.so_far)}" alt="The picture so far">' if moment.so_far else ""
+    bar = f'<progress value="{moment.step}" max="{moment.steps}"></progress>'
+    return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(told)}{bar}</label></div>'
+
+
+def _gallery(moment: Moment) -> Any:
+    """Return the pictures that are finished, each with its settings, which a copy on the disk then has too."""
+    images: list[Image.Image] = []
+    for one in moment.painted:
+        image = one.image.copy()
+        image.info["parameters"] = one.parameters
+        images.append(image)
+    return gr.update(value=images, visible=bool(images), columns=1 if len(images) == 1 else 2)
+
+
+def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
+    """Return the checkpoint's name, the units and the pictures of the page's values. Raises UnitError."""
+    prompt, negative, checkpoint, width, height, steps, cfg, seed, count = args[:9]
+    seed = secrets.randbelow(2**32) if seed is None or seed < 0 else int(seed)
+    request = Request(prompt, negative, (int(width), int(height)), int(steps), float(cfg), seed)
+    requests = [replace(request, seed=seed + number) for number in range(int(count))]
+    return checkpoint, units_from_args(args[9:]), requests
+
+
+def _told(job: Job, moment: Moment) -> str:
+    """Return what was applied, and what was assumed, in HTML."""
+    if not moment.painted:
+        return ""
+    painted = moment.painted[-1]
+    applied = job.report(lambda one: one.plan(painted.request.steps))
+    notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
+    lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"
+    return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'

@@ -1,0 +1,57 @@
+"""A picture's settings as the AUTOMATIC1111 WebUI writes and reads them ("PNG Info"), there and back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from lib_faceid.hosts.diffusers.request import Request
+
+__all__ = ["SAMPLER", "parameters_from", "parameters_text"]
+
+SAMPLER = "DDIM"
+NEGATIVE = "Negative prompt: "
+# A name, a colon, and a value: JSON where it holds a comma, a colon or a line's end.
+SETTING = re.compile(r'\s*(\w[\w \-/]*): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+MIN_SETTINGS = 3  # a line with fewer is a line of the prompt
+
+
+def parameters_text(request: Request, size_px: tuple[int, int], model: str, more: Mapping[str, str]) -> str:
+    """Return the settings of a picture of that size. more: name -> value of what is no setting of the request."""
+    settings = {
+        "Steps": request.steps,
+        "Sampler": SAMPLER,
+        "CFG scale": f"{request.cfg:g}",
+        "Seed": request.seed,
+        "Size": f"{size_px[0]}x{size_px[1]}",
+        "Model": model,
+        **more,
+    }
+    negative = [f"{NEGATIVE}{request.negative}"] if request.negative else []
+    return "\n".join(
+        [request.prompt, *negative, ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items())]
+    )
+
+
+def parameters_from(text: str) -> dict[str, str]:
+    """Return the settings by name, "Prompt" and "Negative prompt" among them; empty for an empty text."""
+    *lines, last = text.strip().split("\n")
+    settings = {name.strip(): _unquoted(value) for name, value in SETTING.findall(last)}
+    if len(settings) < MIN_SETTINGS:
+        lines, settings = [*lines, last], {}
+    at = next((number for number, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
+    prompt, negative = "\n".join(lines[:at]).strip(), "\n".join(lines[at:]).removeprefix(NEGATIVE).strip()
+    return {"Prompt": prompt, "Negative prompt": negative, **settings} if text.strip() else {}
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(letter in text for letter in ',:\n"') else text
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text)) if text.startswith('"') else text.strip()
+    except ValueError:
+        return text

@@ -1,0 +1,118 @@
+"""What is needed to draw without a WebUI: models from the usual places, or from where the user says."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_faceid.app.offer import offer
+from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
+from lib_faceid.errors import MissingModelError, MissingPackageError
+from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
+from lib_faceid.faces.packs import find_face_pack, require_face_pack
+from lib_faceid.hosts.diffusers.single_file import read_checkpoint
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.models.catalogue import entry
+from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.people.library import People, open_library
+from lib_faceid.references.identity import Identity
+
+if TYPE_CHECKING:
+    from lib_faceid.hosts.diffusers.host import Studio
+
+__all__ = ["Workshop", "load_studio"]
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where the models are: named by the user, else looked for."""
+
+    roots: Roots
+    checkpoint: Path | None = None
+    adapters: tuple[Path, ...] = ()
+    """Files that were named, besides those in the usual places. A unit calls one by its whole path."""
+    identities: tuple[Path, ...] = ()
+    """Files that the command `identity` made, besides the people library; likewise."""
+    faces: Path | None = None
+    """The folder of the people library."""
+    full_precision: bool = False
+    offers_downloads: bool = False
+    """Whether somebody at a terminal may be asked."""
+    yes: bool = False
+    """The user's answer, given beforehand."""
+
+    def checkpoints(self) -> dict[str, Path]:
+        """Return name -> file of all checkpoints in `models/Stable-diffusion`."""
+        folders = [models / "Stable-diffusion" for models in self.roots.all_models]
+        files = [path for folder in folders for path in sorted(folder.rglob("*"))]
+        return {path.stem: path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES}
+
+    def checkpoint_of(self, name: str) -> Path:
+        """Return the checkpoint of that name. Raises MissingModelError."""
+        path = self.checkpoints().get(name)
+        if path is None:
+            raise MissingModelError(f"There is no checkpoint '{name}'. Put one into models/Stable-diffusion.")
+        return path
+
+    def family(self, name: str) -> int | None:
+        """Return the cross attention dimension of a checkpoint; its weights are not loaded for that."""
+        path = self.checkpoints().get(name)
+        return read_checkpoint(path)[1].cross_attention_dim if path else None
+
+    def find_checkpoint(self) -> Path:
+        """Return the checkpoint that was named, or the first one there is."""
+        found = self.checkpoint or next(iter(self.checkpoints().values()), None)
+        if found is None:
+            folder = self.roots.all_models[0] / "Stable-diffusion"
+            raise MissingModelError(
+                f"There is no checkpoint in {folder}. Name one with --checkpoint "
+                f"FILE (SD 1.5 or SDXL), or make small ones to play with: python -m lib_faceid miniature models"
+            )
+        return found
+
+    def models(self) -> Models:
+        """Return where the models come from. Each is asked for when a unit needs it."""
+        return Models(
+            adapter_files=lambda: (*self.adapters, *find_adapters(self.roots)),
+            face_analyser=self.face_analyser,
+            clip_vision=self.clip_vision,
+            person=self.person,
+        )
+
+    def face_analyser(self) -> FaceAnalyser:
+        """Return the face models, after offering to download them where there are none."""
+        if self.offers_downloads and find_face_pack(self.roots) is None and self.roots.face_models is None:
+            offer(entry("buffalo_l"), self.roots, yes=self.yes, reason="There are no face models on this machine.")
+        return load_face_analyser(require_face_pack(roots=self.roots).detector.parent)
+
+    def clip_vision(self) -> ClipVision:
+        """Return CLIP ViT-H, which is never downloaded unasked."""
+        return load_clip_vision(require_clip_vision(self.roots))
+
+    def people(self) -> People:
+        """Return the library of saved people."""
+        return People(self.faces) if self.faces else open_library(self.roots)
+
+    def person(self, name: str) -> Identity:
+        """Return who is in a file that was named, or somebody of the library."""
+        named = next((path for path in self.identities if str(path) == name), None)
+        return Identity.load(named) if named else self.people().load(name).identity
+
+
+def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+    """Return the checkpoint, ready to draw. Raises MissingPackageError where diffusers is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on a CPU, diffusers warns about models that nothing here uses
+            from lib_faceid.hosts.diffusers import host as diffusers
+    except ImportError as error:
+        raise MissingPackageError(
+            f"Drawing without a WebUI needs diffusers, which could not be imported ({error}). "
+            f"Run: {sys.executable} -m pip install 'diffusers>=0.36,<0.37' 'transformers<5' accelerate"
+        ) from error
+    return diffusers.load_studio(checkpoint, full_precision=full_precision)

@@ -1,0 +1,292 @@
+"""Put identities into a UNet, and take them out again without a trace.
+
+Two standard PyTorch hooks on every cross-attention, and no forward is ever replaced:
+
+- a forward hook on `to_q` keeps the queries;
+- a forward pre-hook on `to_out[0]` adds `weight * attention(q, k_ip, v_ip)` to what the text attention found.
+
+Whatever computes the text attention stays in charge of it (xformers, sdp, ControlNet, Regional Prompter, LoRA,
+hypernetworks). Which row belongs to whom is told (`set_rows`) or rides with the conditioning (`expect_tags`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lib_faceid.effects.attention import Said, identity_attention, is_own
+from lib_faceid.effects.bank import Bank, Selection, bank_of
+from lib_faceid.errors import UnitError
+from lib_faceid.methods.adapter import NOBODY, Adapter
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.negative import Against
+from lib_faceid.unet.blocks import layer_factors
+from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
+from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
+from lib_faceid.unet.regions import Region, RegionMasks, rows_of_shares
+from lib_faceid.unet.rows import MAX_SLOT, place_of, untag_rows
+from lib_faceid.unet.tag_watch import TagWatch
+from lib_faceid.unet.tiles import Tiles
+from lib_faceid.units.layer_weights import LayerWeights
+from lib_faceid.units.region import WHOLE, Box
+
+__all__ = ["Contribution", "Injection", "inject"]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one adapter says about one or more people. Several contributions add up, in any order."""
+
+    adapter: Adapter
+    identities: Sequence[Identity]
+    """Slot i + 1 is identities[i]; a single one serves every slot. Slot 0, or a negative one, is uncond."""
+    weight: float = 0.8
+    structure: float = 1.0
+    start: float = 0.0
+    """Acts from this fraction of the steps ..."""
+    end: float = 1.0
+    """... up to, and without, this one."""
+    fade: float = 0.0
+    """Comes in over this fraction of the steps after start, and goes over as much before an end below 1."""
+    against: Against = NOBODY
+    """What uncond rows are drawn with: nobody, unless somebody is to be led away from."""
+    regions: Sequence[Region | None] = ()
+    """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
+    layers: LayerWeights = LayerWeights()
+    """How the weight is shared out among the UNet's layers."""
+
+    def weight_at(self, progress: float, step: float = 0.0) -> float:
+        """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
+
+        step: how much of the pass that step is. A fade is measured in its middle, so that a pass of few steps loses
+        none of them to it.
+        """
+        if not self.layers.acts or progress < self.start or (self.end <= progress and self.end < 1):
+            return 0.0
+        if not self.fade:
+            return self.weight
+        middle = progress + step / 2
+        coming, going = middle - self.start, self.end - middle if self.end < 1 else self.fade
+        return self.weight * min(max(min(coming, going) / self.fade, 0.0), 1.0)
+
+
+class _Member(NamedTuple):
+    """A contribution, ready for one UNet."""
+
+    contribution: Contribution
+    bank: Bank
+    factors: Mapping[int, float]
+    """Layer index -> what the weight is multiplied by; at 0 nothing is computed."""
+
+
+class Injection:
+    """The hooks' state while a UNet is injected. Until rows are told or tags expected, nothing happens."""
+
+    def __init__(self, members: Sequence[_Member], view: Box = WHOLE) -> None:
+        self._members = members
+        self._masks = RegionMasks([member.contribution.regions for member in members], view)
+        self._weights = {  # of all members in each layer; asked for by each of them in each layer of each call
+            index: tuple(one.contribution.weight * one.factors[index] for one in members)
+            for index in (members[0].factors if members else ())
+        }
+        self.has_regions = self._masks.any
+        """Whether any identity acts in a part of the picture only."""
+        self._progress = (0.0, 0.0)
+        self._rows: Tensor | None = None
+        self._tagged_lengths: frozenset[int] = frozenset()
+        self._slots: Tensor | None = None
+        self._selected: list[tuple[int, Selection, float]] | None = None
+        self._queries: dict[int, tuple[Tensor, slice]] = {}
+        self._latent = self._map = (0, 0)
+        self._tiles = Tiles()
+        self._parts: Sequence[Box] | None = (WHOLE,)
+        self._shares: dict[object, Tensor] = {}
+        self.calls = 0
+        """UNet calls so far in which at least one identity was added to at least one layer."""
+        self.watch = TagWatch()
+        """What became of the tags that were expected. A job puts one for all its UNets here."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether any identity does anything at the current progress."""
+        return any(member.contribution.weight_at(*self._progress) for member in self._members)
+
+    def set_progress(self, progress: float, step: float = 0.0) -> None:
+        """Say how far the pass is where the coming step begins (0 is the first), and how much of the pass it is."""
+        self._progress = progress, step
+
+    def set_rows(self, slots: Sequence[int] | None) -> None:
+        """Say which slot each row of the coming UNet calls belongs to; None switches everything off.
+
+        Slot i + 1 is image i of the batch with its identity, slot -(i + 1) the same image without (its uncond). Where
+        all images have one identity and one region, 1 and 0 say enough.
+        """
+        self.expect_tags(())
+        if slots is not None:
+            self._check_slots(slots)
+            self._rows = torch.tensor(slots)
+
+    def expect_tags(self, lengths: Sequence[int], people: int = 1, tiles: Tiles | None = None) -> None:
+        """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none.
+
+        people: how many rows of the coming step, the uncond ones aside, carry one; tiles: which part of the picture
+        each of its UNet calls shows, where it is not always the whole.
+        """
+        self._rows = None
+        self._tiles = tiles or Tiles()
+        self._tagged_lengths = frozenset(lengths)
+        if lengths:
+            self.watch.begin_step(people)
+
+    def _check_slots(self, slots: Sequence[int]) -> None:
+        most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
+        wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
+        if wrong:
+            raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
+
+    # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_identity per layer, end_call.
+
+    def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Read the slots of this call, and give the UNet its conditioning without tags."""
+        self.end_call()
+        self._latent = _latent_size(args, kwargs)
+        if not self._tagged_lengths:
+            self._parts = (WHOLE,)
+            self._slots = self._rows if self.acts else None
+            return None
+        context = kwargs.get("context", args[2] if len(args) > 2 else None)
+        if context is None or context.shape[1] not in self._tagged_lengths:
+            self.watch.see_call(None)
+            return None
+        place = place_of(context) if self._tiles.has_places and self.has_regions else 0
+        context, slots = untag_rows(context)
+        self._parts = self._tiles.next_parts(self._latent, len(slots), place)
+        self.watch.see_call(slots, is_placed=self._parts is not None or not self.has_regions)
+        self._slots = slots if self.acts else None
+        if "context" in kwargs:
+            return args, {**kwargs, "context": context}
+        return (*args[:2], context, *args[3:]), kwargs
+
+    def end_call(self) -> None:
+        """Forget everything that belongs to one UNet call; count it, if a layer was reached in it."""
+        self.calls += bool(self._selected)
+        self._slots = self._selected = None
+        self._queries.clear()
+        self._shares.clear()
+
+    def see_map(self, feature_map: Tensor) -> None:
+        """Note height and width of the feature map [B, C, H, W] that the coming layers look at."""
+        self._map = (feature_map.shape[-2], feature_map.shape[-1])
+
+    def keep_query(self, index: int, hidden: Tensor, query: Tensor) -> None:
+        """Keep what `to_q` made of its input, until the same layer's `to_out` is called."""
+        if self._slots is not None:
+            self._queries[index] = query, rows_at_hand(hidden, len(self._slots))
+
+    def add_identity(self, layer: AttentionLayer, hidden: Tensor, *, is_watched: bool) -> Tensor | None:
+        """Return the input of `to_out` with the identities added; None where nothing is to be added.
+
+        It is written over, which spares a copy of its size, unless somebody else's hook saw it before.
+        """
+        query, rows = self._queries.pop(layer.index, (None, ALL_ROWS))
+        if query is None or self._slots is None:
+            return None
+        if self._selected is None:
+            self._selected = [
+                (number, member.bank.select(self._slots, query), weight)
+                for number, member in enumerate(self._members)
+                if (weight := member.contribution.weight_at(*self._progress))
+            ]
+        said: list[Said] = []
+        for number, selection, weight in self._selected:
+            factor = self._members[number].factors[layer.index]
+            if factor:
+                k, v = selection.layer(layer.index)
+                if rows is not ALL_ROWS or len(k) != len(query):
+                    k, v = (match_rows(x[rows], query) for x in (k, v))
+                said.append(Said(k, v, weight * factor, self._share(number, layer, query, rows)))
+        if not said:
+            return None
+        hidden = hidden.clone() if is_watched or not is_own(hidden) else hidden
+        identity_attention(hidden, query, said)
+        return hidden
+
+    def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
+        """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
+        if self._slots is None or self._parts is None or not self.has_regions:
+            return None
+        weights = self._weights[layer.index]
+        key = (number, self._map, weights)
+        if key not in self._shares:
+            sizes = self._map, self._latent
+            masks = [self._masks.at(sizes, weights, query, part)[number] for part in self._parts]
+            shares = [mask for mask in masks if mask is not None]
+            if not shares:
+                return None
+            self._shares[key] = rows_of_shares(shares, self._slots)
+        share = self._shares[key]
+        return match_places(share if len(share) == 1 else share[rows], query)
+
+
+@contextmanager
+def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = WHOLE) -> Generator[Injection]:
+    """Inject identities into a UNet of `ldm`, `sgm` or diffusers, and give the Injection that steers them.
+
+    view: the part of the whole picture that the UNet draws, for regions (an inpainted part of it, say).
+    Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
+    """
+    layers = attention_layers(unet)
+    injection = Injection([_member(one, layers) for one in contributions], view)
+    with ExitStack() as hooks:
+        for handle in _attach(unet, layers, injection):
+            hooks.callback(handle.remove)
+        hooks.callback(injection.end_call)
+        yield injection
+
+
+def _member(one: Contribution, layers: Sequence[AttentionLayer]) -> _Member:
+    shared = layer_factors(one.layers, layers)
+    bank = bank_of(one.adapter, one.identities, one.structure, layers, one.against, shared.swapped)
+    return _Member(one, bank, shared.factors)
+
+
+def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Injection) -> Iterator[Any]:
+    """Set the hooks one by one, giving each one's handle at once, so that none is ever lost."""
+    # In front of everybody else's, so that nobody ever sees a tag; and of two injections, the later one reads it.
+    yield unet.register_forward_pre_hook(injection.begin_call, prepend=True, with_kwargs=True)
+    yield unet.register_forward_hook(lambda *_: injection.end_call(), always_call=True)
+    if injection.has_regions:
+        for block in transformers(unet, layers):
+            yield block.register_forward_pre_hook(_see_map(injection), with_kwargs=True)
+    for layer in layers:
+        if layer.is_cross:
+            yield layer.projection("q").register_forward_hook(_keep_query(injection, layer))
+            yield layer.projection("out").register_forward_pre_hook(_add_identity(injection, layer))
+
+
+def _latent_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int]:
+    """Return height and width of what a UNet is called with: `x` in `ldm` and `sgm`, `sample` in diffusers."""
+    latent = args[0] if args else kwargs.get("x", kwargs.get("sample"))
+    return (latent.shape[-2], latent.shape[-1]) if isinstance(latent, Tensor) else (0, 0)
+
+
+def _see_map(injection: Injection) -> Callable[[nn.Module, Any, dict[str, Any]], None]:
+    return lambda _module, args, kwargs: injection.see_map(args[0] if args else next(iter(kwargs.values())))
+
+
+def _keep_query(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any, Tensor], None]:
+    return lambda _module, args, query: injection.keep_query(layer.index, args[0], query)
+
+
+def _add_identity(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any], Any]:
+    def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        is_watched = len(vars(module)["_forward_pre_hooks"]) > 1
+        hidden = injection.add_identity(layer, args[0], is_watched=is_watched)
+        return None if hidden is None else (hidden, *args[1:])
+
+    return hook

@@ -1,0 +1,70 @@
+"""The FaceID LoRA: part of the adapter file, trained together with it, merged into the UNet while a job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from lib_faceid.errors import MismatchError
+from lib_faceid.methods.adapter import Adapter, LoraPair
+from lib_faceid.unet.layers import attention_layers
+
+__all__ = ["merge_lora", "named_lora"]
+
+
+def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
+    """Return the adapter's LoRA by the dotted names of this UNet's Linears (`...attn1.to_q`, `...attn2.to_out.0`).
+
+    Raises MismatchError when a factor does not fit its layer.
+    """
+    layers = {layer.index: layer for layer in attention_layers(unet)}
+    named: dict[str, LoraPair] = {}
+    for index, pairs in adapter.lora.items():
+        for kind, pair in pairs.items():
+            layer = layers.get(index)
+            shape = tuple(layer.linear(kind).weight.shape) if layer else "no such layer"
+            fits = shape == (pair.up.shape[0], pair.down.shape[1]) and pair.up.shape[1] == pair.down.shape[0]
+            if layer is None or not fits:
+                raise MismatchError(
+                    f"The LoRA in {adapter.name} does not fit this UNet (layer {index}, to_{kind}: {shape}). "
+                    f"It is for {adapter.family}: choose a checkpoint of that family."
+                )
+            named[f"{layer.name}.to_{kind}" + (".0" if kind == "out" else "")] = pair
+    return named
+
+
+@contextmanager
+def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[None]:
+    """Add `strength * up @ down` to the UNet's attention weights, and put the very same numbers back on leaving.
+
+    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they
+    are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half precision), and not on the device.
+    """
+    saved: list[tuple[nn.Linear, Tensor]] = []
+    try:
+        if strength != 0:
+            for name, pair in named_lora(adapter, unet).items():
+                module = unet.get_submodule(name)
+                linear = cast("nn.Linear", getattr(module, "base_layer", module))
+                saved.append((linear, _aside(linear.weight.data)))
+                linear.weight.data.copy_(_merged(linear.weight.data, pair, strength))
+        yield
+    finally:
+        for linear, weight in reversed(saved):
+            linear.weight.data.copy_(weight)  # to wherever the UNet may have moved meanwhile
+
+
+def _aside(weight: Tensor) -> Tensor:
+    """Return a copy on the CPU. Not in pinned memory: that is quicker twice a job, and torch never gives it back."""
+    return weight.to("cpu", copy=True)
+
+
+@torch.no_grad()
+def _merged(weight: Tensor, pair: LoraPair, strength: float) -> Tensor:
+    """Return the sum in the weight's own dtype, computed in float32: half and float8 would round twice."""
+    down, up = (factor.to(device=weight.device, dtype=torch.float32) for factor in pair)
+    return torch.addmm(weight.float(), up, down, alpha=strength).to(weight.dtype)

@@ -1,0 +1,156 @@
+"""diffusers as a host: its pipelines sample, our hooks put the person in. Its own IP-Adapter is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import StableDiffusionXLPipeline
+from PIL import Image
+from torch import Tensor, nn
+
+from lib_faceid.effects.injection import Injection
+from lib_faceid.effects.lora import merge_lora
+from lib_faceid.errors import HostError
+from lib_faceid.hosts.calls_per_step import Pace
+from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
+from lib_faceid.hosts.diffusers.latent_preview import rough_image
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.job import Job, Pass
+
+__all__ = ["AfterStep", "Studio", "load_studio"]
+
+AfterStep = Callable[[int, Callable[[], Image.Image]], None]
+"""Is called with the steps that are done, and with what gives the picture as it is so far."""
+
+SMALL_DECODER = 5_000_000  # parameters; Stability's have 50 million
+
+
+class Studio:
+    """A checkpoint on its device, ready to draw."""
+
+    def __init__(self, name: str, parts: Parts, device: torch.device) -> None:
+        self.name = name
+        self.family = parts.family
+        """SD 1.5 or SDXL"""
+        self._pipeline = _pipeline(parts).to(device)
+        self._pipeline.set_progress_bar_config(leave=False, disable=None)  # None: only on a terminal
+
+    @property
+    def unet(self) -> nn.Module:
+        """The network that people are put into."""
+        return self._pipeline.unet
+
+    @contextmanager
+    def people(self, job: Job) -> Generator[None]:
+        """Have a job's people in the UNet, their LoRAs merged. On leaving, also by an exception, it is as before."""
+        with ExitStack() as entered:
+            for adapter, strength in job.loras(self.unet):
+                entered.enter_context(merge_lora(self.unet, adapter, strength))
+            entered.callback(job.detach)
+            job.attach(self.unet)
+            yield
+
+    def draw(
+        self,
+        request: Request,
+        job: Job | None = None,
+        image: int = 0,
+        after_step: AfterStep = lambda _steps_done, _look: None,
+    ) -> Image.Image:
+        """Return the picture; with a job (inside `people`) the one with its people in it.
+
+        image: which of the job's pictures it is, counted from 0: units may draw somebody else in each.
+        The same request gives the same picture. `after_step` may raise to end it. Raises HostError when memory runs
+        out or the numbers overflow.
+        """
+        injection = job.attach(self.unet, Pass(images=range(image, image + 1))) if job else None
+        step_done = _steer(injection, request, after_step, self._so_far)
+        width_px, height_px = request.size_px or (None, None)
+        try:
+            drawn = self._pipeline(
+                prompt=request.prompt,
+                negative_prompt=request.negative or None,
+                width=width_px,
+                height=height_px,
+                num_inference_steps=request.steps,
+                guidance_scale=request.cfg,
+                generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
+                callback_on_step_end=step_done,
+                output_type="np",
+            )
+        except torch.cuda.OutOfMemoryError as error:
+            raise HostError(
+                "The memory of the GPU is too small for a picture of this size. Ask for a smaller one, and close other "
+                "programs that use the GPU."
+            ) from error
+        return _to_image(drawn.images[0])
+
+    def _so_far(self, latents: Tensor) -> Image.Image:
+        """Return a picture that is not finished. A miniature's VAE is asked itself: it is cheap, and no other's kin."""
+        vae = self._pipeline.vae
+        if sum(weights.numel() for weights in vae.decoder.parameters()) > SMALL_DECODER:
+            return rough_image(latents[0], self.family)
+        with torch.inference_mode():
+            pixels = vae.decode(latents[:1] / vae.config.scaling_factor).sample[0]
+        return _to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
+
+
+def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+    """Return the checkpoint on CUDA, else MPS, else the CPU; in float16 but for the CPU and where asked otherwise.
+
+    Raises FileError, or WrongFamilyError for anything but SD 1.5 and SDXL.
+    """
+    device = _best_device()
+    half = device.type != "cpu" and not full_precision
+    parts = load_parts(checkpoint, torch.float16 if half else torch.float32)
+    return Studio(checkpoint.stem, parts, device)
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _pipeline(parts: Parts) -> Any:
+    """Return diffusers' pipeline of these parts: no safety checker, whose weights are a separate download."""
+    if parts.family == "SDXL":
+        return StableDiffusionXLPipeline(**parts.modules, add_watermarker=False)
+    absent: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    return StableDiffusionPipeline(**parts.modules, **absent)
+
+
+def _steer(
+    injection: Injection | None,
+    request: Request,
+    after_step: AfterStep,
+    so_far: Callable[[Tensor], Image.Image],
+) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+    """Tell the injection its rows and the first step; return the callback that tells it the others."""
+    if injection:
+        injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
+        injection.set_progress(0, 1 / request.steps)
+
+    def call_done(pipeline: Any, call: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        calls, order = len(pipeline.scheduler.timesteps), pipeline.scheduler.order
+        pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
+        step = pace.step_of(call + 1) if call + 1 < calls else request.steps
+        if injection:
+            injection.set_progress(step / request.steps, 1 / request.steps)
+        after_step(step, lambda: so_far(tensors["latents"]))
+        return {}
+
+    return call_done
+
+
+def _to_image(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> Image.Image:
+    """Return a picture from pixels [H, W, 3] between 0 and 1."""
+    if not np.isfinite(pixels).all():
+        raise HostError("The picture holds values that are no numbers. Try again with --full-precision.")
+    return Image.fromarray((pixels * 255).round().astype(np.uint8))

@@ -1,0 +1,69 @@
+"""What the WebUI gives our HTTP API, and what its settings allow requests to name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modules import sd_models
+
+from lib_faceid.api.services import ApiServices
+from lib_faceid.effects import bank
+from lib_faceid.encoders import clip_vision
+from lib_faceid.faces import analyser as faces
+from lib_faceid.faces.packs import require_face_pack
+from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.inventory.check import SetupReport, check_setup
+from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.people.library import open_library
+from lib_faceid.pictures.requested import RequestPolicy
+from lib_faceid.references import analysis
+from lib_faceid.unet.layers import cross_attention_dim
+
+__all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "loaded_family", "request_policy"]
+
+GUARDED_ROUTE = "/sdapi/v1/txt2img"
+"""There only where the WebUI runs with --api. `--api-auth` guards its routes one by one: what guards this one guards
+ours."""
+
+
+def api_services() -> ApiServices:
+    """Return what our routes ask this WebUI for."""
+    return ApiServices(
+        setup=_setup,
+        face_analyser=face_analyser,
+        clip_vision=lambda: clip_vision.load_clip_vision(require_clip_vision(roots())),
+        people=lambda: open_library(roots()),
+        policy=request_policy,
+        unload=_unload,
+    )
+
+
+def face_analyser() -> faces.FaceAnalyser:
+    """Return the analyser of this WebUI's face models, on the device that its settings name."""
+    return faces.load_face_analyser(
+        require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device")
+    )
+
+
+def request_policy() -> RequestPolicy:
+    """Return what the settings allow requests to name as a picture."""
+    folder = setting("faceid_request_folder").strip()
+    return RequestPolicy(Path(folder) if folder else None, are_urls_allowed=setting("faceid_request_urls"))
+
+
+def loaded_family() -> int | None:
+    """Return the cross attention dimension of the loaded checkpoint; None while none is loaded."""
+    # Not `shared.sd_model`: asking for that would load a checkpoint.
+    model = sd_models.model_data.sd_model
+    return None if model is None else cross_attention_dim(model.model.diffusion_model)
+
+
+def _setup() -> SetupReport:
+    return check_setup(roots(), loaded_family())
+
+
+def _unload() -> None:
+    faces.unload()
+    clip_vision.unload()
+    analysis.forget_all()
+    bank.forget_all()

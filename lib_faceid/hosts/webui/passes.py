@@ -1,0 +1,105 @@
+"""What the WebUI's processing object says of a pass: its images, its rows, the part of the picture, the first pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from modules import devices, images, processing
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lib_faceid.jobs.job import Pass
+from lib_faceid.units.region import WHOLE, Box
+
+__all__ = ["Pixels", "init_pictures", "is_hires_pass", "on_first_pass", "pass_of", "row_images", "whole_picture"]
+
+Pixels = NDArray[np.uint8]
+
+
+def is_hires_pass(p: Any) -> bool:
+    """Say whether the second pass of hires fix is running."""
+    return bool(getattr(p, "is_hr_pass", False))
+
+
+def pass_of(p: Any) -> Pass:
+    """Return the pass that is running."""
+    first = getattr(p, "iteration", 0) * p.batch_size
+    return Pass(is_hires_pass(p), range(first, first + p.batch_size), _view(p))
+
+
+def row_images(p: Any, rows: int, *, is_cond: bool) -> list[int] | None:
+    """Return which image of the batch each row of the conditioning belongs to, from 0; None where that is not known.
+
+    A prompt with AND has several rows for one image, and each image of a batch its own number of them.
+    """
+    conds = getattr(p, "hr_c" if is_hires_pass(p) else "c", None) if is_cond else None
+    counts = [len(parts) for parts in getattr(conds, "batch", ())]
+    if sum(counts) == rows:
+        return [image for image, count in enumerate(counts) for _ in range(count)]
+    times, rest = divmod(rows, p.batch_size)
+    return None if rest else [image for image in range(p.batch_size) for _ in range(times)]
+
+
+def init_pictures(p: Any) -> list[Pixels]:
+    """Return the init image of img2img as it will be seen, once for each image of the batch; none in txt2img."""
+    found = getattr(p, "init_images", None)
+    if not found:
+        return []
+    picture = found[0]
+    if _view(p) == WHOLE:
+        picture = images.resize_image(p.resize_mode if p.resize_mode < 3 else 0, picture, p.width, p.height)
+    return [_flat(picture)] * p.batch_size
+
+
+def whole_picture(p: Any) -> Pixels:
+    """Return the init image of img2img at its own size, of which a part may be drawn."""
+    return _flat(p.init_images[0])
+
+
+def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], None]:
+    """Have `see` called with the pictures of the first pass, before the second pass of hires fix begins.
+
+    Return what undoes it: a job may be one of many that `p` has, one for each of its batches.
+    """
+    second_pass, wrapped = getattr(p, "sample_hr_pass", None), vars(p).get("sample_hr_pass")
+    if second_pass is None:
+        return lambda: None
+
+    def seen_first(samples: Tensor, decoded: Tensor | None, *more: Any) -> Any:
+        found = _decoded(p, samples) if decoded is None else decoded
+        see([_pixels(one) for one in found])
+        return second_pass(samples, decoded, *more)
+
+    def undo() -> None:
+        if vars(p).get("sample_hr_pass") is seen_first:
+            del p.sample_hr_pass
+            if wrapped:
+                p.sample_hr_pass = wrapped
+
+    p.sample_hr_pass = seen_first
+    return undo
+
+
+def _view(p: Any) -> Box:
+    """Return the part of the picture that is drawn: another than the whole in "Inpaint area: Only masked"."""
+    mask, pasted = getattr(p, "mask_for_overlay", None), getattr(p, "paste_to", None)
+    if mask is None or pasted is None:
+        return WHOLE
+    left, top, width, height = pasted
+    return Box.from_px((left, top, left + width, top + height), *mask.size)
+
+
+def _flat(picture: Any) -> Pixels:
+    return np.asarray(images.flatten(picture, "#ffffff"))
+
+
+def _decoded(p: Any, samples: Tensor) -> Sequence[Tensor]:
+    return processing.decode_latent_batch(p.sd_model, samples, target_device=devices.cpu, check_for_nans=False)
+
+
+def _pixels(decoded: Tensor) -> Pixels:
+    """Return uint8 RGB [H, W, 3] of a picture [3, H, W] from -1 to 1."""
+    unit = ((decoded.float() + 1) / 2).clamp(0, 1)
+    return (unit * 255).round().byte().permute(1, 2, 0).cpu().numpy()

@@ -1,0 +1,256 @@
+"""The callbacks of the AUTOMATIC1111 WebUI (1.10).
+
+The WebUI swallows whatever its script callbacks raise and goes on with the plain picture. So nothing is raised here: a
+job that cannot draw the person is made to fail where the WebUI does listen, in `p.init` or inside the UNet call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+from weakref import WeakSet
+
+from modules import scripts
+
+from lib_faceid.encoders.clip_vision import load_clip_vision
+from lib_faceid.errors import FaceIDError
+from lib_faceid.hosts.webui.api import face_analyser, request_policy
+from lib_faceid.hosts.webui.inner import inner_units, is_inner
+from lib_faceid.hosts.webui.job import WebUIJob, failing, say
+from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.models.folders import find_adapters, require_clip_vision
+from lib_faceid.people.library import open_library
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.tags import tag_key
+from lib_faceid.units.unit import Unit, units_from_args
+
+__all__ = [
+    "adapter_files",
+    "apply_loras",
+    "call",
+    "end",
+    "is_in_step",
+    "is_part",
+    "models",
+    "on_denoised",
+    "on_denoiser",
+    "on_model_loaded",
+    "on_scripts_unloaded",
+    "plot_module",
+    "refuse",
+    "report",
+    "start",
+]
+
+_ATTRIBUTE = "faceid_job"
+_live: WeakSet[WebUIJob] = WeakSet()
+
+
+def start(p: Any, args: Sequence[Any]) -> None:
+    """Begin a job for the units that act. Where one cannot be drawn, the job fails before anything is sampled.
+
+    The inner job of a face is left to `on_denoiser`, whether or not ADetailer calls our script for it. And a copy of
+    a running job's `p` begins no job: ADetailer wakes other scripts with one, in the middle of a job.
+    """
+    if is_part(p) or _is_copy(p):
+        return
+    end(p)
+    try:
+        units = with_overrides(units_from_args(args), p)
+        for number, unit in enumerate(units):
+            if unit.enabled and not unit.has_reference:
+                p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
+                say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
+        _begin(p, units)
+    except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
+        end(p)
+        refuse(p, error, "init", 0)
+
+
+def call(p: Any, called: Sequence[Unit]) -> None:
+    """Draw the people whom the coming batch's prompt calls, besides the page's; those of the batch before go.
+
+    Raises FaceIDError where one cannot be drawn; then the page's are left.
+    """
+    job = _job_of(p)
+    units, before = (job.units, job.called) if job else ([], [])
+    if list(called) == before:
+        return
+    end(p)
+    for at in range(len(before)):
+        p.extra_generation_params.pop(infotext_key(tag_key(at)), None)
+    try:
+        _begin(p, units, called)
+    except Exception:
+        end(p)
+        _begin(p, units)
+        raise
+
+
+def _begin(p: Any, units: Sequence[Unit], called: Sequence[Unit] = ()) -> None:
+    """Give `p` a job for these units, if any of them acts. Raises FaceIDError where one cannot be drawn."""
+    if any(unit.acts for unit in (*units, *called)):
+        job = WebUIJob(p, units, models(), called)
+        _live.add(job)
+        setattr(p, _ATTRIBUTE, job)
+        _end_on_close(p)
+        job.prepare()
+
+
+def refuse(p: Any, error: Exception, at: Literal["init", "sample"], number: int | Literal["tags"]) -> None:
+    """End the job with the error's sentence; or draw without the person, and say so, where the user set that.
+
+    at: the method of `p` that the WebUI calls next, which is made to fail; number: the unit's, for the metadata.
+    """
+    if setting("faceid_on_failure") == "Stop":
+        setattr(p, at, failing(error))
+        return
+    p.extra_generation_params[infotext_key(number)] = f"skipped ({error})"
+    say(p, f"Drawn WITHOUT the person: {error}")
+
+
+def apply_loras(p: Any) -> None:
+    """After the WebUI has activated the prompt's networks, which it does once for each pass."""
+    if (job := _job_of(p)) is None:
+        return
+    try:
+        job.apply_loras()
+    except Exception as error:  # noqa: BLE001 - as above
+        job.refuse(error)
+
+
+def report(p: Any) -> None:
+    """After a batch: say what was applied."""
+    if (job := _job_of(p)) is not None:
+        job.report()
+
+
+def end(p: Any) -> None:
+    """Close the job that a processing object carries, if there is one."""
+    if (job := _job_of(p)) is not None and job.is_of(p):
+        job.close()
+        _live.discard(job)
+        setattr(p, _ATTRIBUTE, None)
+
+
+def _job_of(p: Any) -> WebUIJob | None:
+    """Return the job that a processing object carries."""
+    return getattr(p, _ATTRIBUTE, None)
+
+
+def _is_copy(p: Any) -> bool:
+    """Say whether it is a copy of the `p` of a job that is running."""
+    job = _job_of(p)
+    return job is not None and not job.is_closed and not job.is_of(p)
+
+
+def is_in_step(p: Any) -> bool:
+    """Say whether its job is between the UNet calls of one step: what happens to `p` now is no end of a batch."""
+    return (job := _job_of(p)) is not None and job.is_in_step
+
+
+def is_part(p: Any) -> bool:
+    """Say whether this is the job of a face inside a job of ours, which begins it."""
+    return is_inner(p) and _outer() is not None
+
+
+def _outer() -> WebUIJob | None:
+    """Return the job that is running, of which another one may be a part."""
+    return next((job for job in _live if not job.is_closed), None)
+
+
+def _inner_job(p: Any) -> WebUIJob | None:
+    """Return the job of a face that is drawn again inside another job, begun now; None for anything else."""
+    outer = _outer()
+    if outer is None or not is_inner(p) or hasattr(p, _ATTRIBUTE):
+        return None
+    setattr(p, _ATTRIBUTE, None)
+    outer.withdraw_loras()
+    try:
+        units, called = inner_units(outer, p)
+        job = WebUIJob(p, units, models(), called)
+        acting = [str(prepared.number) for prepared in job.prepare()]
+    except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person
+        outer.say(f"A face was drawn again by ADetailer WITHOUT the person: {error}")
+        return None
+    if not acting:
+        return None
+    setattr(p, _ATTRIBUTE, job)
+    _end_on_close(p)
+    outer.say(f"FaceID {', '.join(acting)} acted on a face that ADetailer drew again.")
+    return job
+
+
+def on_denoiser(params: Any) -> None:
+    """Before the UNet calls of one step: arm the job they belong to, and no other.
+
+    A job stays armed after its step: rows with tags are its own, whoever sends them; rows without are left alone.
+    """
+    p = getattr(params.denoiser, "p", None)
+    job = _job_of(p) or _inner_job(p)
+    for other in _live:
+        other.is_in_step = other is job
+        if other is not job:
+            other.disarm()
+    if job is None:
+        return
+    try:
+        job.arm(params)
+    except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
+        job.refuse(error)
+
+
+def on_denoised(_params: Any) -> None:
+    """After the UNet calls of one step."""
+    for job in _live:
+        job.end_step()
+
+
+def on_model_loaded(*_: Any) -> None:
+    """After another checkpoint was loaded, maybe in the middle of a job (hires checkpoint, refiner)."""
+    for job in _live:
+        job.detach()
+
+
+def on_scripts_unloaded() -> None:
+    """Before the scripts are loaded anew."""
+    for job in list(_live):
+        job.close()
+
+
+def adapter_files() -> list[Path]:
+    """Return the adapter files in the WebUI's usual folders."""
+    return list(find_adapters(roots()))
+
+
+def models() -> Models:
+    """Return where this WebUI's models come from."""
+    return Models(
+        adapter_files=adapter_files,
+        face_analyser=face_analyser,
+        clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
+        person=lambda name: open_library(roots()).load(name).identity,
+        policy=request_policy,
+    )
+
+
+def plot_module() -> Any | None:
+    """Return the module of the WebUI's X/Y/Z plot, which is loaded like an extension's script; None without it."""
+    names = {"xyz_grid.py", "scripts.xyz_grid"}
+    return next((one.module for one in scripts.scripts_data if one.script_class.__module__ in names), None)
+
+
+def _end_on_close(p: Any) -> None:
+    """Have the job closed whenever the WebUI closes `p`, which it does even after an error."""
+    close = p.close
+    if not isinstance(close, partial) or close.args[:1] != (p,):  # once; a copy of `p` also holds its original's
+        p.close = partial(_end_and_close, p, close)
+
+
+def _end_and_close(p: Any, close: Callable[[], None]) -> None:
+    end(p)
+    close()

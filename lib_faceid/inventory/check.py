@@ -1,0 +1,255 @@
+"""What is there and what is missing: models, packages, and what "Auto" means right now. As data, for every surface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from lib_faceid.encoders.clip_vision import check_clip_vision
+from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
+from lib_faceid.faces.analyser import check_packages
+from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
+from lib_faceid.faces.recognisers import is_as_trained, untrained_note
+from lib_faceid.inventory.versions import NOT_INSTALLED, versions
+from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, Variant
+from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
+from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.models.licences import is_licence_accepted
+
+__all__ = ["Auto", "Row", "SetupReport", "check_setup"]
+
+Status = Literal["found", "missing", "damaged"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model: where it is, or where to get it."""
+
+    kind: Kind
+    label: str
+    status: Status
+    family: int | None = None
+    """Cross attention dimension of an adapter's checkpoints."""
+    variant: str | None = None
+    """The id of an adapter's variant."""
+    paths: tuple[Path, ...] = ()
+    size_bytes: int | None = None
+    """Of what is here."""
+    lora: str = ""
+    """Where an adapter's LoRA is: "inside the adapter" or "none"."""
+    note: str = ""
+    """What is wrong, assumed or worth knowing; sentences."""
+    entry: Entry | None = None
+    """The published model that this is, or that is missing."""
+    place: Path | None = None
+    """Where a download would put it."""
+    is_licence_accepted: bool = False
+
+
+@dataclass(frozen=True)
+class Auto:
+    """What "Auto" means for one family of checkpoints."""
+
+    family: int
+    adapter: Path | None
+    """None where nothing can be used."""
+    note: str
+    """Why it is not the best one, or what is missing; empty where nothing is to be said."""
+
+
+@dataclass(frozen=True)
+class SetupReport:
+    """The state of this machine."""
+
+    family: int | None
+    """The loaded checkpoint's cross attention dimension; None where none is loaded."""
+    rows: tuple[Row, ...]
+    auto: tuple[Auto, ...]
+    problems: tuple[str, ...]
+    """What else keeps people from being drawn."""
+    versions: dict[str, str]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a person can be drawn from a photo."""
+        faces = any(row.kind == "face_models" and row.status == "found" for row in self.rows)
+        return faces and not self.problems and any(auto.adapter for auto in self.auto)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values; paths as text, unshortened."""
+        content: dict[str, Any] = _jsonable(asdict(self))
+        return {**content, "is_ready": self.is_ready}
+
+
+def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
+    """Return what a checkpoint of that cross attention dimension needs, and without one, what any checkpoint needs.
+
+    Adapters are opened to know what they are; nothing is downloaded, and no model is loaded.
+    """
+    families = tuple(FAMILY_NAMES) if family is None else tuple(one for one in FAMILY_NAMES if one == family)
+    adapters, damaged = _adapters(roots)
+    clip, faces, known = _clip_row(roots), _face_row(roots), versions()
+    auto = tuple(_auto(one, adapters, _why_no_clip(clip, known)) for one in families)
+    rows = [row for one in families for row in _adapter_rows(one, adapters)]
+    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families), clip, faces]
+    problems = [] if families else [f"FaceID exists for SD 1.5 and SDXL only; the checkpoint has width {family}."]
+    try:
+        known["onnxruntime"] += f" ({check_packages()})"
+    except MissingPackageError as error:
+        problems.append(str(error))
+    return SetupReport(family, tuple(_with_place(row, roots) for row in rows), auto, tuple(problems), known)
+
+
+Found = tuple[Path, Adapter]
+
+
+def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
+    """Return the adapters, and rows for the files that are called like one and are none."""
+    found: list[Found] = []
+    damaged: list[Row] = []
+    for path in find_adapters(roots):
+        published = _published(path)
+        try:
+            found.append((path, load_adapter(path)))
+        except WrongFamilyError:
+            continue
+        except FileError as error:
+            if published or "faceid" in path.name.lower():
+                damaged.append(_damaged("adapter", path, str(error), published))
+    return found, damaged
+
+
+def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
+    """Give the files of each variant that exists for the family, or what is missing."""
+    for variant in VARIANTS:
+        if family not in variant.families:
+            continue
+        files = [one for one in adapters if one[1].variant is variant and one[1].cross_attention_dim == family]
+        yield from (_adapter_row(path, adapter) for path, adapter in files)
+        if not files:
+            best = next(one for one in adapter_entries(family) if one.variant == variant.id)
+            yield _missing(best)
+
+
+def _adapter_row(path: Path, adapter: Adapter) -> Row:
+    published, size_bytes = _published(path), path.stat().st_size
+    fits = published and (published.family, published.variant) == (adapter.cross_attention_dim, adapter.variant.id)
+    notes = [adapter.assumed, _size_note(size_bytes, published if fits else None)]
+    return Row(
+        kind="adapter",
+        label=_label(adapter.variant, adapter.cross_attention_dim),
+        status="found",
+        family=adapter.cross_attention_dim,
+        variant=adapter.variant.id,
+        paths=(path,),
+        size_bytes=size_bytes,
+        lora="inside the adapter" if adapter.lora else "none",
+        note=" ".join(filter(None, notes)),
+        entry=published if fits else None,
+    )
+
+
+def _auto(family: int, adapters: Sequence[Found], no_clip: str) -> Auto:
+    """Return what Auto means, by the rule of `generation.choose_adapter`. `no_clip`: why there is no CLIP ViT-H."""
+    fitting = [one for one in adapters if one[1].cross_attention_dim == family]
+    fitting.sort(key=lambda one: VARIANTS.index(one[1].variant))
+    usable = [one for one in fitting if not no_clip or not one[1].variant.needs_clip]
+    if not fitting:
+        return Auto(family, None, f"There is no FaceID adapter for {FAMILY_NAMES[family]}.")
+    best = fitting[0][1].name
+    if not usable:
+        return Auto(family, None, f"{best} needs CLIP ViT-H: {no_clip}")
+    path, adapter = usable[0]
+    lesser = "" if adapter is fitting[0][1] else f"{best} would be better, and needs CLIP ViT-H: {no_clip}"
+    return Auto(family, path, lesser or adapter.assumed)
+
+
+def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
+    """Return a sentence on why the encoder cannot be used; empty where it can."""
+    if clip.status != "found":
+        return clip.note or "it is not here."
+    return "transformers is not installed." if known["transformers"] == NOT_INSTALLED else ""
+
+
+def _clip_row(roots: Roots) -> Row:
+    published, path = entry("clip_vit_h"), find_clip_vision(roots)
+    if path is None:
+        return _missing(published)
+    try:
+        check_clip_vision(path)
+    except FileError as error:
+        return _damaged("clip_vision", path, str(error), published)
+    size_bytes = path.stat().st_size
+    note = _size_note(size_bytes, published)
+    return Row(
+        "clip_vision", published.label, "found", paths=(path,), size_bytes=size_bytes, note=note, entry=published
+    )
+
+
+def _face_row(roots: Roots) -> Row:
+    published, pack = entry("buffalo_l"), find_face_pack(roots)
+    if pack is None:
+        return _missing(published)
+    paths = (pack.detector, pack.recogniser)
+    for path in paths:
+        size_bytes, expected = path.stat().st_size, PUBLISHED_BYTES.get(path.name)
+        if expected not in (None, size_bytes):
+            found = f"{size_bytes:,} bytes, {expected:,} were expected"
+            note = f"{path.name} is damaged ({found}). Delete it and get it again."
+            return replace(_damaged("face_models", path, note, published), paths=paths)
+    name = pack.recogniser.stem  # most often that is enough, and 170 MB need not be hashed
+    recogniser = name if is_as_trained(name) else f"{name}-{sha256_of(pack.recogniser)[:8]}"
+    as_trained = f"Recogniser {name}, the one that the adapters were trained with."
+    return Row(
+        kind="face_models",
+        label=f"Face models {pack.detector.parent.name}",
+        status="found",
+        paths=paths,
+        size_bytes=sum(path.stat().st_size for path in paths),
+        note=untrained_note(recogniser) or as_trained,
+        entry=published,
+    )
+
+
+def _missing(one: Entry) -> Row:
+    lora = ("inside the adapter" if one.has_lora else "none") if one.kind == "adapter" else ""
+    return Row(one.kind, one.label, "missing", one.family, one.variant, lora=lora, entry=one)
+
+
+def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
+    label, family = (published.label, published.family) if published else (path.name, None)
+    variant = published.variant if published else None
+    return Row(kind, label, "damaged", family, variant, (path,), path.stat().st_size, note=note, entry=published)
+
+
+def _published(path: Path) -> Entry | None:
+    """Return the adapter that is published under that file name."""
+    return next((one for one in catalogue() if one.kind == "adapter" and one.file_name == path.name), None)
+
+
+def _size_note(size_bytes: int, published: Entry | None) -> str:
+    expected = published.size_bytes if published else None
+    return "" if expected in (None, size_bytes) else f"Not the published file, which has {expected:,} bytes."
+
+
+def _label(variant: Variant, family: int) -> str:
+    return f"{variant.label} for {FAMILY_NAMES[family]}"
+
+
+def _with_place(row: Row, roots: Roots) -> Row:
+    if row.entry is None:
+        return row
+    accepted = is_licence_accepted(row.entry.licence, roots)
+    return replace(row, place=place_of(row.entry, roots), is_licence_accepted=accepted)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,190 @@
+"""One job: units in, identities in the UNet, and not a trace afterwards. A host drives it; it knows no host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from lib_faceid.effects.injection import Contribution, Injection, inject
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
+from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.unet.layers import cross_attention_dim
+from lib_faceid.unet.regions import Region
+from lib_faceid.unet.tag_watch import TagWatch
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.region import Box
+from lib_faceid.units.tags import tag_key
+from lib_faceid.units.unit import Unit
+
+__all__ = ["Job", "Pass", "Prepared", "contribution_of"]
+
+FIRST_PASS = Pass()
+NOT_REACHED = (
+    "no step of this job reached it. Widen start and end, or switch other extensions off one by one to find the one "
+    "that replaces the UNet."
+)
+LOST = (
+    "the UNet was given another prompt than the one that FaceID marked. Switch other extensions off one by one to find "
+    "the one that puts its own in place."
+)
+
+OTHERS = (
+    "Another extension called the UNet with prompts of its own; nobody was added to what it draws with them. Number of "
+    "such calls:"
+)
+UNPLACED = (
+    "FaceID: the regions did NOT hold, the units acted everywhere: another extension draws the picture in parts, and "
+    "where they lie could not be read. Switch it off, or the regions. Number of UNet calls with such parts:"
+)
+
+
+class Job:
+    """The state of one running job. Closing it twice, or before it was ever attached, is harmless."""
+
+    def __init__(self, units: Sequence[Unit], models: Models, called: Sequence[Unit] = ()) -> None:
+        """Units: by their places in the page; called: those that the prompt calls besides."""
+        self._models = models
+        numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(called))]
+        self._units: list[tuple[int | str, Unit]] = [(number, unit) for number, unit in numbered if unit.acts]
+        self._prepared: dict[int, tuple[Prepared, ...]] = {}
+        self._hooks = ExitStack()
+        self._attached: tuple[nn.Module, Pass] | None = None
+        self._places = Places([number for number, unit in self._units if is_auto(unit)])
+        self.injection: Injection | None = None
+        self.taking_part: Sequence[Prepared] = ()
+        """The units that act in the pass that it was last attached for, whatever the step."""
+        self.calls = 0
+        """UNet calls in which an identity acted, over all UNets of the job."""
+        self.seconds = 0.0
+        """Time spent on getting ready."""
+        self._watch = TagWatch()
+
+    def prepare(self, unet: nn.Module) -> tuple[Prepared, ...]:
+        """Return the units, ready for this UNet. A second checkpoint in one job chooses its adapters anew.
+
+        Raises FaceIDError, naming the unit, when one cannot be drawn.
+        """
+        return self.prepare_for(cross_attention_dim(unet))
+
+    def prepare_for(self, dim: int) -> tuple[Prepared, ...]:
+        """Return the units, ready for any UNet of that cross attention dimension: none has to be loaded for it."""
+        if dim not in self._prepared:
+            began = time.perf_counter()
+            self._prepared[dim] = tuple(prepare_unit(number, unit, self._models, dim) for number, unit in self._units)
+            self.seconds += time.perf_counter() - began
+        return self._prepared[dim]
+
+    @property
+    def prepared(self) -> list[Prepared]:
+        """The units as they were prepared so far, for one checkpoint after the other."""
+        return [prepared for group in self._prepared.values() for prepared in group]
+
+    def attach(self, unet: nn.Module, now: Pass = FIRST_PASS) -> Injection:
+        """Return the injection into this UNet for one pass, moving the hooks there if they are on another one."""
+        if not self.differs_by_image:
+            now = replace(now, images=range(1))  # one attachment serves all
+        if self.injection is None or self._attached != (unet, now):
+            self.detach()
+            self.taking_part = [one for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)]
+            contributions = [self._contribution(one, now) for one in self.taking_part]
+            began = time.perf_counter()
+            self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
+            self.injection.watch = self._watch
+            self._attached = (unet, now)
+            self.seconds += time.perf_counter() - began
+        return self.injection
+
+    @property
+    def follows_faces(self) -> bool:
+        """Whether a unit acts where its face is, so that `see` should be called before a pass that can use it."""
+        return any(is_auto(unit) for _, unit in self._units)
+
+    @property
+    def differs_by_image(self) -> bool:
+        """Whether a unit does something else in one image of a batch than in another."""
+        return self.follows_faces or any(len(one.contribution.identities) > 1 for one in self.prepared)
+
+    def see(self, unet: nn.Module, pictures: Sequence[NDArray[np.uint8]], first: int = 0) -> list[str]:
+        """Look where the people are (uint8 RGB [H, W, 3]), for the coming passes, and return what was missed.
+
+        first: the number of the first picture, counted through the job. Raises FaceIDError where no face can be looked
+        for; then the units keep the places they have.
+        """
+        if not pictures:
+            return []
+        self.detach()
+        people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
+        return self._places.see(first, pictures, people, self._models.face_analyser())
+
+    def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:
+        """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right.
+
+        Raises FaceIDError where no face can be looked for.
+        """
+        return faces_in(picture, self._models.face_analyser())
+
+    def overlap(self, number: int | str, part: Box, image: int) -> float | None:
+        """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""
+        images = range(image, image + 1)
+        found = [self._contribution(one, Pass(images=images)) for one in self.prepared if one.number == number]
+        regions = [region for contribution in found for region in contribution.regions if region]
+        return regions[0].share_of(part) if regions else None
+
+    def _contribution(self, prepared: Prepared, now: Pass) -> Contribution:
+        """Return what a unit contributes in a pass: each image has its person, and its place."""
+        found, images = prepared.contribution, now.images
+        if len(found.identities) > 1:
+            found = replace(found, identities=[found.identities[at % len(found.identities)] for at in images])
+        if is_auto(prepared.unit):
+            boxes = self._places.of(prepared.number, images)
+            found = replace(found, regions=[Region(box, feather_px=prepared.unit.feather) for box in boxes])
+        return found
+
+    def detach(self) -> None:
+        """Take the hooks out of the UNet, if they are in one."""
+        if self.injection is not None:
+            self.calls += self.injection.calls
+        self.injection = self._attached = None
+        self._hooks.close()
+
+    close = detach
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the people reached the UNet so far, at least in one step."""
+        calls = self.calls + (self.injection.calls if self.injection else 0)
+        return calls > 0 and not 0 < self._watch.steps == self._watch.missed()
+
+    def report(self, when: Callable[[Prepared], str]) -> list[str]:
+        """Return a sentence for each unit on what was applied so far, and others on what was not.
+
+        when: gives in words in which steps a unit acted.
+        """
+        missed, others = self._watch.missed(), self._watch.untagged_calls
+        if not self.is_applied:
+            why = LOST if missed else NOT_REACHED
+            return [f"{infotext_key(one.number)} was NOT applied: {why}" for one in self.prepared]
+        lines = [one.summary(when(one)) for one in self.prepared]
+        if missed:
+            lines.append(f"FaceID was NOT applied in {missed} of {self._watch.steps} steps: {LOST}")
+        elif others and self.prepared:
+            lines.append(f"FaceID: {OTHERS} {others}")
+        if self._watch.unplaced_calls:
+            lines.append(f"{UNPLACED} {self._watch.unplaced_calls}")
+        return lines
+
+    def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[Adapter, float]]:
+        """Return each adapter's LoRA once: units that share an adapter share its LoRA, at the largest strength."""
+        strengths: dict[Adapter, float] = {}
+        for prepared in self.prepare(unet):
+            if prepared.lora and prepared.unit.acts_in(hires=hires):
+                strengths[prepared.adapter] = max(prepared.lora, strengths.get(prepared.adapter, 0.0))
+        return list(strengths.items())

@@ -1,0 +1,113 @@
+"""One sampling pass: which images it draws, which part of the picture, and where each unit acts in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.jobs.placing import head_region, place_people
+from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
+from lib_faceid.references.analysis import AnalysedPhoto, analyse
+from lib_faceid.references.identity import Identity
+from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import AUTO_REGION, MASK, WHOLE, Box, box_of, column
+from lib_faceid.units.unit import Unit
+
+__all__ = ["Pass", "Places", "faces_in", "is_auto", "region_of"]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One sampling pass of a job, as the host knows it."""
+
+    hires: bool = False
+    """Whether it is the second pass of hires fix."""
+    images: range = range(1)
+    """Numbers of the images that are drawn together, counted from 0 through the whole job."""
+    view: Box = WHOLE
+    """The part of the whole picture that is drawn: an inpainted part of it, say."""
+
+
+class Places:
+    """Where the units with the region "auto" act: side by side in columns, until their faces were seen."""
+
+    def __init__(self, numbers: Sequence[int | str]) -> None:
+        self._numbers = list(numbers)
+        self._seen: dict[int, list[Box | None]] = {}
+
+    def see(
+        self, first: int, pictures: Sequence[NDArray[np.uint8]], people: Sequence[Identity], analyser: FaceAnalyser
+    ) -> list[str]:
+        """Bind the units to the faces in these pictures (uint8 RGB [H, W, 3]), and return what was found.
+
+        first: the number of the first picture, counted through the job; people: each unit's identity, in their order.
+        """
+        notes: list[str] = []
+        for image, picture in enumerate(pictures, first):
+            photo = analyse(picture, analyser)
+            self._seen[image] = _bound(photo, people, analyser.recogniser)
+            missing = self._seen[image].count(None)
+            if missing:
+                notes.append(
+                    f"Auto region: image {image + 1} has {len(photo.faces)} faces for {len(people)} units; "
+                    f"{'all' if missing == len(people) else missing} of them act in their column of the picture."
+                )
+        return notes
+
+    def of(self, number: int | str, images: range) -> tuple[Box, ...]:
+        """Return a unit's box in each of these images; the whole picture for the only unit, where nothing was seen."""
+        at = self._numbers.index(number)
+        beside = column(at, len(self._numbers))
+        return tuple(self._seen.get(image, [None] * len(self._numbers))[at] or beside for image in images)
+
+
+def region_of(unit: Unit, policy: RequestPolicy) -> Region | None:
+    """Return where a unit acts; None for everywhere, and for auto, which is decided in each pass.
+
+    Raises PhotoError for a mask that is no picture, or that the policy does not allow.
+    """
+    box = box_of(unit.region)
+    if box is not None:
+        return Region(box, feather_px=unit.feather)
+    if unit.region != MASK:
+        return None
+    picture = read_photo(photo_from_request(unit.mask, policy))
+    grey = torch.from_numpy(picture.astype(np.float32)).mean(dim=2) / 255
+    return Region(mask=grey, feather_px=unit.feather)
+
+
+def is_auto(unit: Unit) -> bool:
+    """Say whether a unit's place is found by itself."""
+    return unit.region == AUTO_REGION
+
+
+def faces_in(picture: NDArray[np.uint8], analyser: FaceAnalyser) -> list[Box]:
+    """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right."""
+    photo = analyse(picture, analyser)
+    return [Box.from_px(face.box, *photo.size_px) for face in photo.faces]
+
+
+def _bound(photo: AnalysedPhoto, people: Sequence[Identity], recogniser: str) -> list[Box | None]:
+    """Return each person's region in a picture; None where no face is left for them."""
+    if not photo.faces:
+        return [None] * len(people)
+    faces = torch.nn.functional.normalize(torch.stack([face.id_embedding for face in photo.faces]), dim=1)
+    likeness = torch.stack(
+        [
+            # Vectors of two recognisers say nothing of each other.
+            faces @ person.averaged().normed_embeddings[0]
+            if person.recogniser in ("", recogniser)
+            else torch.zeros(len(faces))
+            for person in people
+        ]
+    )
+    return [
+        None if at is None else head_region(photo.faces[at].box, photo.size_px)
+        for at in place_people(photo.faces, likeness)
+    ]

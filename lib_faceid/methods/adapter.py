@@ -1,0 +1,239 @@
+"""An adapter: a variant and the weights of one file. It turns identities into tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
+from lib_faceid.methods.foreign import family_of
+from lib_faceid.methods.variants import FAMILY_NAMES, KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
+from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.negative import Against
+
+__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "load_adapter"]
+
+METADATA_KEY = "faceid_variant"
+
+
+class LoraPair(NamedTuple):
+    """The two factors of one layer's LoRA: its weight gets `strength * up @ down` added."""
+
+    down: Tensor
+    """[rank, in]"""
+    up: Tensor
+    """[out, rank]"""
+
+
+class Tokens(NamedTuple):
+    """What one identity says to the UNet, both [tokens, cross_attention_dim], float32."""
+
+    cond: Tensor
+    uncond: Tensor
+
+
+NOBODY = Against()
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """The weights of one adapter file, on the CPU, in the file's dtype."""
+
+    name: str
+    fingerprint: str
+    """Changes whenever the file does."""
+    variant: Variant
+    assumed: str
+    """Why this variant, where the file itself does not say; empty where it does."""
+    image_proj_state: Mapping[str, Tensor]
+    to_k_ip: Mapping[int, Tensor]
+    """Layer number (odd) -> [hidden, cross_attention_dim]."""
+    to_v_ip: Mapping[int, Tensor]
+    lora: Mapping[int, Mapping[str, LoraPair]]
+    """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
+
+    @property
+    def cross_attention_dim(self) -> int:
+        """768 for SD 1.5, 2048 for SDXL."""
+        return next(iter(self.to_k_ip.values())).shape[1]
+
+    @property
+    def family(self) -> str:
+        """The checkpoints it is for, in words."""
+        return FAMILY_NAMES[self.cross_attention_dim]
+
+    @property
+    def image_proj(self) -> nn.Module:
+        """The projection network, float32 on the CPU; made anew each time, as what it gives is kept and it is large.
+
+        Raises FileError when the tensors do not make one.
+        """
+        try:
+            return self.variant.image_proj(self.image_proj_state)
+        except (RuntimeError, ValueError, LookupError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())[-160:]  # torch says first which class it was loading
+            raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
+
+    @torch.no_grad()
+    def encode(self, identity: Identity, structure: float = 1.0, against: Against = NOBODY) -> Tokens:
+        """Return the identity's tokens: those of all its faces one after the other, or their weighted average.
+
+        Uncond is the projection of zeros with the CLIP features of zero pixels, as in training (never zero tokens),
+        unless `against` puts somebody there. Raises MismatchError when the variant needs CLIP features and the identity
+        has none.
+        """
+        embeddings = identity.id_embeddings if self.variant.raw_embedding else identity.normed_embeddings
+        clip_hidden, clip_hidden_uncond = self._clip_features(identity)
+        network = self.image_proj
+        with torch.autocast("cpu", enabled=False):
+            cond = network(embeddings, clip_hidden, structure)
+            nobody = against.embeddings(identity, embeddings, raw=self.variant.raw_embedding)
+            blank = None if clip_hidden_uncond is None else against.clip_hidden(clip_hidden_uncond)
+            uncond = network(nobody, blank, structure)
+        if identity.tokens == "average":
+            return Tokens(torch.tensordot(identity.relative_weights, cond, dims=1), uncond[0])
+        return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
+
+    def _clip_features(self, identity: Identity) -> tuple[Tensor | None, Tensor | None]:
+        if not self.variant.needs_clip:
+            return None, None
+        if identity.clip_hidden is None or identity.clip_hidden_uncond is None:
+            raise MismatchError(
+                f"{self.name} is {self.variant.label}, which also reads CLIP features of the face, and this identity "
+                f"was made without them. Make it again from its photos, or use a FaceID or FaceID Portrait adapter."
+            )
+        return identity.clip_hidden, identity.clip_hidden_uncond.expand_as(identity.clip_hidden)
+
+
+def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
+    """Return the adapter in a `.safetensors`, `.bin` or `.pth` file.
+
+    `variant` (an id of VARIANTS) decides where the file does not: Plus and Plus v2 have the same tensors, and so have
+    Portrait unnorm and InstantID. Raises FileError for a damaged file, WrongFamilyError for another kind of model.
+    """
+    path = Path(path)
+    stat = path.stat() if path.is_file() else None
+    fingerprint = f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else ""
+    return _load(path, fingerprint, variant)
+
+
+@lru_cache(maxsize=16)  # what lies in memory is mapped from the file, so that many cost little
+def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
+    tensors = _canonical(read_tensors(path))
+    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    _refuse_other_families(path, shapes)
+    image_proj = _below(tensors, "image_proj.")
+    layers = _below(tensors, "ip_adapter.")
+    to_k_ip, to_v_ip = (_numbered(layers, rf"(\d+)\.to_{kind}_ip\.weight") for kind in "kv")
+    dims = {tensor.shape[1] for tensor in to_k_ip.values()} | {tensor.shape[1] for tensor in to_v_ip.values()}
+    if not image_proj or to_k_ip.keys() != to_v_ip.keys() or dims not in ({768}, {2048}):
+        raise FileError(
+            f"{path.name} is not a FaceID adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
+            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter-faceid file."
+        )
+    found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
+    chosen, assumed = _wanted(path, found, variant) if variant else _told(path, fingerprint, found, tensors)
+    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
+
+
+def _told(
+    path: Path, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
+) -> tuple[Variant, str]:
+    """Return the variant that the file tells and, where it had to be assumed, a sentence that says so."""
+    if not found:
+        raise FileError(f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}.")
+    unnorm = found[0].raw_embedding
+    if len(found) == 1 and not unnorm:
+        return found[0], ""
+    known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
+    if known in {variant.id for variant in found}:
+        return by_id(known), ""
+    letters = re.sub(r"[^a-z0-9]", "", path.stem.lower())
+    hinted = [variant for variant in found if variant.filename_hint in letters]
+    if hinted:
+        return hinted[0], f"Taken for {hinted[0].label} by its file name."
+    if unnorm and len({tensor.dtype for tensor in tensors.values()}) == 1:
+        # InstantID has the same shapes; the published Portrait unnorm mixes dtypes, the published InstantID does not.
+        raise WrongFamilyError(
+            f"{path.name} looks like InstantID, not FaceID (same shapes, another recogniser). If it is FaceID Portrait "
+            f"unnorm, say so: variant portrait_unnorm."
+        )
+    return (
+        found[0],
+        f"Taken for {found[0].label}, as nothing in the file tells it from {_labels(found[1:]) or 'InstantID'}.",
+    )
+
+
+@lru_cache(maxsize=64)  # a file that is refused is asked about again for every job, and may have gigabytes
+def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - the cache goes by it
+    """Return the variant id of a published file, by its hash."""
+    return KNOWN_FILES.get(sha256_of(path))
+
+
+def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
+    """Return the variant that the user says it is, where its tensors can be read as that one."""
+    try:
+        variant = by_id(wanted)
+    except KeyError:
+        known = ", ".join(variant.id for variant in VARIANTS)
+        raise MismatchError(f"There is no variant '{wanted}'. Known variants: {known}.") from None
+    if variant not in found:
+        raise MismatchError(
+            f"{path.name} cannot be read as {variant.label} ({families_of(variant)}); its tensors fit "
+            f"{_labels(found) or 'no variant of that checkpoint family'}."
+        )
+    return variant, ""
+
+
+def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under `image_proj.` and `ip_adapter.`, whatever the file calls them."""
+    renamed: dict[str, Tensor] = {}
+    training = any(key.startswith("image_proj_model.") for key in tensors)
+    flat = any(re.fullmatch(r"\d+\.to_k_ip\.weight", key) for key in tensors)
+    for key, tensor in tensors.items():
+        if training and key.startswith("unet."):
+            continue
+        if flat:
+            name = f"ip_adapter.{key}" if key[0].isdigit() else f"image_proj.{key}"
+        else:
+            name = re.sub(r"^adapter_modules\.", "ip_adapter.", re.sub(r"^image_proj_model\.", "image_proj.", key))
+        renamed[name] = tensor
+    return renamed
+
+
+def _refuse_other_families(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    family = family_of(shapes)
+    if family:
+        raise WrongFamilyError(f"{path.name} is {family.name}, not a FaceID adapter. {family.remedy}")
+
+
+def _numbered(layers: Mapping[str, Tensor], pattern: str) -> dict[int, Tensor]:
+    """Return the matrices whose whole name fits the pattern, by the layer number in it, in numeric order."""
+    matrices = {key: tensor for key, tensor in layers.items() if tensor.ndim == 2}
+    found = {int(match[1]): tensor for key, tensor in matrices.items() if (match := re.fullmatch(pattern, key))}
+    return dict(sorted(found.items()))
+
+
+def _lora(layers: Mapping[str, Tensor]) -> dict[int, dict[str, LoraPair]]:
+    pairs: dict[int, dict[str, LoraPair]] = {}
+    for kind in ("q", "k", "v", "out"):
+        down, up = (_numbered(layers, rf"(\d+)\.to_{kind}_lora\.{side}\.weight") for side in ("down", "up"))
+        for index in down.keys() & up.keys():
+            pairs.setdefault(index, {})[kind] = LoraPair(down[index], up[index])
+    return dict(sorted(pairs.items()))
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+
+
+def _labels(variants: tuple[Variant, ...]) -> str:
+    return " or ".join(variant.label for variant in variants)

@@ -1,0 +1,147 @@
+"""A unit's photos: what they are, what will be used of them, and what a click on the page makes of them.
+
+In the page a unit's photos are a plain list of {"image": base64, "weight": number}, which a job can keep and send on.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from lib_faceid.errors import PhotoError
+from lib_faceid.pictures.photo import MAX_BASE64_BYTES
+from lib_faceid.ui.parts import data_url
+from lib_faceid.ui.preview import Preview, strangers, thumbnail
+from lib_faceid.ui.services import Services, attempt
+from lib_faceid.ui.traces import Received
+from lib_faceid.units.region import figures
+from lib_faceid.units.unit import MAX_PHOTOS
+
+__all__ = ["LARGEST", "ONE_BOX", "Photos", "Shown", "add", "encoded", "remove", "reweigh", "show"]
+
+Photos = list[dict[str, Any]]
+
+LARGEST = "largest"
+ONE_BOX = "A marked face is for one photo: take the others out, or choose a face by its number."
+LOSSLESS_PIXELS = 4_000_000  # beyond it a PNG may not fit into what is accepted as base64
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The photos as the page shows them."""
+
+    gallery: list[tuple[Image.Image, str]]
+    cards: str
+    """HTML: for each photo the exact crop, the verdict and the hints."""
+    faces: list[str]
+    """What the face choice offers."""
+
+
+def encoded(source: Any) -> str:
+    """Return a photo as base64: a file just as it is, pixels as PNG, and large ones as nearly perfect JPEG.
+
+    source: an upload, a path, or a PIL image. Raises PhotoError for a file that is too large, or no picture.
+    """
+    if isinstance(source, Image.Image):
+        file = io.BytesIO()
+        if source.width * source.height <= LOSSLESS_PIXELS:
+            source.save(file, "PNG", compress_level=1)
+        else:
+            source.convert("RGB").save(file, "JPEG", quality=97, subsampling=0)
+        return base64.b64encode(file.getvalue()).decode()
+    one = source if isinstance(source, Received) else _read(Path(source))
+    if len(one.content) > MAX_BASE64_BYTES:
+        raise PhotoError(f"{one.name} is larger than {MAX_BASE64_BYTES >> 20} MiB. Make it smaller.")
+    text = base64.b64encode(one.content).decode()
+    try:
+        thumbnail(text)
+    except PhotoError as error:  # it does not know the file's name
+        raise PhotoError(f"{one.name}: {error}") from error
+    return text
+
+
+def _read(path: Path) -> Received:
+    with path.open("rb") as file:
+        return Received(path.name, file.read(MAX_BASE64_BYTES + 1))
+
+
+def add(photos: Photos, sources: Sequence[Any]) -> tuple[Photos, str]:
+    """Return the photos with those that can be read, and sentences about the others. A photo counts once."""
+    photos, messages = list(photos), list[str]()
+    for source in sources:
+        text, message = attempt(encoded, source)
+        if message:
+            messages.append(message)
+        elif len(photos) >= MAX_PHOTOS:
+            messages.append(f"{MAX_PHOTOS} photos are enough: the others were left out.")
+            break
+        elif any(one["image"] == text for one in photos):
+            messages.append("That photo is here already.")
+        else:
+            photos.append({"image": text, "weight": 1.0})
+    return photos, " ".join(dict.fromkeys(messages))
+
+
+def remove(photos: Photos, index: int | None) -> Photos:
+    """Return the photos without that one."""
+    return [one for at, one in enumerate(photos) if at != index]
+
+
+def reweigh(photos: Photos, index: int | None, weight: float) -> Photos:
+    """Return the photos with another weight for that one."""
+    return [{**one, "weight": weight} if at == index else one for at, one in enumerate(photos)]
+
+
+def show(services: Services, photos: Photos, face: str, sees: str) -> Shown:
+    """Return how photos look in the page: the face and the crop that the unit's fields `face` and `clip_crop` name."""
+    looks = [attempt(services.look, one["image"], face, sees) for one in photos]
+    others = strangers([look for look, _ in looks])
+    wrong = [ONE_BOX] if figures(face) and len(photos) > 1 else []
+    gallery: list[tuple[Image.Image, str]] = []
+    cards: list[str] = []
+    for number, (photo, (look, message)) in enumerate(zip(photos, looks, strict=True), 1):
+        hints = [*wrong, *(look.hints if look else [message]), *filter(None, [others.get(number - 1)])]
+        gallery.append((_image(look, photo), _caption(number, look, photo)))
+        cards.append(_card(number, look, photo, hints))
+    most = max((look.num_faces for look, _ in looks if look), default=0)
+    group = '<div class="faceid-cards" role="group" tabindex="0" aria-label="What is used of the photos">'
+    html = f"{group}{''.join(cards)}</div>" if cards else ""
+    return Shown(gallery, html, [LARGEST, *(str(number) for number in range(1, most + 1))])
+
+
+def _image(look: Preview | None, photo: dict[str, Any]) -> Image.Image:
+    if look:
+        return look.image
+    image, _ = attempt(thumbnail, photo["image"])
+    return image or Image.new("RGB", (96, 96), (128, 128, 128))
+
+
+def _caption(number: int, look: Preview | None, photo: dict[str, Any]) -> str:
+    weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
+    return f"{number} · {look.verdict if look else 'not checked'}{weight}"
+
+
+def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Sequence[str]) -> str:
+    """Return one photo's card. Colour is never alone: the verdict stands there as a word."""
+    verdict = look.verdict if look else "not checked"
+    tone = {"good": "good", "usable": "warning"}.get(verdict.split(" ", maxsplit=1)[0], "error")
+    picture = '<span class="faceid-nobody" aria-hidden="true">?</span>'
+    if look and look.crop:
+        picture = (
+            f'<img src="{data_url(look.crop)}" width="112" height="112" alt="The face that is used of photo {number}">'
+        )
+    weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
+    facts = f"<span>{escape((look.facts if look else '') + weight)}</span>"
+    told = "".join(f"<li>{escape(hint)}</li>" for hint in hints)
+    return (
+        f'<figure class="faceid-card">{picture}<figcaption><strong>Photo {number}</strong> '
+        f'<span class="faceid-verdict faceid-{tone}">{escape(verdict)}</span>{facts}'
+        f"{f'<ul>{told}</ul>' if told else ''}</figcaption></figure>"
+    )

@@ -1,0 +1,154 @@
+"""What will be used of a photo, before anything is drawn: its faces with numbers, the exact crop, verdict and hints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.crops import ClipSees, clip_crop
+from lib_faceid.faces.face import largest, no_face_sentence
+from lib_faceid.pictures.photo import decode_base64, read_photo
+from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
+from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest
+from lib_faceid.references.face_choice import WhichFace
+from lib_faceid.references.unit_identity import which_face
+from lib_faceid.units.region import Box
+
+__all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "preview", "strangers", "thumbnail"]
+
+THUMBNAIL_PX = 1024
+CHOSEN_RGB, OTHER_RGB, INK_RGB = (34, 197, 94), (148, 163, 184), (15, 23, 42)
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """One photo, looked at."""
+
+    image: Image.Image
+    """The photo, made smaller, with a box around each face, the face's number and its score."""
+    num_faces: int
+    number: int | None
+    """Of the face that will be used, from 1; None where there is none."""
+    verdict: str
+    """In one or two words."""
+    facts: str
+    """Size and score of the face."""
+    hints: tuple[str, ...]
+    """What is wrong and what to do, the worst first."""
+    crop: Image.Image | None = None
+    """What the networks see of it."""
+    id_embedding: Tensor | None = None
+    """[512]"""
+
+
+def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: ClipSees = "face") -> Preview:
+    """Return what will be used of a photo in base64: the face named by the unit's field `face`.
+
+    Raises PhotoError for text that is no picture, UnitError for a field that names no face.
+    """
+    which = which_face(face)
+    image_rgb = read_photo(decode_base64(text))
+    is_marked = isinstance(which, Box)
+    photo = analyse_box(image_rgb, which, analyser) if is_marked else analyse(image_rgb, analyser)
+    number = _number_of(which, photo.faces)
+    image = _drawn(image_rgb, photo, number)
+    if number is None:
+        return Preview(image, len(photo.faces), None, "no face", "", (_why_none(face, photo),))
+    chosen = photo.faces[number - 1]
+    measures, report = chosen.report.measures, chosen.report
+    of_how_many = f"face {number} of {len(photo.faces)}, " if len(photo.faces) > 1 else ""
+    return Preview(
+        image=image,
+        num_faces=len(photo.faces),
+        number=number,
+        verdict=f"{report.verdict} ({report.score:.2f})",
+        facts=f"{of_how_many}{measures.size_px} px, {_score(chosen)}",
+        hints=tuple(f"{reason[:1].upper()}{reason[1:]}." for reason in report.reasons),
+        crop=Image.fromarray(clip_crop(image_rgb, chosen.points, sees)),
+        id_embedding=chosen.id_embedding,
+    )
+
+
+def thumbnail(text: str) -> Image.Image:
+    """Return a photo in base64, made smaller. Raises PhotoError for text that is no picture."""
+    image = Image.fromarray(read_photo(decode_base64(text)))
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    return image
+
+
+def strangers(previews: Sequence[Preview | None]) -> dict[int, str]:
+    """Return index -> sentence for the photos that show somebody else than the others."""
+    known = [(index, one.id_embedding) for index, one in enumerate(previews) if one and one.id_embedding is not None]
+    if len(known) < 2:
+        return {}
+    units = torch.nn.functional.normalize(torch.stack([embedding for _, embedding in known]), dim=1)
+    likeness = [float(cosine) for cosine in likeness_to_rest(units)]
+    return {
+        index: f"It looks like another person than the {'rest' if len(known) > 2 else 'other photo'} "
+        f"(cosine {cosine:.2f}). Take it out, or choose another face in it."
+        for (index, _), cosine in zip(known, likeness, strict=True)
+        if cosine < SAME_PERSON
+    }
+
+
+def _number_of(which: WhichFace, faces: Sequence[AnalysedFace]) -> int | None:
+    if isinstance(which, int):
+        return which if which <= len(faces) else None
+    return faces.index(largest(faces)) + 1 if faces else None
+
+
+def _why_none(face: str, photo: AnalysedPhoto) -> str:
+    if not photo.faces:
+        return no_face_sentence("it", "", photo.size_px, photo.best_score)
+    are = "is 1 face" if len(photo.faces) == 1 else f"are {len(photo.faces)} faces"
+    return f"There is no face {face} in it: there {are}. Choose 'largest' or a number that is there."
+
+
+def _drawn(image_rgb: NDArray[np.uint8], photo: AnalysedPhoto, chosen: int | None) -> Image.Image:
+    """Return the photo with its faces marked, the chosen one last, so that its mark is on top."""
+    image = Image.fromarray(image_rgb)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    scale = image.width / photo.size_px[0]
+    draw = ImageDraw.Draw(image)
+    for number, face in sorted(enumerate(photo.faces, 1), key=lambda one: one[0] == chosen):
+        is_chosen = number == chosen
+        box = [edge * scale for edge in face.box]
+        score = f"  {_score(face).removeprefix('score ')}" if is_chosen or len(photo.faces) < 8 else ""
+        _mark(draw, box, f"{number}{score}", CHOSEN_RGB if is_chosen else OTHER_RGB, image.width / 36)
+    return image
+
+
+def _score(face: AnalysedFace) -> str:
+    score = face.report.measures.detector_score
+    return f"score {score:.2f}" if score else "by hand"
+
+
+def _mark(
+    draw: ImageDraw.ImageDraw, box: list[float], label: str, colour: tuple[int, int, int], letter_px: float
+) -> None:
+    """Draw a box, and on its upper edge (inside, where the picture ends there) a label of at least that height."""
+    side = max(box[2] - box[0], box[3] - box[1])
+    draw.rectangle(box, outline=INK_RGB, width=max(math.ceil(side / 60), 2) + 2)
+    draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline=colour, width=max(round(side / 60), 2))
+    font = _font(int(max(min(side / 7, 36), letter_px, 12)))
+    left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
+    width, height = right - left + 8, bottom - top + 6
+    x, y = max(box[0], 0), box[1] - height if box[1] >= height else max(box[1], 0)
+    draw.rectangle([x, y, x + width, y + height], fill=colour)
+    draw.text((x + 4 - left, y + 3 - top), label, fill=INK_RGB, font=font)
+
+
+def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return a font of that size; Pillow before 10.1 has one of a fixed size."""
+    try:
+        return ImageFont.load_default(size_px)
+    except TypeError:
+        return ImageFont.load_default()

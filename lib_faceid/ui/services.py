@@ -1,0 +1,63 @@
+"""What the page asks its host for. Everything may fail: the page shows the sentence and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from lib_faceid.errors import FaceIDError, HostError
+from lib_faceid.inventory.check import SetupReport
+from lib_faceid.methods.variants import Variant
+from lib_faceid.models.transfer import Report
+from lib_faceid.ui.preview import Preview
+from lib_faceid.units.unit import Unit
+
+__all__ = ["Services", "attempt", "problem"]
+
+Result = TypeVar("Result")
+
+
+def _absent(*_args: Any) -> NoReturn:
+    raise HostError("That is not available here.")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a host does for the page. All are called when the user asks for it, none while the page is built."""
+
+    adapter_files: Callable[[], Sequence[Path]] = _absent
+    auto_means: Callable[[], str] = _absent
+    """Says in a sentence which adapter "Auto" takes right now, and why not a better one."""
+    variant_of: Callable[[str], Variant | None] = _absent
+    """The variant of an adapter by file name, or of "Auto"; None while that is not known."""
+    look: Callable[[str, str, str], Preview] = _absent
+    """photo (base64), the unit's `face`, its `clip_crop` -> what will be used of the photo."""
+    people: Callable[[], Sequence[str]] = _absent
+    """The names in the library."""
+    person_of: Callable[[Sequence[str]], str] = _absent
+    """short hashes of photos -> the name of a saved person who was made from them; empty where there is none."""
+    save_person: Callable[[str, Unit], str] = _absent
+    """name, a unit with photos -> a sentence about what was saved."""
+    setup: Callable[[], SetupReport] = _absent
+    diagnostics: Callable[[], str] = _absent
+    accept_licence: Callable[[str], None] = _absent
+    """id in the catalogue: the user has accepted the licence of that model."""
+    download: Callable[[str, Report, Callable[[], bool]], str] = _absent
+    """id in the catalogue, progress, whether to stop -> a sentence about what is there now. May take an hour."""
+    presets_file: Path | None = None
+    """Where the user's own presets lie; None where none can be saved."""
+
+
+def attempt(call: Callable[..., Result], *args: Any) -> tuple[Result | None, str]:
+    """Return what a call gives and "", or None and the sentence to show."""
+    try:
+        return call(*args), ""
+    except Exception as error:  # noqa: BLE001 - a host's surprise must cost a sentence, not the page
+        return None, problem(error)
+
+
+def problem(error: Exception) -> str:
+    """Return the sentence to show: our own errors are sentences, others need their kind beside them."""
+    return str(error) if isinstance(error, FaceIDError) else f"{type(error).__name__}: {error}"

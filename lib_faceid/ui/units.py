@@ -1,0 +1,60 @@
+"""The units in a page. A unit's components stand in the order of its fields: the order of a job's arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from lib_faceid.ui.parts import leaves
+from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
+from lib_faceid.ui.references import build_references, wire_references
+from lib_faceid.ui.services import Services
+from lib_faceid.ui.settings import build_settings
+from lib_faceid.ui.setup import build_setup
+from lib_faceid.units.unit import FIELDS
+
+__all__ = ["MAX_UNITS", "Services", "Units", "build_units"]
+
+MAX_UNITS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The units in the page, and what a host has to know of them."""
+
+    components: list[Any]
+    """Of all fields of all units, one after the other: a job's arguments."""
+    infotext_fields: list[InfotextField]
+
+
+def build_units(tab: str, services: Services, count: int = 3) -> Units:
+    """Return all units, made in an accordion of tabs where gradio stands right now.
+
+    tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10.
+    """
+    units = Units([], [])
+    with gr.Accordion("IP-Adapter FaceID", open=False, elem_id=f"{tab}_faceid") as accordion:
+        with gr.Tabs(elem_id=f"{tab}_faceid_units"):
+            for number in range(min(max(count, 1), MAX_UNITS)):
+                with gr.Tab(f"Unit {number}", elem_id=f"{tab}_faceid_{number}"):
+                    _add_unit(units, tab, number, services)
+        build_setup(f"{tab}_faceid_setup", services)
+    for component in leaves(accordion):
+        component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units
+    return units
+
+
+def _add_unit(units: Units, tab: str, number: int, services: Services) -> None:
+    prefix = f"{tab}_faceid_{number}"
+    with gr.Row(elem_classes=["faceid-unit"]):
+        with gr.Column(min_width=300, elem_classes=["faceid-who"]):
+            who = build_references(prefix)
+        with gr.Column(min_width=300, elem_classes=["faceid-how"]):
+            how = build_settings(prefix, services)
+    wire_references(who, services, how["clip_crop"])
+    components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
+    wire_paste(who.pasted, services, who.images, who.person, who.missing)
+    units.components.extend(components)
+    units.infotext_fields.extend(infotext_fields(components, who.pasted, services, number))

@@ -1,0 +1,283 @@
+"""A unit: what a user sets for one person. The page, the HTTP API and the metadata all read its fields from here."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lib_faceid.errors import UnitError
+from lib_faceid.units.layer_weights import LayerWeights, read_factors
+from lib_faceid.units.region import EVERYWHERE, MASK, box_of
+from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
+
+__all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
+
+AUTO = "Auto"
+MAX_PHOTOS = 20
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a number may take, and how the page steps through them."""
+
+    lowest: float
+    highest: float
+    step: float
+
+    def __str__(self) -> str:
+        return f"a number from {self.lowest:g} to {self.highest:g}"
+
+
+class Picture:
+    """The kind of a field that holds one picture or None: base64 or a data URL in text, or pixels."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the person, and how much it counts beside the others."""
+
+    image: Any
+    """Base64 or a data URL in text, pixels (a PIL image, a numpy array), or a `Path`. Text is never a path."""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Field:
+    """What everybody has to know about one field of a unit: the page, the API, the metadata, the plots."""
+
+    name: str
+    default: Any
+    label: str
+    help: str
+    kind: Range | tuple[str, ...] | type
+    """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos), `Picture`."""
+    read: Callable[[Any], object] | None = None
+    """What raises UnitError, saying what is right, for a text that cannot be read."""
+
+    def check(self, value: Any) -> None:
+        """Raise UnitError unless the value may stand in this field."""
+        fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
+        if not fits(value, self.kind):
+            shown = repr(value) if len(repr(value)) < 40 else f"a {type(value).__name__}"
+            raise UnitError(f"{self.name} is {shown}; {expected(self.kind)} was expected.")
+        if self.read:
+            self.read(value)
+
+
+def _setting(default: Any, kind: Any, label: str, help_text: str, read: Callable[[Any], object] | None = None) -> Any:
+    return field(default=default, metadata={"kind": kind, "label": label, "help": help_text, "read": read})
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be."""
+
+    enabled: bool = _setting(False, bool, "Enable", "Draw this person.")
+    images: tuple[Photo, ...] = _setting(
+        (), list, "Photos", "One to 20 photos of one person, the whole head visible. Several are more alike than one."
+    )
+    person: str = _setting(
+        "", str, "Saved person", "Somebody from the library, instead of photos. Several, for one each: Ann | Ben."
+    )
+    face: str = _setting(
+        "largest",
+        str,
+        "Face",
+        "Largest, its number in the preview, or 'box 0.3 0.1 0.6 0.5': marked by hand, in fractions of the photo.",
+    )
+    combine: str = _setting(
+        "average",
+        ("average", "median", "tokens", "concatenate"),
+        "Combine",
+        "How several photos become one person. Median forgives a bad photo; concatenate is Portrait's own way.",
+    )
+    adapter: str = _setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
+    variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
+    weight: float = _setting(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
+    structure: float = _setting(
+        1.0,
+        Range(0, 3, 0.05),
+        "Face structure",
+        "Plus v2 only. Higher copies shape, hair and angle of the photo; lower gives freedom.",
+    )
+    lora: float = _setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
+    start: float = _setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
+    end: float = _setting(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
+    fade: float = _setting(
+        0.0,
+        Range(0, 0.5, 0.01),
+        "Fade",
+        "Comes in over this fraction of the steps after start, and goes over as much before an end below 1.",
+    )
+    clip_crop: str = _setting(
+        "face",
+        ("face", "head", "whole"),
+        "CLIP sees",
+        "Plus variants only. The face as trained, head and hair, or the whole photo (as in ControlNet).",
+    )
+    hires: str = _setting(
+        "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
+    )
+
+    weight_type: str = _setting(
+        LINEAR, tuple(WEIGHT_TYPES), "Weight type", "How the weight is shared out among the blocks of the UNet."
+    )
+    layer_weights: str = _setting(
+        "", str, "Layer weights",
+        "Your own factors instead: block:factor, as in 3:2.5,6:1 (the others 0), or one for each of 16 or 11 blocks.",
+        read_factors,
+    )  # fmt: skip
+
+    region: str = _setting(
+        EVERYWHERE,
+        str,
+        "Region",
+        "Where the person acts: left, top right, centre, 'box 0.1 0.2 0.6 0.9', mask; auto follows the faces.",
+        box_of,
+    )
+    mask: Any = _setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
+    feather: float = _setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
+
+    batch: str = _setting(
+        "together",
+        ("together", "one each"),
+        "Several photos",
+        "Together they are one person. One each: the first image of a batch shows the first photo's person, and so on.",
+    )
+    unlike: tuple[Photo, ...] = _setting((), list, "Less like", "Somebody whom the person should not look like.")
+    noise: float = _setting(
+        0.0, Range(0, 1, 0.05), "Identity noise", "Leads away from a made-up face as well: more contrast, less average."
+    )
+
+    adetailer: str = _setting(
+        "region",
+        ("region", "same", "one each", "off"),
+        "In ADetailer",
+        "By region: on the faces in its region, without one on all. Same: on all. One each: unit k on face k.",
+    )
+    adetailer_weight: float = _setting(
+        1.0, Range(0, 2, 0.05), "Weight in ADetailer", "The identity weight is multiplied by this in ADetailer."
+    )
+
+    def __post_init__(self) -> None:
+        for one in FIELDS.values():
+            one.check(getattr(self, one.name))
+        object.__setattr__(self, "region", " ".join(self.region.lower().split()))
+        if self.enabled and self.region == MASK and self.mask is None:
+            raise UnitError("region is 'mask', but there is no mask. Draw or upload one, or choose another region.")
+        if self.enabled and self.start >= self.end:
+            raise UnitError(f"start is {self.start:g} and end is {self.end:g}: start must come before end.")
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether it says who is to be drawn."""
+        return bool(self.images or self.person)
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
+        return self.enabled and self.has_reference and self.weight != 0 and self.layers.acts
+
+    @property
+    def layers(self) -> LayerWeights:
+        """How the weight is shared out among the UNet's blocks."""
+        return LayerWeights(self.weight_type, self.layer_weights)
+
+    def acts_in(self, *, hires: bool) -> bool:
+        """Whether it acts in the second pass of hires fix, or else in the first (which may be the only one)."""
+        return self.acts and self.hires in ("both", "hires" if hires else "first")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Unit:
+        """Return the unit of an API request. Every field is optional; a unit with a reference is on by itself.
+
+        `image` is short for `images` with one photo; a photo is text or {"image": text, "weight": number}.
+        """
+        settings = dict(values)
+        if "image" in settings:
+            if settings.get("images"):
+                raise UnitError("image and images were both given. Use images for all photos.")
+            settings["images"] = settings.pop("image")
+        for name in settings:
+            if name not in FIELDS:
+                raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
+        settings["images"], settings["unlike"] = _photos(settings.get("images")), _photos(settings.get("unlike"))
+        if settings.get("mask") is not None:
+            settings.setdefault("region", MASK)
+        given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}
+        return cls(**given)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, in their order."""
+        return {name: getattr(self, name) for name in FIELDS}
+
+
+def units_from_args(args: Sequence[Any]) -> list[Unit]:
+    """Return the units in a host's flat script arguments.
+
+    The page sends every field of every unit, one after the other. An API request puts one dict per unit in front, and
+    the rest are the page's defaults, which then do not count. Raises UnitError, naming the unit.
+    """
+    requested: list[Mapping[str, Any]] = [values for values in args if isinstance(values, Mapping)]
+    if not requested:
+        size = len(FIELDS)
+        requested = [
+            dict(zip(FIELDS, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
+        ]
+    units: list[Unit] = []
+    for number, values in enumerate(requested):
+        try:
+            units.append(Unit.from_dict(values))
+        except UnitError as error:  # noqa: PERF203 - a handful of units
+            raise UnitError(f"Unit {number}: {error}") from error
+    return units
+
+
+def _photos(value: Any) -> tuple[Photo, ...]:
+    """Return photos from what a request or the page may hold: nothing, one, or a list."""
+    if value is None:
+        return ()
+    return tuple(_photo(one) for one in (value if isinstance(value, (list, tuple)) else [value]))
+
+
+def _photo(value: Any) -> Photo:
+    if isinstance(value, Photo):
+        return value
+    if not isinstance(value, Mapping):
+        return Photo(value)
+    if "image" not in value or not value.keys() <= {"image", "weight"}:
+        raise UnitError(f"a photo in images has {sorted(value)}; image, and perhaps weight, was expected.")
+    return Photo(value["image"], value.get("weight", 1.0))
+
+
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name, FIELDS, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(FIELDS)}"
+
+
+def _is_number(value: Any, allowed: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and allowed.lowest <= value <= allowed.highest
+
+
+def _are_photos(value: Any, _kind: Any) -> bool:
+    weights = Range(0, 10, 0.1)
+    return len(value) <= MAX_PHOTOS and all(one.image is not None and _is_number(one.weight, weights) for one in value)
+
+
+_CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
+    bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
+    str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
+    list: (_are_photos, lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,"),
+    tuple: (lambda value, choices: value in choices, lambda choices: f"one of {', '.join(choices)}"),
+    Range: (_is_number, str),
+    Picture: (lambda value, _: not isinstance(value, (bool, int, float)), lambda _: "a picture or nothing"),
+}
+
+FIELDS: Mapping[str, Field] = {
+    one.name: Field(one.name, one.default, **one.metadata) for one in dataclasses.fields(Unit)
+}
+"""The unit's fields by name: their order is that of the page's components and of the metadata."""
