@@ -1,0 +1,48 @@
+"""The names of what an encoder gives of a reference: which encoder it is, and which of its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+__all__ = [
+    "ARCFACE",
+    "CLIP_BIGG_HIDDEN",
+    "CLIP_BIGG_PROJECTED",
+    "CLIP_H_HIDDEN",
+    "CLIP_H_PROJECTED",
+    "FEATURE_SHAPES",
+    "FeatureKey",
+]
+
+
+class FeatureKey(NamedTuple):
+    """One output of one encoder. The crop that the encoder is given is no part of it."""
+
+    encoder: str
+    """`arcface`, `clip_vit_h` or `clip_vit_bigg`."""
+    output: str
+    """`embedding` (raw), `penultimate` (the hidden states before the last layer) or `projected` (image_embeds)."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of this feature for one reference. Raises KeyError for a feature that no encoder gives."""
+        return FEATURE_SHAPES[self]
+
+
+ARCFACE = FeatureKey("arcface", "embedding")
+CLIP_H_HIDDEN = FeatureKey("clip_vit_h", "penultimate")
+CLIP_H_PROJECTED = FeatureKey("clip_vit_h", "projected")
+CLIP_BIGG_HIDDEN = FeatureKey("clip_vit_bigg", "penultimate")
+CLIP_BIGG_PROJECTED = FeatureKey("clip_vit_bigg", "projected")
+
+FEATURE_SHAPES: Mapping[FeatureKey, tuple[int, ...]] = MappingProxyType(
+    {
+        ARCFACE: (512,),
+        CLIP_H_HIDDEN: (257, 1280),
+        CLIP_H_PROJECTED: (1024,),
+        CLIP_BIGG_HIDDEN: (257, 1664),
+        CLIP_BIGG_PROJECTED: (1280,),
+    }
+)
