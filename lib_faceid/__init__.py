@@ -4,7 +4,7 @@ The engine in ten lines, for any `ldm`, `sgm` or diffusers UNet:
 
     adapter = load_adapter("ip-adapter-faceid_sd15.bin")
     person = identity_from_photos(["me.jpg"])
-    with merge_lora(unet, adapter, 0.6), inject(unet, [Contribution(adapter, [person], weight=0.8)]) as injection:
+    with merge_lora(unet, adapter, 0.6), inject(unet, [Contribution(adapter.tokens([person]))]) as injection:
         injection.set_rows([0, 1])  # of each batch, row 0 is uncond and row 1 is this person
         noise = unet(latents, timestep, context)
 """
@@ -17,19 +17,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lib_faceid.effects.injection import Contribution, Injection, inject
     from lib_faceid.effects.lora import merge_lora
+    from lib_faceid.effects.schedule import Schedule
     from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
     from lib_faceid.errors import FaceIDError
     from lib_faceid.faces.analyser import Face, FaceAnalyser, load_face_analyser
     from lib_faceid.faces.report import PhotoReport
     from lib_faceid.methods.adapter import Adapter, load_adapter
-    from lib_faceid.methods.variants import VARIANTS, Variant
+    from lib_faceid.methods.method import Method, Variant
+    from lib_faceid.methods.registry import METHODS, variants
     from lib_faceid.people.library import People
     from lib_faceid.references.identity import Identity
     from lib_faceid.references.joining import Joined, Look, identity_from_photos, join_photos
+    from lib_faceid.references.negative import Negative
+    from lib_faceid.references.reference import Reference
     from lib_faceid.units.unit import Unit
 
 __all__ = [
-    "VARIANTS",
+    "METHODS",
     "Adapter",
     "ClipVision",
     "Contribution",
@@ -40,8 +44,12 @@ __all__ = [
     "Injection",
     "Joined",
     "Look",
+    "Method",
+    "Negative",
     "People",
     "PhotoReport",
+    "Reference",
+    "Schedule",
     "Unit",
     "Variant",
     "identity_from_photos",
@@ -51,11 +59,16 @@ __all__ = [
     "load_clip_vision",
     "load_face_analyser",
     "merge_lora",
+    "variants",
 ]
 
 _MODULES = {
     "methods.adapter": ("Adapter", "load_adapter"),
-    "methods.variants": ("VARIANTS", "Variant"),
+    "effects.schedule": ("Schedule",),
+    "methods.method": ("Method", "Variant"),
+    "methods.registry": ("METHODS", "variants"),
+    "references.negative": ("Negative",),
+    "references.reference": ("Reference",),
     "encoders.clip_vision": ("ClipVision", "load_clip_vision"),
     "errors": ("FaceIDError",),
     "faces.analyser": ("Face", "FaceAnalyser", "load_face_analyser"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from contributions import contribution
 from parity import Measure, measuring
 from played_webui import Host, played_host
 from torch import nn
@@ -161,13 +162,13 @@ def portrait(tmp_path_factory: pytest.TempPathFactory) -> Adapter:
 @pytest.fixture
 def one(adapter: Adapter) -> Contribution:
     """Somebody."""
-    return Contribution(adapter, [identity_of(1)])
+    return contribution(adapter, [identity_of(1)])
 
 
 @pytest.fixture
 def other(portrait: Adapter) -> Contribution:
     """Somebody else, by another adapter, from two photos."""
-    return Contribution(portrait, [identity_of(2, faces=2)], weight=0.5)
+    return contribution(portrait, [identity_of(2, faces=2)], weight=0.5)
 
 
 @pytest.fixture

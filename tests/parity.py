@@ -7,17 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from builders import SD15, SDXL, Parts, parts_of, write
+from contributions import contribution
 from torch import Tensor, nn
 from unets import call, diffusers_copy, identity_of, inputs, ldm_unet, sdxl_unet
 
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.effects.lora import merge_lora
 from lib_faceid.methods.adapter import Adapter, load_adapter
-from lib_faceid.methods.variants import by_id
+from lib_faceid.methods.registry import by_id
 from lib_faceid.references.identity import Identity
 
 __all__ = ["SCALE", "Case", "Measure", "World", "apart", "measuring", "ours", "relative"]
@@ -48,7 +49,7 @@ class Case:
 
     @property
     def person(self) -> Identity:
-        return identity_of(1, faces=self.faces, clip=by_id(self.variant).needs_clip)
+        return identity_of(1, faces=self.faces, clip=bool(by_id(self.variant).encoders))
 
 
 class World:
@@ -76,7 +77,7 @@ class World:
 
     def contribution(self, case: Case, **changes: Any) -> Contribution:
         settings: dict[str, Any] = {"weight": SCALE, "structure": case.structure, **changes}
-        return Contribution(self.adapter(case), [case.person], **settings)
+        return contribution(self.adapter(case), [case.person], **settings)
 
 
 def ours(
@@ -88,10 +89,10 @@ def ours(
 ) -> Tensor:
     """Return what the UNet predicts with the engine, by default for an uncond and a cond row."""
     with ExitStack() as stack:
-        stack.enter_context(merge_lora(unet, contribution.adapter, lora))
+        stack.enter_context(merge_lora(unet, cast("Adapter", contribution.effect.weights), lora))
         injection = stack.enter_context(inject(unet, [contribution]))
         injection.set_rows(rows)
-        return call(unet, inputs(contribution.adapter.cross_attention_dim), dtype)
+        return call(unet, inputs(contribution.effect.weights.cross_attention_dim), dtype)
 
 
 def apart(one: Tensor, other: Tensor) -> float:

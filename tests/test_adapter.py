@@ -28,7 +28,7 @@ from unets import identity_of
 
 from lib_faceid.errors import FileError
 from lib_faceid.methods.adapter import METADATA_KEY, Adapter, load_adapter
-from lib_faceid.methods.variants import VARIANTS, candidates
+from lib_faceid.methods.registry import candidates, variants
 
 
 def check_weights(adapter: Adapter, parts: Parts) -> None:
@@ -48,7 +48,7 @@ def check_weights(adapter: Adapter, parts: Parts) -> None:
 
 # ------------------------------------------------------------------------------------------------------ every good file
 def test_every_variant_is_built_here() -> None:
-    assert {variant.id: variant.families for variant in VARIANTS} == {
+    assert {variant.id: variant.bases for variant in variants()} == {
         name: published.families for name, published in PUBLISHED.items()
     }
 
@@ -62,7 +62,7 @@ def test_every_variant_from_every_container(tmp_path: Path, variant: str, dim: i
     adapter = load_adapter(path)
     assert adapter.variant.id == variant
     assert adapter.cross_attention_dim == dim
-    assert adapter.family == {SD15: "SD 1.5", SDXL: "SDXL"}[dim]
+    assert adapter.base == {SD15: "SD 1.5", SDXL: "SDXL"}[dim]
     assert adapter.name == path.stem
     assert bool(adapter.lora) is PUBLISHED[variant].has_lora
     check_weights(adapter, parts)
@@ -74,7 +74,7 @@ def test_tokens_of_every_variant(tmp_path: Path, variant: str, dim: int) -> None
     adapter = load_adapter(write(tiny_parts_of(variant, dim), tmp_path / "a.safetensors"), variant)
     per_face = 16 if "portrait" in variant else 4
     for faces in (1, 3):
-        tokens = adapter.encode(identity_of(1, faces=faces, clip=adapter.variant.needs_clip))
+        tokens = adapter.encode(identity_of(1, faces=faces, clip=bool(adapter.variant.encoders)))
         assert tokens.cond.shape == tokens.uncond.shape == (faces * per_face, dim)
         assert tokens.cond.dtype == torch.float32
         assert (tokens.cond - tokens.uncond).abs().max() > 1e-3
@@ -86,9 +86,9 @@ def test_tokens_of_every_variant(tmp_path: Path, variant: str, dim: int) -> None
 def test_confusion_matrix(variant: str, dim: int) -> None:
     shapes = {key: tuple(tensor.shape) for key, tensor in tiny_parts_of(variant, dim).image_proj.items()}
     assert {found.id for found in candidates(shapes, dim)} == {variant} | TIES.get((variant, dim), set())
-    # "Auto" prefers them in the order of VARIANTS, and so does a tie.
+    # "Auto" prefers them in the order of variants(), and so does a tie.
     found = candidates(shapes, dim)
-    assert list(found) == sorted(found, key=VARIANTS.index)
+    assert list(found) == sorted(found, key=variants().index)
 
 
 def test_the_shapes_of_instant_id_are_those_of_unnorm() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from contributions import bank_for
 
 from lib_faceid.effects import bank
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
@@ -49,8 +50,8 @@ def rows(one: bank.Bank) -> torch.Tensor:
 def test_the_same_people_are_computed_once(
     adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]
 ) -> None:
-    first, again = (bank.bank_of(adapter, [person(0)], 1.0, layers) for _ in range(2))
-    other = bank.bank_of(adapter, [person(1)], 1.0, layers)
+    first, again = (bank_for(adapter, [person(0)], 1.0, layers) for _ in range(2))
+    other = bank_for(adapter, [person(1)], 1.0, layers)
     assert made == [1, 1]
     assert torch.equal(rows(first), rows(again))
     assert not torch.equal(rows(first), rows(other))
@@ -60,24 +61,24 @@ def test_what_changes_the_tokens_is_computed_anew(
     adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]
 ) -> None:
     for people, structure in (([person(0)], 1.0), ([person(0)], 0.5), ([person(0), person(1)], 1.0)):
-        bank.bank_of(adapter, people, structure, layers)
+        bank_for(adapter, people, structure, layers)
     assert made == [1, 1, 2]
 
 
 def test_only_a_few_are_kept(adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]) -> None:
     for seed in range(bank.KEPT + 2):
-        bank.bank_of(adapter, [person(seed)], 1.0, layers)
+        bank_for(adapter, [person(seed)], 1.0, layers)
     assert len(bank._kept) == bank.KEPT
 
 
 def test_a_kept_bank_holds_no_copy_on_a_device(adapter: Adapter, layers: tuple[AttentionLayer, ...]) -> None:
-    used = bank.bank_of(adapter, [person(0)], 1.0, layers)
+    used = bank_for(adapter, [person(0)], 1.0, layers)
     rows(used)
     assert not any(kept._placed for kept in bank._kept.values())
 
 
 def test_calls_with_the_same_slots_share_what_they_take(adapter: Adapter, layers: tuple[AttentionLayer, ...]) -> None:
-    one, like = bank.bank_of(adapter, [person(0)], 1.0, layers), torch.zeros(1)
+    one, like = bank_for(adapter, [person(0)], 1.0, layers), torch.zeros(1)
     first = one.select(torch.tensor([0, 1]), like)
     assert one.select(torch.tensor([0, 1]), like) is first
     swapped = one.select(torch.tensor([1, 0]), like)
@@ -89,19 +90,19 @@ def test_an_adapter_with_other_weights_has_a_bank_of_its_own(
     adapter: Adapter, layers: tuple[AttentionLayer, ...]
 ) -> None:
     doubled = replace(adapter, to_k_ip={index: 2 * weight for index, weight in adapter.to_k_ip.items()})
-    one, other = (bank.bank_of(each, [person(0)], 1.0, layers) for each in (adapter, doubled))
+    one, other = (bank_for(each, [person(0)], 1.0, layers) for each in (adapter, doubled))
     assert not torch.equal(rows(one), rows(other))
 
 
 def test_large_ones_are_fewer(
     adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = bank.bank_of(adapter, [person(0)], 1.0, layers).nbytes
+    size = bank_for(adapter, [person(0)], 1.0, layers).nbytes
     monkeypatch.setattr(bank, "KEPT_BYTES", 2 * size)
     for seed in range(3):
-        bank.bank_of(adapter, [person(seed)], 1.0, layers)
+        bank_for(adapter, [person(seed)], 1.0, layers)
     assert len(bank._kept) == 2
     monkeypatch.setattr(bank, "KEPT_BYTES", 0)
     for _ in range(2):
-        bank.bank_of(adapter, [person(3)], 1.0, layers)
+        bank_for(adapter, [person(3)], 1.0, layers)
     assert made == [1, 1, 1, 1]

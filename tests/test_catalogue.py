@@ -11,7 +11,7 @@ import pytest
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.packs import PUBLISHED_BYTES
-from lib_faceid.methods.variants import KNOWN_FILES, VARIANTS, by_id
+from lib_faceid.methods.registry import by_id, known_files, variants
 from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
 
 each_entry = pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
@@ -58,21 +58,21 @@ def test_each_entry_is_whole(one: Entry) -> None:
 @each_adapter
 def test_each_adapter_fits_its_variant(one: Entry) -> None:
     variant = by_id(one.variant or "")
-    assert one.family in variant.families
+    assert one.family in variant.bases
     assert variant.filename_hint in re.sub(r"[^a-z0-9]", "", one.file_name)
-    assert KNOWN_FILES.get(one.sha256 or "", variant.id) == variant.id
+    assert known_files().get(one.sha256 or "", variant.id) == variant.id
     assert one.has_lora == (variant.id in LORA)
-    assert variant.needs_clip == ("Needs CLIP ViT-H" in one.purpose)
+    assert bool(variant.encoders) == ("Needs CLIP ViT-H" in one.purpose)
     assert one.licence.id == "ip-adapter-faceid"
 
 
 def test_every_known_file_is_in_it() -> None:
-    assert KNOWN_FILES.keys() <= {one.sha256 for one in catalogue()}
+    assert known_files().keys() <= {one.sha256 for one in catalogue()}
 
 
 def test_every_variant_and_family_is_in_it_in_the_order_of_auto() -> None:
     published = [(one.family, one.variant) for one in adapter_entries()]
-    expected = [(family, variant.id) for family in (768, 2048) for variant in VARIANTS if family in variant.families]
+    expected = [(family, variant.id) for family in (768, 2048) for variant in variants() if family in variant.bases]
     assert list(dict.fromkeys(published)) == expected
     assert {one.family for one in adapter_entries(768)} == {768}
 

@@ -75,10 +75,10 @@ def test_uncond_is_of_zeros_after_normalisation(miniature_clip: Path, theirs: CL
     clip = load_clip_vision(miniature_clip)
     with torch.no_grad():
         expected = theirs(torch.zeros(1, 3, 224, 224), output_hidden_states=True).hidden_states[-2][0]
-    assert torch.allclose(clip.encode_uncond(), expected, rtol=0, atol=2e-5)
-    assert clip.encode_uncond() is clip.encode_uncond()
+    assert torch.allclose(clip.blank(), expected, rtol=0, atol=2e-5)
+    assert clip.blank() is clip.blank()
     black = clip.encode([np.zeros((224, 224, 3), np.uint8)])[0]
-    assert not torch.allclose(clip.encode_uncond(), black, rtol=0, atol=1e-2)
+    assert not torch.allclose(clip.blank(), black, rtol=0, atol=1e-2)
 
 
 def test_red_is_not_blue(miniature_clip: Path, crop_rgb: np.ndarray) -> None:

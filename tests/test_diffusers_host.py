@@ -55,7 +55,7 @@ Jobs = Callable[..., Job]
 def job(family: str, miniature_adapter: Callable[..., Path]) -> Jobs:
     """job(unit, ...) is a job of these units, whose person is somebody made of that number."""
 
-    def missing() -> NoReturn:
+    def missing(*_: object) -> NoReturn:
         raise AssertionError("nobody needs it")
 
     models = Models(lambda: [miniature_adapter("faceid", family)], missing, missing, lambda name: identity(int(name)))

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
+from lib_faceid.methods.adapter import EncodedReference
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.rows import tag_rows
@@ -45,7 +47,7 @@ def models(adapter_files: list[Path], face_models: Path, miniature_clip: Path) -
     return Models(
         lambda: adapter_files,
         lambda: load_face_analyser(face_models),
-        lambda: load_clip_vision(miniature_clip),
+        lambda _encoder: load_clip_vision(miniature_clip),
         lambda name: Identity.from_embedding(torch.eye(512)[len(name)] * 20),
     )
 
@@ -132,7 +134,7 @@ def test_an_error_names_its_unit(models: Models, unit: Unit, unet: nn.Module, da
 
 def test_units_that_share_an_adapter_share_its_lora(models: Models, unit: Unit, unet: nn.Module) -> None:
     job = Job([replace(unit, lora=0.3), replace(unit, lora=0.7), replace(unit, adapter=PORTRAIT)], models)
-    assert [(adapter.variant.id, strength) for adapter, strength in job.loras(unet)] == [("plusv2", 0.7)]
+    assert [(lora.name, strength) for lora, strength in job.loras(unet)] == [("ip-adapter-faceid-plusv2_sd15", 0.7)]
 
 
 def test_several_photos_are_one_person_and_a_bad_one_is_named(
@@ -142,7 +144,7 @@ def test_several_photos_are_one_person_and_a_bad_one_is_named(
     (prepared,) = Job([replace(unit, images=(*unit.images, Photo(empty)))], models).prepare(unet)
     assert "1 of 2 references used." in prepared.notes
     assert any("No face found in reference 2 of 2" in note for note in prepared.notes)
-    assert [len(reference) for reference in prepared.references] == [8]
+    assert [len(reference) for reference in prepared.hashes] == [8]
 
 
 def test_a_saved_person_without_clip_features_gets_an_adapter_that_needs_none(models: Models, unet: nn.Module) -> None:
@@ -240,8 +242,8 @@ def test_one_each_gives_every_image_of_the_job_its_person(models: Models, unit: 
     photos = (*unit.images, *unit.images)
     job = Job([replace(unit, images=photos, batch="one each", adapter="ip-adapter-faceid_sd15")], models)
     (prepared,) = job.prepare(unet)
-    first, second = prepared.contribution.identities
-    assert first.num_faces == second.num_faces == 1
+    first, second = prepared.references
+    assert first.num_pictures == second.num_pictures == 1
     assert job.differs_by_image
     with_third_image = job.attach(unet, Pass(images=range(2, 4)))
     assert job.attach(unet, Pass(images=range(2, 4))) is with_third_image
@@ -253,7 +255,7 @@ def test_saved_people_take_turns(models: Models, unet: nn.Module) -> None:
     people = {name: identity_of(seed) for seed, name in enumerate(("Ann", "Ben"))}
     unit = Unit(enabled=True, person="Ann | Ben", batch="one each", adapter="ip-adapter-faceid_sd15")
     (prepared,) = Job([unit], replace(models, person=people.__getitem__)).prepare(unet)
-    assert list(prepared.contribution.identities) == [people["Ann"], people["Ben"]]
+    assert list(prepared.references) == [people["Ann"], people["Ben"]]
 
 
 def test_several_people_for_one_image_are_named(models: Models, unet: nn.Module) -> None:
@@ -265,19 +267,20 @@ def test_several_people_for_one_image_are_named(models: Models, unet: nn.Module)
 def test_less_like_and_noise_reach_the_contribution(models: Models, unit: Unit, unet: nn.Module) -> None:
     settings = {"unlike": unit.images, "noise": 0.3, "adapter": "ip-adapter-faceid_sd15"}
     (prepared,) = Job([replace(unit, **settings)], models).prepare(unet)
-    against = prepared.contribution.against
-    assert against.unlike is not None
-    assert against.unlike.fingerprint == prepared.contribution.identities[0].fingerprint
-    assert against.noise == 0.3
-    assert prepared.unlike == prepared.references
+    assert prepared.tokens
+    (source,) = cast("list[EncodedReference]", prepared.tokens.sources)
+    assert source.negative.reference
+    assert source.negative.reference.fingerprint == prepared.references[0].fingerprint
+    assert source.negative.noise == 0.3
+    assert prepared.unlike == prepared.hashes
 
 
 def test_a_region_is_where_a_unit_acts(models: Models, unit: Unit, unet: nn.Module) -> None:
     units = [replace(unit, region="left"), unit, replace(unit, region="auto"), replace(unit, region="auto")]
     job = Job(units, models)
     left, everywhere, *_ = job.prepare(unet)
-    assert [region and region.box for region in left.contribution.regions] == [PLACES["left"]]
-    assert not everywhere.contribution.regions
+    assert [region and region.box for region in left.regions] == [PLACES["left"]]
+    assert not everywhere.regions
     assert job.follows_faces
     assert job.attach(unet).has_regions
     job.close()

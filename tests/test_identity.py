@@ -14,7 +14,8 @@ from unets import identity_of
 
 from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.models.checkpoint import read_metadata, read_tensors
-from lib_faceid.references.identity import FORMAT, Identity
+from lib_faceid.references.files import PERSON as FORMAT
+from lib_faceid.references.identity import Identity
 
 
 def same(one: Identity, other: Identity) -> bool:

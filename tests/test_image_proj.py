@@ -10,7 +10,7 @@ import torch
 from builders import SD15, SDXL, Source, ip_adapter_layers, mlp, plus, resampler, sd15_widths, sdxl_widths
 from torch import Tensor, nn
 
-from lib_faceid.methods import image_proj
+from lib_faceid.methods import networks as image_proj
 
 State = dict[str, Tensor]
 

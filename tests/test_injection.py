@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from contributions import contribution, reweighted
 from torch import Tensor, nn
 from unets import call, drawn, identity_of, inputs
 
@@ -87,9 +88,9 @@ def test_rows_can_be_switched_off_and_on_again(unet: nn.Module, one: Contributio
     ],
 )
 def test_start_and_end(adapter: Adapter, start: float, end: float, progress: float, acts: bool) -> None:
-    contribution = Contribution(adapter, [identity_of(1)], start=start, end=end)
-    assert contribution.weight_at(progress) == (contribution.weight if acts else 0)
-    assert not replace(contribution, weight=0).weight_at(progress)
+    one = contribution(adapter, [identity_of(1)], start=start, end=end)
+    assert one.weight_at(progress) == (one.schedule.weight if acts else 0)
+    assert not reweighted(one, 0).weight_at(progress)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,13 @@ def test_a_fade_in_and_out(
     adapter: Adapter, span: tuple[float, float, float], steps: int, weights: list[float]
 ) -> None:
     start, end, fade = span
-    contribution = Contribution(adapter, [identity_of(1)], weight=0.5, start=start, end=end, fade=fade)
-    found = [contribution.weight_at(step / steps, 1 / steps) for step in range(steps)]
+    one = contribution(adapter, [identity_of(1)], weight=0.5, start=start, end=end, fade=fade)
+    found = [one.weight_at(step / steps, 1 / steps) for step in range(steps)]
     assert found == pytest.approx([0.5 * weight for weight in weights])
 
 
 def test_a_faded_step_is_a_step_at_a_smaller_weight(unet: nn.Module, one: Contribution) -> None:
-    quarter = drawn(unet, replace(one, weight=one.weight / 4))
+    quarter = drawn(unet, reweighted(one, one.schedule.weight / 4))
     with inject(unet, [replace(one, start=0.25, fade=0.25)]) as injection:
         injection.set_rows((0, 1))
         injection.set_progress(0.25, 0.125)
@@ -273,17 +274,17 @@ def test_what_two_contributions_add_to_a_layer_is_the_sum(
     parts = (added(one) - nothing) + (added(other) - nothing)
     assert total.abs().max() > 0.1
     assert (total - parts).abs().max() < 1e-5
-    doubled = added(replace(one, weight=2 * one.weight)) - nothing
+    doubled = added(reweighted(one, 2 * one.schedule.weight)) - nothing
     assert (doubled - 2 * (added(one) - nothing)).abs().max() < 1e-5
 
 
 def test_injection_and_lora_are_independent(unet: nn.Module, one: Contribution) -> None:
     """Either may be entered first, and each is undone whatever the other does."""
-    with merge_lora(unet, one.adapter, 0.6):
+    with merge_lora(unet, cast("Adapter", one.effect.weights), 0.6):
         expected = drawn(unet, one)
     with inject(unet, [one]) as injection:
         injection.set_rows((0, 1))
         without = call(unet, inputs())
-        with merge_lora(unet, one.adapter, 0.6):
+        with merge_lora(unet, cast("Adapter", one.effect.weights), 0.6):
             assert torch.equal(call(unet, inputs()), expected)
         assert torch.equal(call(unet, inputs()), without)

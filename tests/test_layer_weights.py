@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from contributions import bank_for, contribution
 from torch import nn
 from unets import call, diffusers_copy, drawn, identity_of, inputs, published_names, sdxl_unet
 
 from lib_faceid.effects import injection
-from lib_faceid.effects.bank import bank_of
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.errors import MismatchError
 from lib_faceid.methods.adapter import Adapter
@@ -49,7 +49,7 @@ def sdxl() -> nn.Module:
 
 
 def person(adapter: Adapter, weight_type: str = "linear", own: str = "", people: Sequence[int] = (1,)) -> Contribution:
-    return Contribution(adapter, [identity_of(seed) for seed in people], layers=LayerWeights(weight_type, own))
+    return contribution(adapter, [identity_of(seed) for seed in people], layers=LayerWeights(weight_type, own))
 
 
 # ------------------------------------------------------------------------------------------------ blocks are numbered
@@ -114,7 +114,7 @@ def test_a_unet_of_another_build_takes_linear_only(ldm: nn.Module) -> None:
 
 # ------------------------------------------------------------------------------------------------- what the UNet draws
 def test_linear_is_the_same_to_the_last_bit(ldm: nn.Module, adapter: Adapter) -> None:
-    plain = drawn(ldm, Contribution(adapter, [identity_of(1)]))
+    plain = drawn(ldm, contribution(adapter, [identity_of(1)]))
     assert torch.equal(plain, drawn(ldm, person(adapter, "linear")))
     assert torch.equal(plain, drawn(ldm, person(adapter, own=",".join("1" * 16))))
 
@@ -129,7 +129,7 @@ def test_every_type_draws_another_picture(ldm: nn.Module, adapter: Adapter) -> N
 
 def test_factors_are_factors_of_the_weight(ldm: nn.Module, adapter: Adapter) -> None:
     halves = drawn(ldm, person(adapter, own=",".join(["0.5"] * 16)))
-    half = drawn(ldm, Contribution(adapter, [identity_of(1)], weight=0.4))
+    half = drawn(ldm, contribution(adapter, [identity_of(1)], weight=0.4))
     assert torch.equal(halves, half)
 
 
@@ -187,7 +187,7 @@ def test_each_image_of_a_batch_has_its_own_person_on_the_other_side(ldm: nn.Modu
     layers = attention_layers(ldm)
     swapped = layer_factors(LayerWeights("style transfer precise"), layers).swapped
     people = [identity_of(seed) for seed in (1, 2, 3)]
-    both, plain = (bank_of(adapter, people, 1.0, layers, swapped=crossed) for crossed in (swapped, frozenset[int]()))
+    both, plain = (bank_for(adapter, people, 1.0, layers, swapped=crossed) for crossed in (swapped, frozenset[int]()))
     like = torch.zeros(1)
     rows = both.select(torch.tensor([0, 1, 2, 3, 9, -1, -2, -3, -9]), like)
     ordinary = plain.select(torch.tensor([0, 1, 2, 3, 9, 0, 0, 0, 0]), like)
@@ -202,5 +202,5 @@ def test_each_image_of_a_batch_has_its_own_person_on_the_other_side(ldm: nn.Modu
 
 
 def test_a_bank_without_swapped_layers_is_no_larger(ldm: nn.Module, adapter: Adapter) -> None:
-    bank = bank_of(adapter, [identity_of(1)], 1.0, attention_layers(ldm))
+    bank = bank_for(adapter, [identity_of(1)], 1.0, attention_layers(ldm))
     assert len(bank._flat) == bank.num_slots == 2

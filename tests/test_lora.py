@@ -11,11 +11,12 @@ from typing import cast
 import pytest
 import torch
 from builders import SDXL, parts_of, sd15_widths, write
+from contributions import contribution
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, diffusers_copy, identity_of, inputs, ldm_unet
 
 from lib_faceid.effects import lora
-from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.injection import inject
 from lib_faceid.effects.lora import merge_lora, named_lora
 from lib_faceid.errors import MismatchError
 from lib_faceid.methods.adapter import Adapter, LoraPair, load_adapter
@@ -159,10 +160,10 @@ def test_a_linear_below_a_lora_layer_of_peft(adapter: Adapter) -> None:
     """The user's own LoRA is loaded in diffusers: ours goes into the weight below it, and both act."""
     peft = pytest.importorskip("peft")
     unet = diffusers_copy(ldm_unet(channels=SMALL))
-    contribution = Contribution(adapter, [identity_of(1)])
+    one = contribution(adapter, [identity_of(1)])
 
     def drawn() -> Tensor:
-        with inject(unet, [contribution]) as injection:
+        with inject(unet, [one]) as injection:
             injection.set_rows((0, 1))
             return call(unet, inputs())
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from contributions import contribution
 from torch import Tensor, nn
 from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet
 
-from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.injection import inject
 from lib_faceid.errors import HostError
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
@@ -76,7 +77,7 @@ def test_layers_that_are_called_for_parts_of_the_batch(
 ) -> None:
     """Cond and uncond one after the other, in any order: each row still gets its own identity, and its own region."""
     regions = [Region(PLACES[region]), Region(PLACES["right"])] if region else []
-    people = Contribution(adapter_for(tmp_path), [identity_of(1), identity_of(2)], weight=1.0, regions=regions)
+    people = contribution(adapter_for(tmp_path), [identity_of(1), identity_of(2)], weight=1.0, regions=regions)
     rows = (1, 2, -1, -2)
     expected = drawn(ldm, people, rows=rows)
     cross = [layer.module for layer in attention_layers(ldm) if layer.is_cross]

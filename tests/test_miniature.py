@@ -193,7 +193,7 @@ def test_names_are_the_published_ones() -> None:
 
 def test_clip_vision_encodes(miniature_clip: Path) -> None:
     clip = load_clip_vision(miniature_clip)
-    hidden = clip.encode_uncond()
+    hidden = clip.blank()
     assert hidden.shape == (257, 1280)
     assert 0.1 < hidden.std() < 10
 

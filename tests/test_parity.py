@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from builders import SD15, SDXL
+from contributions import contribution
 from oracle import WorldWithOracle
 from parity import Case, Measure, apart, ours
 from unets import call, inputs
@@ -96,13 +97,12 @@ def test_wrong_lora_strength_is_told_apart(world: WorldWithOracle, lora: float, 
 
 def test_wrong_layer_order_is_told_apart(world: WorldWithOracle, measure: Measure) -> None:
     """Down, middle, up instead of down, up, middle: among the layers of equal width, where nothing else fails."""
-    right = world.contribution(FACEID)
+    right = world.adapter(FACEID)
     order = {13: 31, 15: 13, 17: 15, 31: 17}
     k, v = (
-        {index: weights[order.get(index, index)] for index in weights}
-        for weights in (right.adapter.to_k_ip, right.adapter.to_v_ip)
+        {index: weights[order.get(index, index)] for index in weights} for weights in (right.to_k_ip, right.to_v_ip)
     )
-    got = ours(world.unet("ldm"), replace(right, adapter=replace(right.adapter, to_k_ip=k, to_v_ip=v)))
+    got = ours(world.unet("ldm"), contribution(replace(right, to_k_ip=k, to_v_ip=v), [FACEID.person]))
     difference = apart(got, world.expected(FACEID))
     measure(difference=difference)
     assert difference > TOLD_APART
@@ -119,8 +119,8 @@ def test_zero_tokens_as_uncond_are_told_apart(
 ) -> None:
     encode = Adapter.encode
 
-    def with_zeros(adapter: Adapter, identity: Identity, structure: float = 1.0, *_: object) -> Tokens:
-        cond = encode(adapter, identity, structure).cond
+    def with_zeros(adapter: Adapter, identity: Identity, *_: object) -> Tokens:
+        cond = encode(adapter, identity).cond
         return Tokens(cond, torch.zeros_like(cond))
 
     monkeypatch.setattr(Adapter, "encode", with_zeros)
@@ -142,10 +142,11 @@ def test_swapped_halves_are_told_apart(world: WorldWithOracle, measure: Measure)
 def test_wrong_embedding_length_is_told_apart(world: WorldWithOracle, variant: str, measure: Measure) -> None:
     """Raw where unit length is due, and the other way round."""
     case = Case(variant, SDXL if variant == "portrait_unnorm" else SD15)
-    right = world.contribution(case)
-    wrong = replace(right.adapter.variant, raw_embedding=not right.adapter.variant.raw_embedding)
+    right = world.adapter(case)
+    vector, *others = right.variant.reads
+    wrong = replace(right.variant, reads=(vector._replace(unit_length=not vector.unit_length), *others))
     unet = world.unet("sdxl" if case.cross_dim == SDXL else "ldm")
-    got = ours(unet, replace(right, adapter=replace(right.adapter, variant=wrong)))
+    got = ours(unet, contribution(replace(right, variant=wrong), [case.person]))
     difference = apart(got, world.expected(case))
     measure(difference=difference)
     assert difference > TOLD_APART

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 from builders import SD15, SDXL
+from contributions import contribution
 from oracle import WorldWithOracle, load_pipeline
 from parity import SCALE, Case, Measure, apart
 from torch import Tensor
 from unets import call, identity_of
 
-from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.injection import inject
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import PLACES, Box
@@ -103,7 +104,7 @@ def test_same_picture_as_diffusers_masks(
 
 def _ours(world: WorldWithOracle, case: Case, host: str, latent: tuple[int, int], where: tuple[Box, ...]) -> Tensor:
     contributions = [
-        Contribution(
+        contribution(
             world.adapter(case), [person], weight=SCALE, regions=[Region(box) for box in where[number : number + 1]]
         )
         for number, person in enumerate(PEOPLE)

@@ -24,7 +24,8 @@ from lib_faceid.faces.measures import Measures
 from lib_faceid.faces.recognisers import is_as_trained, is_same_space, require_same_space, untrained_note
 from lib_faceid.faces.report import PhotoReport
 from lib_faceid.people.library import People, safe_name
-from lib_faceid.references.identity import FORMAT, Identity
+from lib_faceid.references.files import PERSON as FORMAT
+from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import PhotoNote, Record, read_record
 
 W600K = "w600k_r50-4c06341c"
@@ -50,7 +51,7 @@ def test_a_life(people: People) -> None:
     people.save("Bert", somebody(2))
     assert people.names() == ("Anna", "Bert")
     loaded = people.load("Anna")
-    assert torch.equal(loaded.identity.id_embeddings, anna.id_embeddings)
+    assert torch.equal(people.identity("Anna").id_embeddings, anna.id_embeddings)
     assert (loaded.record.notes, loaded.record.photos) == ("blue hat", record.photos)
 
     assert people.rename("Anna", "Anna B.") == "Anna B"
@@ -110,7 +111,7 @@ def test_a_person_is_found_by_the_hashes_of_the_photos(people: People) -> None:
         assert found is not None
         assert found.name == name
     assert people.made_from(["4" * 8]) is people.made_from([]) is people.made_from(["11"]) is None
-    by_itself = people.made_from([people.load("Ann").identity.fingerprint[:8]])
+    by_itself = people.made_from([people.identity("Ann").fingerprint[:8]])
     assert by_itself is not None
     assert by_itself.name == "Ann"
 
@@ -227,11 +228,11 @@ def reactor_model(path: Path) -> torch.Tensor:
 def test_a_face_model_of_reactor(people: People) -> None:
     people.folder.mkdir(parents=True)
     embedding = reactor_model(people.folder / "Carla.safetensors")
-    carla = people.load("Carla")
-    assert torch.equal(carla.identity.id_embeddings[0], embedding)
-    assert is_as_trained(carla.identity.recogniser)
-    assert carla.identity.clip_hidden is None
-    assert carla.record.photos == ()
+    carla = people.identity("Carla")
+    assert torch.equal(carla.id_embeddings[0], embedding)
+    assert is_as_trained(carla.recogniser)
+    assert carla.clip_hidden is None
+    assert people.load("Carla").record.photos == ()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

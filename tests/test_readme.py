@@ -17,7 +17,8 @@ from PIL import Image
 
 from lib_faceid.external import TITLE
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
-from lib_faceid.methods.variants import VARIANTS, Variant, families_of
+from lib_faceid.methods.method import Variant
+from lib_faceid.methods.registry import methods_for
 from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS
 from lib_faceid.units.unit import FIELDS, Picture, Range, Unit
 
@@ -29,7 +30,9 @@ SETTINGS, WITHOUT_A_WEBUI = DOCS / "SETTINGS.md", DOCS / "WITHOUT_A_WEBUI.md"
 def variant_table() -> str:
     """The variants, as README lists them."""
     head = "| variant | id | for | the identity vector | also reads | face structure |\n|---|---|---|---|---|---|\n"
-    return head + "".join(_row(*_variant_cells(variant)) for variant in VARIANTS)
+    return head + "".join(
+        _row(*_variant_cells(variant)) for method in methods_for("person") for variant in method.variants
+    )
 
 
 def fields_table() -> str:
@@ -74,10 +77,10 @@ def _variant_cells(variant: Variant) -> tuple[str, ...]:
     return (
         variant.label,
         f"`{variant.id}`",
-        families_of(variant),
-        "raw" if variant.raw_embedding else "unit length",
-        "CLIP ViT-H of the aligned face" if variant.needs_clip else "",
-        "yes" if variant.shortcut else "",
+        variant.base_labels,
+        "unit length" if variant.reads[0].unit_length else "raw",
+        "CLIP ViT-H of the aligned face" if variant.encoders else "",
+        "yes" if "structure" in variant.settings else "",
     )
 
 

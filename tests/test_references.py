@@ -209,8 +209,8 @@ def test_the_average_of_tokens(variant: str, miniature_adapter: Callable[..., Pa
     """As many tokens as one face has: the weighted mean of what each face says alone."""
     adapter = load_adapter(miniature_adapter(variant, "sd15"))
     numbers = torch.Generator().manual_seed(0)
-    hidden = torch.randn(3, 257, 1280, generator=numbers) if adapter.variant.needs_clip else None
-    uncond = torch.randn(257, 1280, generator=numbers) if adapter.variant.needs_clip else None
+    hidden = torch.randn(3, 257, 1280, generator=numbers) if adapter.variant.encoders else None
+    uncond = torch.randn(257, 1280, generator=numbers) if adapter.variant.encoders else None
     vectors = torch.randn(3, 512, generator=numbers)
     together = Identity(vectors, hidden, uncond, weights=(1, 2, 1), tokens="average")
     said = adapter.encode(together)
@@ -247,7 +247,7 @@ def test_with_clip(analyser: FaceAnalyser, clip: ClipVision, photos: Path) -> No
     assert person.clip_hidden_uncond is not None
     crops = [largest(analyser.detect(read_photo(source))).crop_rgb for source in sources]
     assert torch.equal(person.clip_hidden, clip.encode(crops).half().float())
-    assert torch.equal(person.clip_hidden_uncond, clip.encode_uncond())
+    assert torch.equal(person.clip_hidden_uncond, clip.blank())
     assert person.clip_hidden.dtype == torch.float32
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from contributions import contribution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -230,7 +231,7 @@ def added(unet: nn.Module, contributions: Sequence[Contribution], latents: Tenso
 def check_nothing_leaks(unet: nn.Module, adapter: Adapter, size_px: tuple[int, int], box: Box) -> None:
     height, width = (side // 8 for side in size_px)
     latents = torch.randn(2, 4, height, width, generator=torch.Generator().manual_seed(1))
-    person = Contribution(adapter, [identity_of(1)], weight=1.0, regions=(Region(box),))
+    person = contribution(adapter, [identity_of(1)], weight=1.0, regions=(Region(box),))
     maps = added(unet, [person], latents, (0, 1))
     assert len(maps) == 16
     for one in maps:
@@ -275,7 +276,7 @@ def drawn(unet: nn.Module, *contributions: Contribution, rows: tuple[int, ...] =
 
 
 def test_two_halves_of_a_person_are_the_person(unet: nn.Module, adapter: Adapter) -> None:
-    whole = Contribution(adapter, [identity_of(1)], weight=1.0)
+    whole = contribution(adapter, [identity_of(1)], weight=1.0)
     for feather in (0, 32):
         halves = [replace(whole, regions=(replace(side, feather_px=feather),)) for side in (LEFT, RIGHT)]
         assert (drawn(unet, *halves) - drawn(unet, whole)).abs().max() < 1e-4
@@ -284,14 +285,14 @@ def test_two_halves_of_a_person_are_the_person(unet: nn.Module, adapter: Adapter
 
 def test_three_people_in_any_order(unet: nn.Module, adapter: Adapter) -> None:
     regions = (LEFT, Region(PLACES["centre"], feather_px=32), RIGHT)
-    people = [Contribution(adapter, [identity_of(seed)], 0.9, regions=(regions[seed],)) for seed in range(3)]
+    people = [contribution(adapter, [identity_of(seed)], 0.9, regions=(regions[seed],)) for seed in range(3)]
     expected = drawn(unet, *people)
     for order in ((2, 1, 0), (1, 2, 0)):
         assert (drawn(unet, *(people[at] for at in order)) - expected).abs().max() < 1e-5
 
 
 def test_each_image_of_a_batch_may_have_its_own_region(unet: nn.Module, adapter: Adapter) -> None:
-    person = Contribution(adapter, [identity_of(1)], weight=1.0)
+    person = contribution(adapter, [identity_of(1)], weight=1.0)
     got = drawn(unet, replace(person, regions=(LEFT, RIGHT)), rows=(1, 2, -1, -2))
     for image, side in enumerate((LEFT, RIGHT)):
         alone = drawn(unet, replace(person, regions=(side,)), rows=(1, 1, 0, 0))
@@ -301,14 +302,14 @@ def test_each_image_of_a_batch_may_have_its_own_region(unet: nn.Module, adapter:
 
 
 def test_without_regions_nothing_looks_at_sizes(ldm: nn.Module, adapter: Adapter) -> None:
-    with inject(ldm, [Contribution(adapter, [identity_of(1)])]) as injection:
+    with inject(ldm, [contribution(adapter, [identity_of(1)])]) as injection:
         assert not injection.has_regions
         block = ldm.get_submodule("input_blocks.1.1")
         assert not block._forward_pre_hooks
 
 
 def test_a_view_is_a_part_of_the_picture(ldm: nn.Module, adapter: Adapter) -> None:
-    person = Contribution(adapter, [identity_of(1)], weight=1.0)
+    person = contribution(adapter, [identity_of(1)], weight=1.0)
     part = drawn(ldm, replace(person, regions=(LEFT,)), view=Box(0.25, 0, 0.75, 1))
     assert torch.equal(part, drawn(ldm, replace(person, regions=(LEFT,))))
     inside = drawn(ldm, replace(person, regions=(LEFT,)), view=PLACES["left"])
@@ -317,7 +318,7 @@ def test_a_view_is_a_part_of_the_picture(ldm: nn.Module, adapter: Adapter) -> No
 
 def test_merged_places_are_no_exception(ldm: nn.Module, adapter: Adapter) -> None:
     """Token merging in cross-attention leaves fewer places than the map has: about the right share, and no error."""
-    person = Contribution(adapter, [identity_of(1)], weight=1.0, regions=(LEFT,))
+    person = contribution(adapter, [identity_of(1)], weight=1.0, regions=(LEFT,))
     with inject(ldm, [person]) as injection:
         injection.set_rows([0, 1])
         merged = _with_merging(ldm, injection)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from contributions import contribution
 from torch import Tensor, nn
 from unets import SMALL, call, identity_of, inputs, ldm_unet
 
@@ -115,8 +116,8 @@ def unet() -> nn.Module:
 def people(adapter: Adapter) -> list[Contribution]:
     """Four people, and one more who is in every picture."""
     return [
-        Contribution(adapter, [identity_of(seed) for seed in range(1, 5)]),
-        Contribution(adapter, [identity_of(9)], weight=0.4),
+        contribution(adapter, [identity_of(seed) for seed in range(1, 5)]),
+        contribution(adapter, [identity_of(9)], weight=0.4),
     ]
 
 
@@ -258,9 +259,9 @@ def test_an_untagged_call_is_left_alone_and_counted(unet: nn.Module, people: lis
 
 @pytest.mark.parametrize("weight", [0.0, 0.8])
 def test_tags_are_taken_off_even_where_nobody_acts(unet: nn.Module, adapter: Adapter, weight: float) -> None:
-    contribution = Contribution(adapter, [identity_of(1)], weight=weight, start=0.5)
+    one = contribution(adapter, [identity_of(1)], weight=weight, start=0.5)
     x, steps, context = inputs()
-    with inject(unet, [contribution]) as injection:
+    with inject(unet, [one]) as injection:
         injection.expect_tags([CHUNK + 1])
         assert torch.equal(call(unet, (x, steps, tag_rows(context, [0, 1]))), call(unet, (x, steps, context)))
         assert injection.calls == 0

@@ -17,7 +17,7 @@ from lib_faceid.inventory import check as setup_check
 from lib_faceid.inventory.check import Row, SetupReport, check_setup
 from lib_faceid.inventory.text import anonymous, as_text, diagnostics
 from lib_faceid.jobs.choosing import Models, choose_adapter
-from lib_faceid.methods.variants import VARIANTS
+from lib_faceid.methods.registry import variants
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.licences import accept_licence
@@ -96,7 +96,7 @@ def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, co
 @pytest.mark.parametrize("family", [768, 2048])
 def test_the_missing_rows_are_the_variants_of_the_family(family: int, roots: Roots) -> None:
     shown = [row.variant for row in check_setup(roots, family).rows if row.kind == "adapter"]
-    assert shown == [variant.id for variant in VARIANTS if family in variant.families]
+    assert shown == [variant.id for variant in variants() if family in variant.bases]
 
 
 def test_a_checkpoint_of_another_family_is_refused_by_name(roots: Roots) -> None:
@@ -163,7 +163,7 @@ def test_auto_is_what_a_job_would_take(
     if has_clip:
         put_clip(roots, miniature_clip)
     (auto,) = check_setup(roots, 768).auto
-    clip = lambda: load_clip_vision(require_clip_vision(roots))  # noqa: E731
+    clip = lambda _encoder: load_clip_vision(require_clip_vision(roots))  # noqa: E731
     models = Models(lambda: find_adapters(roots), no_faces, clip, nobody)
     if not variants:
         with pytest.raises(MissingModelError):
@@ -171,7 +171,7 @@ def test_auto_is_what_a_job_would_take(
         assert auto.adapter is None
         return
     chosen, _ = choose_adapter(Unit(), models, 768)
-    if has_clip or not chosen.variant.needs_clip:
+    if has_clip or not chosen.variant.encoders:
         assert auto.adapter
         assert auto.adapter.stem == chosen.name
     else:  # a job takes it as well, and then says what is missing

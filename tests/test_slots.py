@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from builders import SDXL, parts_of, sd15_widths, write
+from contributions import contribution
 from torch import Tensor, nn
 from torch.nn import functional
 from unets import SMALL, adapter_for, call, drawn, identity_of, inputs, ldm_unet, sdxl_unet
@@ -25,9 +26,9 @@ pytestmark = pytest.mark.usefixtures("untouched")
 def test_every_slot_gets_its_own_identity(ldm: nn.Module, adapter: Adapter) -> None:
     people = [identity_of(seed) for seed in (1, 2, 3)]
     rows = (3, 0, 1, 2, 2)
-    got = drawn(ldm, Contribution(adapter, people), rows=rows)
+    got = drawn(ldm, contribution(adapter, people), rows=rows)
     for row, slot in enumerate(rows):
-        alone = Contribution(adapter, [people[max(slot - 1, 0)]])
+        alone = contribution(adapter, [people[max(slot - 1, 0)]])
         expected = drawn(ldm, alone, rows=tuple(min(s, 1) for s in rows))
         assert (got[row] - expected[row]).abs().max() < 1e-5, slot
     assert (got[3] - got[2]).abs().max() > 0.01
@@ -38,7 +39,7 @@ def test_a_single_identity_serves_every_slot(ldm: nn.Module, one: Contribution) 
 
 
 def test_a_single_identity_beside_several(ldm: nn.Module, adapter: Adapter, other: Contribution) -> None:
-    people = Contribution(adapter, [identity_of(seed) for seed in (1, 2, 3)])
+    people = contribution(adapter, [identity_of(seed) for seed in (1, 2, 3)])
     got = drawn(ldm, people, other, rows=(0, 1, 2, 3))
     expected = drawn(ldm, replace(people, identities=[identity_of(3)]), other, rows=(0, 1, 1, 1))
     assert (got[3] - expected[3]).abs().max() < 1e-5
@@ -46,7 +47,7 @@ def test_a_single_identity_beside_several(ldm: nn.Module, adapter: Adapter, othe
 
 @pytest.mark.parametrize("rows", [(0, 3), (-257, 0)])
 def test_a_slot_that_nobody_has_is_named(ldm: nn.Module, adapter: Adapter, rows: tuple[int, ...]) -> None:
-    with inject(ldm, [Contribution(adapter, [identity_of(1), identity_of(2)])]) as injection:
+    with inject(ldm, [contribution(adapter, [identity_of(1), identity_of(2)])]) as injection:
         wrong = next(slot for slot in rows if slot != 0)
         with pytest.raises(UnitError, match=rf"Slot {wrong} .*up to 2"):
             injection.set_rows(rows)
@@ -140,7 +141,7 @@ def test_an_sdxl_adapter_on_sd15(ldm: nn.Module, tmp_path: Path) -> None:
     parts = parts_of("faceid", SDXL, rank=0, widths=sd15_widths(SMALL))  # only the context is SDXL's
     wide = load_adapter(write(parts, tmp_path / "ip-adapter-faceid_sdxl.safetensors"))
     with pytest.raises(MismatchError, match=r"ip-adapter-faceid_sdxl is for SDXL .*768"):
-        inject(ldm, [Contribution(wide, [identity_of(1)])]).__enter__()
+        inject(ldm, [contribution(wide, [identity_of(1)])]).__enter__()
 
 
 def test_an_sd15_adapter_on_sdxl(one: Contribution) -> None:
@@ -157,22 +158,22 @@ def test_an_sd15_adapter_on_sd2(one: Contribution) -> None:
 def test_an_adapter_of_other_widths(ldm: nn.Module, tmp_path: Path) -> None:
     wide = adapter_for(tmp_path, channels=2 * SMALL)
     with pytest.raises(MismatchError, match=r"does not fit this UNet: it has 16 cross-attention layers, the UNet 16"):
-        inject(ldm, [Contribution(wide, [identity_of(1)])]).__enter__()
+        inject(ldm, [contribution(wide, [identity_of(1)])]).__enter__()
 
 
 def test_people_with_different_numbers_of_faces(ldm: nn.Module, portrait: Adapter) -> None:
     people = [identity_of(1), identity_of(2, faces=2)]
     with pytest.raises(MismatchError, match="same number of faces"):
-        inject(ldm, [Contribution(portrait, people)]).__enter__()
+        inject(ldm, [contribution(portrait, people)]).__enter__()
 
 
 def test_nobody_at_all(ldm: nn.Module, adapter: Adapter) -> None:
     with pytest.raises(MismatchError, match="identit"):
-        inject(ldm, [Contribution(adapter, [])]).__enter__()
+        inject(ldm, [contribution(adapter, [])]).__enter__()
 
 
 def test_an_identity_without_the_features_that_plus_needs(ldm: nn.Module, tmp_path: Path) -> None:
     plus = adapter_for(tmp_path, "plusv2")
     with pytest.raises(MismatchError, match=r"FaceID Plus v2.*CLIP features.*Make it again"):
-        inject(ldm, [Contribution(plus, [identity_of(1)])]).__enter__()
-    assert drawn(ldm, Contribution(plus, [identity_of(1, clip=True)])).isfinite().all()
+        inject(ldm, [contribution(plus, [identity_of(1)])]).__enter__()
+    assert drawn(ldm, contribution(plus, [identity_of(1, clip=True)])).isfinite().all()

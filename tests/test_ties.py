@@ -23,9 +23,9 @@ from builders import (
 )
 
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
-from lib_faceid.methods import variants
 from lib_faceid.methods.adapter import METADATA_KEY, load_adapter
-from lib_faceid.methods.variants import by_id
+from lib_faceid.methods.faceid.method import METHOD
+from lib_faceid.methods.registry import by_id
 from lib_faceid.models.checkpoint import sha256_of
 
 
@@ -76,19 +76,19 @@ def test_metadata_that_does_not_fit_is_not_believed(tmp_path: Path, value: str) 
 def test_by_hash_against_metadata_and_name(tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other = {"plus": "plusv2", "plusv2": "plus"}[variant]
     path = tied(tmp_path, f"{other}.safetensors", {METADATA_KEY: other})
-    monkeypatch.setitem(variants.KNOWN_FILES, sha256_of(path), variant)  # type: ignore[misc]
+    monkeypatch.setitem(METHOD.known_files, sha256_of(path), variant)  # type: ignore[misc]
     adapter = load_adapter(path)
     assert (adapter.variant.id, adapter.assumed) == (variant, "")
 
 
 def test_the_known_hashes_are_hashes_of_known_variants() -> None:
-    for digest, variant in variants.KNOWN_FILES.items():
+    for digest, variant in METHOD.known_files.items():
         assert len(digest) == 64
         assert set(digest) <= set("0123456789abcdef")
         assert variant in PUBLISHED
     # Only a tie needs one.
     tie_members = {name for name, _ in TIES} | {"portrait_unnorm"}
-    assert set(variants.KNOWN_FILES.values()) <= tie_members
+    assert set(METHOD.known_files.values()) <= tie_members
 
 
 def test_files_without_a_tie_are_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from contributions import contribution
 from torch import Tensor, nn
 
-from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.injection import inject
 from lib_faceid.effects.lora import merge_lora
 from lib_faceid.methods.adapter import load_adapter
 from lib_faceid.miniature.adapter import SMALL, adapter_shapes
@@ -101,8 +102,8 @@ def test_what_was_trained_is_what_hosts_compute(trained: Trained) -> None:
     torch.testing.assert_close(trained.unet(x, times, prompts), plain, atol=1e-4, rtol=1e-4)
 
     vector, adapter = torch.randn(1, 512), load_adapter(trained.adapter_path)
-    contribution = Contribution(adapter, (Identity.from_embedding(vector[0]),), weight=0.7)
-    with merge_lora(unet, adapter, 0.6), inject(unet, [contribution]) as injection:
+    one = contribution(adapter, (Identity.from_embedding(vector[0]),), weight=0.7)
+    with merge_lora(unet, adapter, 0.6), inject(unet, [one]) as injection:
         injection.set_rows([1, 0])
         wanted = unet(x, times, contexts).sample
     identities = torch.stack((vector, torch.zeros(1, 512)))
@@ -120,7 +121,7 @@ def test_two_people_are_trained_where_regions_put_them(trained: Trained) -> None
     x, times, context = torch.randn(1, 4, 16, 32), torch.tensor([500]), torch.randn(1, 77, 768)
     vectors = torch.randn(2, 512)
     contributions = [
-        Contribution(adapter, (Identity.from_embedding(vector),), weight=0.7, regions=(Region(column(at, 2)),))
+        contribution(adapter, (Identity.from_embedding(vector),), weight=0.7, regions=(Region(column(at, 2)),))
         for at, vector in enumerate(vectors)
     ]
     with merge_lora(unet, adapter, 0.6), inject(unet, contributions) as injection:

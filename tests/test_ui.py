@@ -18,7 +18,7 @@ from PIL import Image
 
 from lib_faceid.errors import DownloadError, HostError, PhotoError
 from lib_faceid.inventory.check import Auto, Row, SetupReport
-from lib_faceid.methods.variants import VARIANTS, by_id
+from lib_faceid.methods.registry import by_id, variants
 from lib_faceid.models.catalogue import catalogue, entry
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.ui.preview import Preview
@@ -153,7 +153,7 @@ def test_a_notice_is_escaped_and_an_error_is_announced() -> None:
 # -------------------------------------------------------------------------------------------------------- settings
 def test_only_what_a_variant_uses_is_shown() -> None:
     assert all(used_by(None).values())
-    used = {variant.id: {name for name, is_used in used_by(variant).items() if is_used} for variant in VARIANTS}
+    used = {variant.id: {name for name, is_used in used_by(variant).items() if is_used} for variant in variants()}
     assert used == {
         "plusv2": {"structure", "lora", "clip_crop"},
         "plus": {"lora", "clip_crop"},

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib_faceid.methods.image_proj import MLPProjection
+from lib_faceid.methods.networks import MLPProjection
 from lib_faceid.miniature.sizes import UNetSizes
 
 __all__ = ["FaceAdapter", "FaceLayer", "Faces"]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lib_faceid.api.bodies import flag, only, person_in, reference_in, text, units_in
 from lib_faceid.api.services import ApiServices
+from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.external import API_VERSION
@@ -22,7 +23,6 @@ from lib_faceid.faces.crops import clip_crop
 from lib_faceid.faces.face import largest, no_face_sentence
 from lib_faceid.faces.recognisers import require_same_space
 from lib_faceid.inventory.check import Row
-from lib_faceid.methods.variants import FAMILY_NAMES
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
 from lib_faceid.references.analysis import AnalysedFace, analyse
@@ -55,7 +55,7 @@ class Answers:
         """Return what may stand in a unit's field `adapter`, and what Auto takes for each family of checkpoints."""
         report = self._services.setup()
         adapters = [_adapter(row) for row in report.rows if row.kind == "adapter" and row.status == "found"]
-        auto = {FAMILY_NAMES[one.family]: one.adapter.name if one.adapter else None for one in report.auto}
+        auto = {BASE_LABELS[one.family]: one.adapter.name if one.adapter else None for one in report.auto}
         return {"adapters": adapters, "auto": auto}
 
     def schema(self) -> dict[str, Any]:
@@ -130,10 +130,11 @@ class Answers:
     def _identity(self, body: Mapping[str, Any], name: str) -> Identity:
         unit = reference_in(body, name)
         if unit.person:
-            return self._services.people().load(unit.person).identity
+            return self._services.people().identity(unit.person)
         try:
             with self._turn:
-                return join_unit(unit, self._services.face_analyser(), policy=self._services.policy()).identity
+                joined = join_unit(unit, self._services.face_analyser(), policy=self._services.policy())
+                return joined.identity
         except FaceIDError as error:
             raise type(error)(f"{name}: {error}") from error
 
@@ -155,7 +156,7 @@ def _writing() -> Generator[None, None, None]:
 
 def _adapter(row: Row) -> dict[str, Any]:
     name = row.paths[0].name if row.paths else row.label
-    return {"name": name, "label": row.label, "variant": row.variant, "family": FAMILY_NAMES.get(row.family or 0)}
+    return {"name": name, "label": row.label, "variant": row.variant, "family": BASE_LABELS.get(row.family or 0)}
 
 
 def _face(face: AnalysedFace) -> dict[str, Any]:

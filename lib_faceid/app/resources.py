@@ -18,7 +18,8 @@ from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.people.library import People, open_library
-from lib_faceid.references.identity import Identity
+from lib_faceid.references.files import load_reference
+from lib_faceid.references.reference import Reference
 
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.host import Studio
@@ -90,18 +91,18 @@ class Workshop:
             offer(entry("buffalo_l"), self.roots, yes=self.yes, reason="There are no face models on this machine.")
         return load_face_analyser(require_face_pack(roots=self.roots).detector.parent)
 
-    def clip_vision(self) -> ClipVision:
-        """Return CLIP ViT-H, which is never downloaded unasked."""
-        return load_clip_vision(require_clip_vision(self.roots))
+    def clip_vision(self, encoder: str = "clip_vit_h") -> ClipVision:
+        """Return an image encoder, which is never downloaded unasked."""
+        return load_clip_vision(require_clip_vision(self.roots), encoder=encoder)
 
     def people(self) -> People:
         """Return the library of saved people."""
         return People(self.faces) if self.faces else open_library(self.roots)
 
-    def person(self, name: str) -> Identity:
+    def person(self, name: str) -> Reference:
         """Return who is in a file that was named, or somebody of the library."""
         named = next((path for path in self.identities if str(path) == name), None)
-        return Identity.load(named) if named else self.people().load(name).identity
+        return load_reference(named) if named else self.people().load(name).identity
 
 
 def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:

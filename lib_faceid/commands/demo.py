@@ -185,7 +185,7 @@ def _report(
             "pixels_sha256": None if photo is None else hashlib.sha256(photo.tobytes()).hexdigest(),
         },
         "face": face and {"box_px": [round(edge, 1) for edge in face.box], "score": round(face.score, 4)},
-        "recogniser": prepared.contribution.identities[0].recogniser,
+        "recogniser": prepared.references[0].recogniser,
         "checkpoint": checkpoint.name,
         "adapter": adapter.name,
         "variant": adapter.variant.id,

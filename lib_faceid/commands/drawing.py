@@ -14,6 +14,7 @@ from lib_faceid.app.session import Easel
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.unit import Unit
@@ -67,7 +68,7 @@ def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
     for message in joined.messages:
         say(message)
     out.parent.mkdir(parents=True, exist_ok=True)
-    joined.identity.save(out)
+    save_reference(out, joined.identity, joined.record)
     photos = "one photo" if len(unit.images) == 1 else f"{len(unit.images)} photos"
     say(f"{out}: one person from {photos}, by {joined.identity.recogniser}. Keep it as private as a photo.")
 

@@ -123,7 +123,7 @@ def _somebody(text: str, options: Options) -> Identity:
 
     library = library_of(options)
     if text in library.names():
-        return library.load(text).identity
+        return library.identity(text)
     if text.endswith(".safetensors"):
         return Identity.load(Path(text))
     return identity_from_photos([Path(text)], analyser=analyser_of(options))
@@ -134,17 +134,17 @@ def _find(options: Options) -> None:
     from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
     from lib_faceid.references.face_choice import choose_face
 
-    person, analyser = library_of(options).load(options.NAME), analyser_of(options)
-    require_same_space(person.identity.recogniser, analyser.recogniser, "The saved person and this photo")
+    person, analyser = library_of(options).identity(options.NAME), analyser_of(options)
+    require_same_space(person.recogniser, analyser.recogniser, "The saved person and this photo")
     path = Path(options.PHOTO)
     image_rgb, photo = analysed(path, analyser)
-    index = choose_face(photo, person.identity, "the photo", path.name)
+    index = choose_face(photo, person, "the photo", path.name)
     if options.sheet:
-        make_contact_sheet([make_tile(image_rgb, photo.faces, f"{path.name}: {person.name}", index)]).save(
+        make_contact_sheet([make_tile(image_rgb, photo.faces, f"{path.name}: {options.NAME}", index)]).save(
             options.sheet
         )
     box = ", ".join(f"{edge:.0f}" for edge in photo.faces[index].box)
-    print(f"{person.name} is face {index + 1} of {len(photo.faces)} in {path.name}, at {box}.")
+    print(f"{options.NAME} is face {index + 1} of {len(photo.faces)} in {path.name}, at {box}.")
 
 
 def _crop(options: Options) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.commands.inputs import analyser_of, library_of, photos_in, with_progress
+from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN
 from lib_faceid.errors import FileError, MissingModelError
 
 if TYPE_CHECKING:
@@ -95,11 +96,14 @@ def _list(options: Options) -> None:
 
 
 def _line(person: Person) -> str:
-    identity, photos = person.identity, len(person.record.photos)
-    clip = "for all variants" if identity.clip_hidden is not None else "not for the Plus variants"
-    faces = f"{identity.num_faces} face{'s' if identity.num_faces > 1 else ''}"
+    reference, photos = person.identity, len(person.record.photos)
+    is_face = ARCFACE in reference.features
+    clip = "for all variants" if CLIP_H_HIDDEN in reference.features else "not for the Plus variants"
+    number, what = reference.num_pictures, "face" if is_face else "image"
+    pictures = f"{number} {what}{'s' if number > 1 else ''}"
     made_of = f"{photos or '?'} photo{'s' if photos != 1 else ''}"
-    return f"{person.name}: {faces} from {made_of}, {identity.recogniser or 'unknown recogniser'}, {clip}"
+    read_by = f", {reference.recogniser or 'unknown recogniser'}, {clip}" if is_face else ""
+    return f"{person.name}: {pictures} from {made_of}{read_by}"
 
 
 def _show(options: Options) -> None:
@@ -110,7 +114,7 @@ def _show(options: Options) -> None:
     ]
     if options.json:
         recogniser = person.identity.recogniser
-        fields = {"name": person.name, "faces": person.identity.num_faces, "recogniser": recogniser}
+        fields = {"name": person.name, "faces": person.identity.num_pictures, "recogniser": recogniser}
         print(json.dumps({**fields, "notes": person.record.notes, "photos": photos}, indent=2))
         return
     print(_line(person))

@@ -1,4 +1,4 @@
-"""The keys and values of an identity, for all layers and slots, computed once and then only picked from."""
+"""Keys and values of tokens, for all layers and slots: computed once, then only selected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lib_faceid.effects.tokens import KeyValueWeights, Tokens, TokenSource
 from lib_faceid.errors import MismatchError
-from lib_faceid.methods.adapter import NOBODY, Adapter, Tokens
-from lib_faceid.references.identity import Identity
-from lib_faceid.references.negative import Against
 from lib_faceid.unet.layers import AttentionLayer
 
 __all__ = ["Bank", "Selection", "Span", "bank_of", "forget_all", "make_bank"]
@@ -107,24 +105,21 @@ class Bank:
 
 
 def bank_of(
-    adapter: Adapter,
-    identities: Sequence[Identity],
-    structure: float,
+    weights: KeyValueWeights,
+    sources: Sequence[TokenSource],
     layers: Sequence[AttentionLayer],
-    against: Against = NOBODY,
     swapped: frozenset[int] = frozenset(),
 ) -> Bank:
-    """Return the bank of these people for the UNet's cross-attention layers, kept between jobs that draw them again.
+    """Return the bank of these sources for the UNet's cross-attention layers, kept between jobs that use them again.
 
-    Raises MismatchError: the adapter was made for another UNet, or the identities differ in their number of faces.
+    Raises MismatchError: the weights were made for another UNet, or the sources differ in their number of tokens.
     """
     sizes = tuple((layer.index, layer.hidden_dim, layer.heads, layer.context_dim) for layer in layers if layer.is_cross)
-    # The adapter itself, not its file: somebody may have put other weights or another variant into it.
-    key = (adapter, structure, sizes, swapped, against.fingerprint, *(one.fingerprint for one in identities))
+    # The weights themselves, not their file: it may be read as another variant, or have been replaced.
+    key = (weights, sizes, swapped, *(source.key for source in sources))
     with _keeping:
         if key not in _kept:
-            tokens = [adapter.encode(identity, structure, against) for identity in identities]
-            _kept[key] = make_bank(adapter, tokens, layers, swapped)
+            _kept[key] = make_bank(weights, [source.encode() for source in sources], layers, swapped)
             while len(_kept) > KEPT or (len(_kept) > 1 and sum(one.nbytes for one in _kept.values()) > KEPT_BYTES):
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
@@ -132,7 +127,7 @@ def bank_of(
 
 
 def forget_all() -> None:
-    """Forget the people whose keys and values are kept in memory."""
+    """Forget the keys and values that are kept in memory."""
     with _keeping:
         _kept.clear()
 
@@ -145,25 +140,25 @@ _keeping = threading.Lock()
 
 @torch.no_grad()
 def make_bank(
-    adapter: Adapter,
+    weights: KeyValueWeights,
     tokens: Sequence[Tokens],
     layers: Sequence[AttentionLayer],
     swapped: frozenset[int] = frozenset(),
 ) -> Bank:
-    """Return the bank of these identities' tokens (slot i + 1 is tokens[i]) for the UNet's cross-attention layers.
+    """Return the bank of these tokens (slot i + 1 is tokens[i]) for the UNet's cross-attention layers.
 
-    swapped: indices of layers where uncond sees the identity, and cond sees zero tokens.
-    Raises MismatchError when the adapter was made for another UNet, or the identities differ in their number of faces.
+    swapped: indices of layers where uncond sees the tokens, and cond sees zero tokens.
+    Raises MismatchError when the weights were made for another UNet, or the tokens differ in their number.
     """
     cross = [layer for layer in layers if layer.is_cross]
-    _check_fit(adapter, cross)
+    _check_fit(weights, cross)
     if len({one.cond.shape for one in tokens}) != 1:
-        raise MismatchError("The identities of one unit must all have the same number of faces.")
+        raise MismatchError("The references of one unit must all have the same number of faces or images.")
     sides = {False: torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])}
     if swapped:
         sides = _both_sides(sides[False])
     with torch.autocast("cpu", enabled=False):
-        parts = [_keys_and_values(adapter, layer, sides[layer.index in swapped]) for layer in cross]
+        parts = [_keys_and_values(weights, layer, sides[layer.index in swapped]) for layer in cross]
     num_tokens = sides[False].shape[1]
     ends = accumulate(part.shape[1] for part in parts)
     spans = {
@@ -173,14 +168,14 @@ def make_bank(
     return Bank(torch.cat(parts, dim=1), spans, len(tokens) + 1)
 
 
-def _keys_and_values(adapter: Adapter, layer: AttentionLayer, slots: Tensor) -> Tensor:
+def _keys_and_values(weights: KeyValueWeights, layer: AttentionLayer, slots: Tensor) -> Tensor:
     """Return a layer's K and V of each slot's tokens [rows, T, context], one after the other, [rows, 2 * T * hidden].
 
     K has attention's scale in it, 1/sqrt(hidden / heads): once here, and never in a step.
     """
     scale = (layer.hidden_dim // layer.heads) ** -0.5
-    weights = adapter.to_k_ip[layer.index].float() * scale, adapter.to_v_ip[layer.index].float()
-    return torch.cat([(slots @ weight.T).flatten(1) for weight in weights], 1)
+    k, v = weights.to_k_ip[layer.index].float() * scale, weights.to_v_ip[layer.index].float()
+    return torch.cat([(slots @ weight.T).flatten(1) for weight in (k, v)], 1)
 
 
 def _both_sides(slots: Tensor) -> dict[bool, Tensor]:
@@ -193,18 +188,18 @@ def _both_sides(slots: Tensor) -> dict[bool, Tensor]:
     }
 
 
-def _check_fit(adapter: Adapter, cross: Sequence[AttentionLayer]) -> None:
-    """Raise MismatchError unless the adapter has exactly one fitting pair of weights for each layer."""
+def _check_fit(weights: KeyValueWeights, cross: Sequence[AttentionLayer]) -> None:
+    """Raise MismatchError unless there is exactly one fitting pair of weights for each layer."""
     wanted = {layer.index: (layer.hidden_dim, layer.context_dim) for layer in cross}
-    found = {index: tuple(weight.shape) for index, weight in adapter.to_k_ip.items()}
-    if wanted == found and wanted == {index: tuple(weight.shape) for index, weight in adapter.to_v_ip.items()}:
+    found = {index: tuple(weight.shape) for index, weight in weights.to_k_ip.items()}
+    if wanted == found and wanted == {index: tuple(weight.shape) for index, weight in weights.to_v_ip.items()}:
         return
-    if cross[0].context_dim != adapter.cross_attention_dim:
+    if cross[0].context_dim != weights.cross_attention_dim:
         raise MismatchError(
-            f"{adapter.name} is for {adapter.family} (cross attention {adapter.cross_attention_dim}), and this UNet "
-            f"has {cross[0].context_dim}. FaceID exists for SD 1.5 (768) and SDXL (2048)."
+            f"{weights.name} is for {weights.base} (cross attention {weights.cross_attention_dim}), and this UNet has "
+            f"{cross[0].context_dim}. Adapters exist for SD 1.5 (768) and SDXL (2048)."
         )
     raise MismatchError(
-        f"{adapter.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "
-        f"or their sizes differ. Use an adapter made for this checkpoint's family."
+        f"{weights.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "
+        f"or their sizes differ. Use an adapter made for this checkpoint's base model."
     )

@@ -1,4 +1,4 @@
-"""Put identities into a UNet, and take them out again without a trace.
+"""Attach tokens to a UNet's cross-attention, and take them out again without a trace.
 
 Two standard PyTorch hooks on every cross-attention, and no forward is ever replaced:
 
@@ -6,7 +6,7 @@ Two standard PyTorch hooks on every cross-attention, and no forward is ever repl
 - a forward pre-hook on `to_out[0]` adds `weight * attention(q, k_ip, v_ip)` to what the text attention found.
 
 Whatever computes the text attention stays in charge of it (xformers, sdp, ControlNet, Regional Prompter, LoRA,
-hypernetworks). Which row belongs to whom is told (`set_rows`) or rides with the conditioning (`expect_tags`).
+hypernetworks). Which slot a row belongs to is set (`set_rows`) or travels with the conditioning (`expect_tags`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from torch import Tensor, nn
 
 from lib_faceid.effects.attention import Said, identity_attention, is_own
 from lib_faceid.effects.bank import Bank, Selection, bank_of
+from lib_faceid.effects.effect import CrossAttention
+from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import UnitError
-from lib_faceid.methods.adapter import NOBODY, Adapter
-from lib_faceid.references.identity import Identity
-from lib_faceid.references.negative import Against
 from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
@@ -40,39 +39,18 @@ __all__ = ["Contribution", "Injection", "inject"]
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one adapter says about one or more people. Several contributions add up, in any order."""
+    """Tokens, and how strongly, when and where they act. Several contributions add up, in any order."""
 
-    adapter: Adapter
-    identities: Sequence[Identity]
-    """Slot i + 1 is identities[i]; a single one serves every slot. Slot 0, or a negative one, is uncond."""
-    weight: float = 0.8
-    structure: float = 1.0
-    start: float = 0.0
-    """Acts from this fraction of the steps ..."""
-    end: float = 1.0
-    """... up to, and without, this one."""
-    fade: float = 0.0
-    """Comes in over this fraction of the steps after start, and goes over as much before an end below 1."""
-    against: Against = NOBODY
-    """What uncond rows are drawn with: nobody, unless somebody is to be led away from."""
+    effect: CrossAttention
+    schedule: Schedule = Schedule()
     regions: Sequence[Region | None] = ()
     """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
     layers: LayerWeights = LayerWeights()
-    """How the weight is shared out among the UNet's layers."""
+    """How the weight is distributed over the UNet's layers."""
 
     def weight_at(self, progress: float, step: float = 0.0) -> float:
-        """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
-
-        step: how much of the pass that step is. A fade is measured in its middle, so that a pass of few steps loses
-        none of them to it.
-        """
-        if not self.layers.acts or progress < self.start or (self.end <= progress and self.end < 1):
-            return 0.0
-        if not self.fade:
-            return self.weight
-        middle = progress + step / 2
-        coming, going = middle - self.start, self.end - middle if self.end < 1 else self.fade
-        return self.weight * min(max(min(coming, going) / self.fade, 0.0), 1.0)
+        """Return the weight for the step that begins at that fraction of the pass; `Schedule.weight_at`."""
+        return self.schedule.weight_at(progress, step) if self.layers.acts else 0.0
 
 
 class _Member(NamedTuple):
@@ -91,7 +69,7 @@ class Injection:
         self._members = members
         self._masks = RegionMasks([member.contribution.regions for member in members], view)
         self._weights = {  # of all members in each layer; asked for by each of them in each layer of each call
-            index: tuple(one.contribution.weight * one.factors[index] for one in members)
+            index: tuple(one.contribution.schedule.weight * one.factors[index] for one in members)
             for index in (members[0].factors if members else ())
         }
         self.has_regions = self._masks.any
@@ -235,7 +213,7 @@ class Injection:
 
 @contextmanager
 def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = WHOLE) -> Generator[Injection]:
-    """Inject identities into a UNet of `ldm`, `sgm` or diffusers, and give the Injection that steers them.
+    """Attach contributions to a UNet of `ldm`, `sgm` or diffusers, and yield the Injection that steers them.
 
     view: the part of the whole picture that the UNet draws, for regions (an inpainted part of it, say).
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
@@ -251,7 +229,7 @@ def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = W
 
 def _member(one: Contribution, layers: Sequence[AttentionLayer]) -> _Member:
     shared = layer_factors(one.layers, layers)
-    bank = bank_of(one.adapter, one.identities, one.structure, layers, one.against, shared.swapped)
+    bank = bank_of(one.effect.weights, one.effect.sources, layers, shared.swapped)
     return _Member(one, bank, shared.factors)
 
 

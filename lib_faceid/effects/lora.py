@@ -1,22 +1,54 @@
-"""The FaceID LoRA: part of the adapter file, trained together with it, merged into the UNet while a job runs."""
+"""A LoRA that lies in an adapter's file, trained together with it: merged into the UNet while a job runs."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from lib_faceid.errors import MismatchError
-from lib_faceid.methods.adapter import Adapter, LoraPair
 from lib_faceid.unet.layers import attention_layers
 
-__all__ = ["merge_lora", "named_lora"]
+__all__ = ["LoraPair", "LoraWeights", "merge_lora", "named_lora"]
 
 
-def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
+class LoraPair(NamedTuple):
+    """The two factors of one layer's LoRA: its weight gets `strength * up @ down` added."""
+
+    down: Tensor
+    """[rank, in]"""
+    up: Tensor
+    """[out, rank]"""
+
+
+class LoraWeights(Protocol):
+    """The part of an adapter that is merged into the UNet's attention weights."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the file does."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """The base model it was made for, in words."""
+        ...
+
+    @property
+    def lora(self) -> Mapping[int, Mapping[str, LoraPair]]:
+        """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where it has no LoRA."""
+        ...
+
+
+def named_lora(adapter: LoraWeights, unet: nn.Module) -> dict[str, LoraPair]:
     """Return the adapter's LoRA by the dotted names of this UNet's Linears (`...attn1.to_q`, `...attn2.to_out.0`).
 
     Raises MismatchError when a factor does not fit its layer.
@@ -31,14 +63,14 @@ def named_lora(adapter: Adapter, unet: nn.Module) -> dict[str, LoraPair]:
             if layer is None or not fits:
                 raise MismatchError(
                     f"The LoRA in {adapter.name} does not fit this UNet (layer {index}, to_{kind}: {shape}). "
-                    f"It is for {adapter.family}: choose a checkpoint of that family."
+                    f"It is for {adapter.base}: choose a checkpoint of that base model."
                 )
             named[f"{layer.name}.to_{kind}" + (".0" if kind == "out" else "")] = pair
     return named
 
 
 @contextmanager
-def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[None]:
+def merge_lora(unet: nn.Module, adapter: LoraWeights, strength: float) -> Generator[None]:
     """Add `strength * up @ down` to the UNet's attention weights, and put the very same numbers back on leaving.
 
     Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they

@@ -58,12 +58,12 @@ class ClipVision:
         """Where it computes."""
         return self._model.device
 
-    def encode(self, crops_rgb: Sequence[NDArray[np.uint8]]) -> Tensor:
+    def encode(self, crops_rgb: Sequence[NDArray[np.uint8]], output: str = "penultimate") -> Tensor:
         """Return penultimate hidden states [n, 257, 1280] (float32, CPU) of n crops (uint8 RGB [H, W, 3])."""
         hidden = [self._hidden(preprocess(crop)[None]) for crop in crops_rgb]
         return torch.cat([torch.zeros(0, TOKENS, WIDTH), *hidden])
 
-    def encode_uncond(self) -> Tensor:
+    def blank(self, output: str = "penultimate") -> Tensor:
         """Return the same [257, 1280] for the negative side: of pixel values that are all zero.
 
         Zero after the normalisation, so not of a black picture, as in the authors' own code
@@ -79,7 +79,9 @@ class ClipVision:
             return output.hidden_states[-2].float().cpu()
 
 
-def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu") -> ClipVision:
+def load_clip_vision(
+    path: Path | None = None, device: str | torch.device = "cpu", encoder: str = "clip_vit_h"
+) -> ClipVision:
     """Return the encoder in a file, or of the first file in the usual places.
 
     It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError,
@@ -87,9 +89,9 @@ def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu
     """
     path = path or require_clip_vision()
     with _loading:
-        encoder = _load(path, torch.device(device))
+        loaded = _load(path, torch.device(device))
         _idle.restart()
-        return encoder
+        return loaded
 
 
 def check_clip_vision(path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.encoders.clip_vision import check_clip_vision
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
@@ -14,7 +15,9 @@ from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter, load_adapter
-from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, Variant
+from lib_faceid.methods.method import Variant
+from lib_faceid.methods.ranking import rank
+from lib_faceid.methods.registry import methods_for, variants
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
@@ -90,13 +93,17 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
 
     Adapters are opened to know what they are; nothing is downloaded, and no model is loaded.
     """
-    families = tuple(FAMILY_NAMES) if family is None else tuple(one for one in FAMILY_NAMES if one == family)
+    families = tuple(BASE_LABELS) if family is None else tuple(one for one in BASE_LABELS if one == family)
     adapters, damaged = _adapters(roots)
     clip, faces, known = _clip_row(roots), _face_row(roots), versions()
     auto = tuple(_auto(one, adapters, _why_no_clip(clip, known)) for one in families)
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in damaged if row.family is None or row.family in families), clip, faces]
-    problems = [] if families else [f"FaceID exists for SD 1.5 and SDXL only; the checkpoint has width {family}."]
+    problems = (
+        []
+        if families
+        else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {describe_base(family or 0)}."]
+    )
     try:
         known["onnxruntime"] += f" ({check_packages()})"
     except MissingPackageError as error:
@@ -125,14 +132,14 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
 
 def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
     """Give the files of each variant that exists for the family, or what is missing."""
-    for variant in VARIANTS:
-        if family not in variant.families:
+    for variant in variants():
+        if family not in variant.bases:
             continue
         files = [one for one in adapters if one[1].variant is variant and one[1].cross_attention_dim == family]
         yield from (_adapter_row(path, adapter) for path, adapter in files)
         if not files:
-            best = next(one for one in adapter_entries(family) if one.variant == variant.id)
-            yield _missing(best)
+            published = [one for one in adapter_entries(family) if one.variant == variant.id]
+            yield from (_missing(one) for one in published[:1])
 
 
 def _adapter_row(path: Path, adapter: Adapter) -> Row:
@@ -154,18 +161,18 @@ def _adapter_row(path: Path, adapter: Adapter) -> Row:
 
 
 def _auto(family: int, adapters: Sequence[Found], no_clip: str) -> Auto:
-    """Return what Auto means, by the rule of `generation.choose_adapter`. `no_clip`: why there is no CLIP ViT-H."""
-    fitting = [one for one in adapters if one[1].cross_attention_dim == family]
-    fitting.sort(key=lambda one: VARIANTS.index(one[1].variant))
-    usable = [one for one in fitting if not no_clip or not one[1].variant.needs_clip]
+    """Return what Auto means for a person, by the rule of a job (`rank`). `no_clip`: why there is no CLIP ViT-H."""
+    people = [variant for method in methods_for("person") for variant in method.variants]
+    fitting = {adapter: path for path, adapter in adapters if adapter.cross_attention_dim == family}
+    fitting = {adapter: path for adapter, path in fitting.items() if adapter.variant in people}
     if not fitting:
-        return Auto(family, None, f"There is no FaceID adapter for {FAMILY_NAMES[family]}.")
-    best = fitting[0][1].name
-    if not usable:
-        return Auto(family, None, f"{best} needs CLIP ViT-H: {no_clip}")
-    path, adapter = usable[0]
-    lesser = "" if adapter is fitting[0][1] else f"{best} would be better, and needs CLIP ViT-H: {no_clip}"
-    return Auto(family, path, lesser or adapter.assumed)
+        labels = " or ".join(method.label for method in methods_for("person"))
+        return Auto(family, None, f"There is no {labels} adapter for {BASE_LABELS[family]}.")
+    choice = rank(list(fitting), lambda variant: no_clip if variant.encoders else "")
+    if choice.adapter is None:
+        return Auto(family, None, f"{choice.best.name} needs CLIP ViT-H: {choice.reason}")
+    lesser = f"{choice.best.name} would be better, and needs CLIP ViT-H: {choice.reason}" if choice.reason else ""
+    return Auto(family, fitting[choice.adapter], lesser or choice.adapter.assumed)
 
 
 def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
@@ -237,7 +244,7 @@ def _size_note(size_bytes: int, published: Entry | None) -> str:
 
 
 def _label(variant: Variant, family: int) -> str:
-    return f"{variant.label} for {FAMILY_NAMES[family]}"
+    return f"{variant.label} for {BASE_LABELS[family]}"
 
 
 def _with_place(row: Row, roots: Roots) -> Row:

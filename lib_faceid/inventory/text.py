@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.inventory.check import Auto, Row, SetupReport
-from lib_faceid.methods.variants import FAMILY_NAMES
 from lib_faceid.models.checkpoint import sha256_of
 
 __all__ = ["anonymous", "as_text", "diagnostics"]
@@ -30,7 +30,7 @@ def diagnostics(report: SetupReport, *, with_hashes: bool = True, environ: Mappi
     gigabytes takes seconds, once for each file.
     """
     lines = [f"{name}: {number}" for name, number in report.versions.items()]
-    lines += [f"checkpoint: {FAMILY_NAMES.get(report.family or 0, report.family or 'none loaded')}", ""]
+    lines += [f"checkpoint: {BASE_LABELS.get(report.family or 0, report.family or 'none loaded')}", ""]
     for row in report.rows:
         lines.append(" · ".join(filter(None, [row.status, row.label, row.lora and f"LoRA {row.lora}", row.note])))
         lines += [f"    {_file_line(path, with_hashes=with_hashes)}" for path in row.paths if path.is_file()]
@@ -66,7 +66,7 @@ def _row_lines(row: Row, width: int) -> Iterator[str]:
 
 def _auto_line(auto: Auto) -> str:
     chosen = auto.adapter.name if auto.adapter else "nothing can be used"
-    return f"Auto for {FAMILY_NAMES[auto.family]}: {chosen}. {auto.note}".rstrip()
+    return f"Auto for {BASE_LABELS[auto.family]}: {chosen}. {auto.note}".rstrip()
 
 
 def _file_line(path: Path, *, with_hashes: bool) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from lib_faceid.bases.base_model import BASE_LABELS, describe_base
+from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.methods.adapter import Adapter, load_adapter
-from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS
+from lib_faceid.methods.method import Method, Purpose, Variant
+from lib_faceid.methods.ranking import rank
+from lib_faceid.methods.registry import methods_for
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
-from lib_faceid.references.identity import Identity
+from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import AUTO, Unit
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Models", "choose_adapter", "file_of"]
 
+READ_AS = {"person": "the person in its pictures", "image": "its pictures as they are, whoever is in them"}
+
 
 @dataclass(frozen=True)
 class Models:
@@ -27,37 +33,47 @@ class Models:
 
     adapter_files: Callable[[], Sequence[Path]]
     face_analyser: Callable[[], FaceAnalyser]
-    clip_vision: Callable[[], ClipVision]
-    person: Callable[[str], Identity]
-    """Gives somebody of the library by name; raises FaceIDError for an unknown name."""
+    clip_vision: Callable[[str], ClipVision]
+    """Gives an image encoder by its name in feature keys."""
+    person: Callable[[str], Reference]
+    """Gives a saved reference of the library by name; raises FaceIDError for an unknown name."""
     policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
     """What a request may name as a picture."""
 
 
-def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
+def choose_adapter(unit: Unit, models: Models, dim: int, saved: Sequence[Reference] = ()) -> tuple[Adapter, str]:
     """Return the unit's adapter for a UNet of that cross attention dimension, and what was assumed in choosing it.
 
-    "Auto" is the best variant found that can be used right now (VARIANTS is in order of preference). Raises
-    MissingModelError where there is none, HostError for a checkpoint that FaceID does not exist for.
+    "Auto" is the best variant found that can be used right now, with the features of the saved references where there
+    are any. Raises MissingModelError where there is none, HostError for a checkpoint that no adapter exists for.
     """
-    if dim not in FAMILY_NAMES:
-        found = "SD 2" if dim == 1024 else f"of another family (cross attention {dim})"
-        raise HostError(f"FaceID exists for SD 1.5 and SDXL only; the loaded checkpoint is {found}.")
+    if dim not in BASE_LABELS:
+        raise HostError(f"Adapters exist for SD 1.5 and SDXL only; the loaded checkpoint is {describe_base(dim)}.")
     files = models.adapter_files()
     if unit.adapter != AUTO:
-        adapter = load_adapter(file_of(unit.adapter, files), None if unit.variant == AUTO else unit.variant)
-        if adapter.cross_attention_dim != dim:
-            raise MismatchError(
-                f"{adapter.name} is for {adapter.family}, but the loaded checkpoint is {FAMILY_NAMES[dim]}. Choose an "
-                f"adapter for {FAMILY_NAMES[dim]}, or '{AUTO}'."
-            )
-        return adapter, adapter.assumed
-    found, unreadable = _readable(files)
-    fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
-    fitting.sort(key=lambda adapter: VARIANTS.index(adapter.variant))
+        return _named(unit, files, dim)
+    purpose = cast("Purpose", unit.purpose)
+    found, unreadable = _readable(files, methods_for(purpose))
+    fitting = [one for one in found if one.cross_attention_dim == dim and unit.variant in (AUTO, one.variant.id)]
     if not fitting:
-        raise MissingModelError(_none_found(found, unreadable, dim))
-    return _best(fitting, models)
+        raise MissingModelError(_none_found(unit, found, unreadable, dim))
+    choice = rank(fitting, lambda variant: _missing(variant, models, saved))
+    if choice.adapter is None or choice.adapter is choice.best:  # where none can be used, the best one's need is named
+        return choice.best, choice.best.assumed
+    return choice.adapter, f"Auto took {choice.adapter.name}, as {choice.best.name} cannot be used: {choice.reason}"
+
+
+def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:
+    """Return the adapter that a unit names. Raises MismatchError for one of another base model."""
+    adapter = load_adapter(file_of(unit.adapter, files), None if unit.variant == AUTO else unit.variant)
+    if adapter.cross_attention_dim != dim:
+        raise MismatchError(
+            f"{adapter.name} is for {adapter.base}, but the loaded checkpoint is {BASE_LABELS[dim]}. Choose an "
+            f"adapter for {BASE_LABELS[dim]}, or '{AUTO}'."
+        )
+    is_other = adapter.purpose != unit.purpose
+    read_as = f"{adapter.name} reads {READ_AS[adapter.purpose]}." if is_other else ""
+    return adapter, " ".join(filter(None, [adapter.assumed, read_as]))
 
 
 def file_of(name: str, files: Sequence[Path]) -> Path:
@@ -72,38 +88,46 @@ def file_of(name: str, files: Sequence[Path]) -> Path:
     raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")
 
 
-def _best(fitting: Sequence[Adapter], models: Models) -> tuple[Adapter, str]:
-    """Return the first adapter whose needs are met; the first of all where none is, so that its need is named."""
+def _missing(variant: Variant, models: Models, saved: Sequence[Reference]) -> str:
+    """Return what a variant needs and cannot have, as a sentence; empty where nothing is missing."""
+    if saved:
+        wanted = [read.key for read in variant.reads if any(read.key not in one.features for one in saved)]
+        kinds = " and ".join("a face" if key == ARCFACE else f"CLIP features ({key.encoder})" for key in wanted)
+        return f"the saved reference was made without {kinds}." if wanted else ""
     try:
-        if any(adapter.variant.needs_clip for adapter in fitting):
-            models.clip_vision()
+        for encoder in variant.encoders:
+            models.clip_vision(encoder)
     except FaceIDError as error:
-        usable = [adapter for adapter in fitting if not adapter.variant.needs_clip]
-        if usable:
-            return usable[0], f"Auto took {usable[0].name}, as {fitting[0].name} cannot be used: {error}"
-    return fitting[0], fitting[0].assumed
+        return str(error)
+    return ""
 
 
-def _readable(files: Sequence[Path]) -> tuple[list[Adapter], list[str]]:
-    """Return the adapters among the files, and what is wrong with those that name FaceID and are none."""
+def _readable(files: Sequence[Path], methods: Sequence[Method]) -> tuple[list[Adapter], list[str]]:
+    """Return the methods' adapters among the files, and what is wrong with those that are called so and are none."""
     found: list[Adapter] = []
     unreadable: list[str] = []
+    variants = [variant for method in methods for variant in method.variants]
     for path in files:
         try:
-            found.append(load_adapter(path))
-        except FileError as error:  # noqa: PERF203 - a handful of files
-            if "faceid" in path.name.lower():
+            adapter = load_adapter(path)
+        except FileError as error:
+            if any(method.file_hint in path.name.lower() for method in methods):
                 unreadable.append(str(error))
+            continue
+        found += [adapter] if adapter.variant in variants else []
     return found, unreadable
 
 
-def _none_found(found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -> str:
-    others = ", ".join(f"{adapter.name} ({adapter.family})" for adapter in found) or "none at all"
-    wanted = f"ip-adapter-faceid-plusv2_{'sd15' if dim == 768 else 'sdxl'}.bin"
+def _none_found(unit: Unit, found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -> str:
+    methods = methods_for(cast("Purpose", unit.purpose))
+    labels = " or ".join(method.label for method in methods)
+    others = ", ".join(f"{adapter.name} ({adapter.base})" for adapter in found) or "none at all"
+    wanted = "" if unit.variant == AUTO else f" of the variant {unit.variant}"
+    get = " or ".join(f"{one.best_files[dim]}, from {one.source}," for one in methods if dim in one.best_files)
     return " ".join(
         [
-            f"No FaceID adapter for {FAMILY_NAMES[dim]} was found (found: {others}).",
+            f"No {labels} adapter{wanted} for {BASE_LABELS[dim]} was found (found: {others}).",
             *unreadable,
-            f"Put {wanted}, from h94/IP-Adapter-FaceID on Hugging Face (non-commercial), into models/faceid.",
+            f"Put {get} into models/faceid." if get else "Put one into models/faceid.",
         ]
     )

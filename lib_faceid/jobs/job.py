@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from lib_faceid.effects.effect import Lora
 from lib_faceid.effects.injection import Contribution, Injection, inject
+from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
-from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
@@ -94,7 +95,7 @@ class Job:
         if self.injection is None or self._attached != (unet, now):
             self.detach()
             self.taking_part = [one for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)]
-            contributions = [self._contribution(one, now) for one in self.taking_part]
+            contributions = [found for one in self.taking_part if (found := self._contribution(one, now))]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
             self.injection.watch = self._watch
@@ -110,7 +111,7 @@ class Job:
     @property
     def differs_by_image(self) -> bool:
         """Whether a unit does something else in one image of a batch than in another."""
-        return self.follows_faces or any(len(one.contribution.identities) > 1 for one in self.prepared)
+        return self.follows_faces or any(len(one.references) > 1 for one in self.prepared)
 
     def see(self, unet: nn.Module, pictures: Sequence[NDArray[np.uint8]], first: int = 0) -> list[str]:
         """Look where the people are (uint8 RGB [H, W, 3]), for the coming passes, and return what was missed.
@@ -121,7 +122,7 @@ class Job:
         if not pictures:
             return []
         self.detach()
-        people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
+        people = [one.references[0] for one in self.prepare(unet) if is_auto(one.unit)]
         return self._places.see(first, pictures, people, self._models.face_analyser())
 
     def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:
@@ -135,14 +136,17 @@ class Job:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""
         images = range(image, image + 1)
         found = [self._contribution(one, Pass(images=images)) for one in self.prepared if one.number == number]
-        regions = [region for contribution in found for region in contribution.regions if region]
+        regions = [region for contribution in found if contribution for region in contribution.regions if region]
         return regions[0].share_of(part) if regions else None
 
-    def _contribution(self, prepared: Prepared, now: Pass) -> Contribution:
-        """Return what a unit contributes in a pass: each image has its person, and its place."""
+    def _contribution(self, prepared: Prepared, now: Pass) -> Contribution | None:
+        """Return what a unit contributes in a pass: each image has its reference, and its region."""
         found, images = prepared.contribution, now.images
-        if len(found.identities) > 1:
-            found = replace(found, identities=[found.identities[at % len(found.identities)] for at in images])
+        if found is None:
+            return None
+        sources = found.effect.sources
+        if len(sources) > 1:
+            found = replace(found, effect=replace(found.effect, sources=[sources[at % len(sources)] for at in images]))
         if is_auto(prepared.unit):
             boxes = self._places.of(prepared.number, images)
             found = replace(found, regions=[Region(box, feather_px=prepared.unit.feather) for box in boxes])
@@ -181,10 +185,12 @@ class Job:
             lines.append(f"{UNPLACED} {self._watch.unplaced_calls}")
         return lines
 
-    def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[Adapter, float]]:
-        """Return each adapter's LoRA once: units that share an adapter share its LoRA, at the largest strength."""
-        strengths: dict[Adapter, float] = {}
+    def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[LoraWeights, float]]:
+        """Return each LoRA once: units that share an adapter share its LoRA, at the largest strength."""
+        strengths: dict[LoraWeights, float] = {}
         for prepared in self.prepare(unet):
-            if prepared.lora and prepared.unit.acts_in(hires=hires):
-                strengths[prepared.adapter] = max(prepared.lora, strengths.get(prepared.adapter, 0.0))
+            if prepared.unit.acts_in(hires=hires):
+                for effect in prepared.effects:
+                    if isinstance(effect, Lora):
+                        strengths[effect.weights] = max(effect.strength, strengths.get(effect.weights, 0.0))
         return list(strengths.items())

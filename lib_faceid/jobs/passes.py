@@ -15,6 +15,7 @@ from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
 from lib_faceid.references.analysis import AnalysedPhoto, analyse
 from lib_faceid.references.identity import Identity
+from lib_faceid.references.reference import Reference
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import AUTO_REGION, MASK, WHOLE, Box, box_of, column
 from lib_faceid.units.unit import Unit
@@ -42,7 +43,7 @@ class Places:
         self._seen: dict[int, list[Box | None]] = {}
 
     def see(
-        self, first: int, pictures: Sequence[NDArray[np.uint8]], people: Sequence[Identity], analyser: FaceAnalyser
+        self, first: int, pictures: Sequence[NDArray[np.uint8]], people: Sequence[Reference], analyser: FaceAnalyser
     ) -> list[str]:
         """Bind the units to the faces in these pictures (uint8 RGB [H, W, 3]), and return what was found.
 
@@ -93,7 +94,7 @@ def faces_in(picture: NDArray[np.uint8], analyser: FaceAnalyser) -> list[Box]:
     return [Box.from_px(face.box, *photo.size_px) for face in photo.faces]
 
 
-def _bound(photo: AnalysedPhoto, people: Sequence[Identity], recogniser: str) -> list[Box | None]:
+def _bound(photo: AnalysedPhoto, people: Sequence[Reference], recogniser: str) -> list[Box | None]:
     """Return each person's region in a picture; None where no face is left for them."""
     if not photo.faces:
         return [None] * len(people)
@@ -102,7 +103,7 @@ def _bound(photo: AnalysedPhoto, people: Sequence[Identity], recogniser: str) ->
         [
             # Vectors of two recognisers say nothing of each other.
             faces @ person.averaged().normed_embeddings[0]
-            if person.recogniser in ("", recogniser)
+            if isinstance(person, Identity) and person.recogniser in ("", recogniser)
             else torch.zeros(len(faces))
             for person in people
         ]

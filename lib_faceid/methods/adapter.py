@@ -1,46 +1,33 @@
-"""An adapter: a variant and the weights of one file. It turns identities into tokens."""
+"""An adapter: a variant and the weights of one file. It turns references into effects."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.bases.base_model import BASE_LABELS
+from lib_faceid.effects.effect import CrossAttention, Effect, EffectKind, Lora
+from lib_faceid.effects.lora import LoraPair
+from lib_faceid.effects.tokens import Tokens
+from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
+from lib_faceid.methods import registry
 from lib_faceid.methods.foreign import family_of
-from lib_faceid.methods.variants import FAMILY_NAMES, KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
+from lib_faceid.methods.method import Purpose, Reads, Variant
 from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
-from lib_faceid.references.identity import Identity
-from lib_faceid.references.negative import Against
+from lib_faceid.references.negative import BLANK, Negative
+from lib_faceid.references.reference import Features, Reference
 
-__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "load_adapter"]
+__all__ = ["Adapter", "EncodedReference", "load_adapter"]
 
 METADATA_KEY = "faceid_variant"
-
-
-class LoraPair(NamedTuple):
-    """The two factors of one layer's LoRA: its weight gets `strength * up @ down` added."""
-
-    down: Tensor
-    """[rank, in]"""
-    up: Tensor
-    """[out, rank]"""
-
-
-class Tokens(NamedTuple):
-    """What one identity says to the UNet, both [tokens, cross_attention_dim], float32."""
-
-    cond: Tensor
-    uncond: Tensor
-
-
-NOBODY = Against()
+RECOGNISER_KEY = "recogniser"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +46,8 @@ class Adapter:
     to_v_ip: Mapping[int, Tensor]
     lora: Mapping[int, Mapping[str, LoraPair]]
     """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
+    recogniser: str = ""
+    """The face recogniser whose vectors it was trained on: the file's metadata, else the variant's; "" for none."""
 
     @property
     def cross_attention_dim(self) -> int:
@@ -66,9 +55,19 @@ class Adapter:
         return next(iter(self.to_k_ip.values())).shape[1]
 
     @property
-    def family(self) -> str:
-        """The checkpoints it is for, in words."""
-        return FAMILY_NAMES[self.cross_attention_dim]
+    def base(self) -> str:
+        """The base model it is for, in words."""
+        return BASE_LABELS[self.cross_attention_dim]
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it takes a reference for."""
+        return registry.method_of(self.variant).purpose
+
+    @property
+    def effect_kinds(self) -> frozenset[EffectKind]:
+        """The kinds of effects that it may have on a job."""
+        return frozenset({"tokens", "lora"} if self.lora else {"tokens"})
 
     @property
     def image_proj(self) -> nn.Module:
@@ -77,47 +76,97 @@ class Adapter:
         Raises FileError when the tensors do not make one.
         """
         try:
-            return self.variant.image_proj(self.image_proj_state)
+            return self.variant.network(self.image_proj_state)
         except (RuntimeError, ValueError, LookupError, ArithmeticError) as error:
-            reason = " ".join(str(error).split())[-160:]  # torch says first which class it was loading
+            reason = " ".join(str(error).split())[-160:]  # torch names the class first
             raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
 
-    @torch.no_grad()
-    def encode(self, identity: Identity, structure: float = 1.0, against: Against = NOBODY) -> Tokens:
-        """Return the identity's tokens: those of all its faces one after the other, or their weighted average.
+    def tokens(
+        self, references: Sequence[Reference], settings: Mapping[str, float] | None = None, negative: Negative = BLANK
+    ) -> CrossAttention:
+        """Return the effect of references on the cross-attention: one for all images of a batch, or one for each.
 
-        Uncond is the projection of zeros with the CLIP features of zero pixels, as in training (never zero tokens),
-        unless `against` puts somebody there. Raises MismatchError when the variant needs CLIP features and the identity
-        has none.
+        settings: values of the unit's fields that the variant's network takes, such as `structure`.
         """
-        embeddings = identity.id_embeddings if self.variant.raw_embedding else identity.normed_embeddings
-        clip_hidden, clip_hidden_uncond = self._clip_features(identity)
+        given = self._network_settings(settings)
+        return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
+
+    def effects(
+        self, references: Sequence[Reference], settings: Mapping[str, float], negative: Negative = BLANK
+    ) -> tuple[Effect, ...]:
+        """Return everything that references do to a job. settings: of the unit, `lora` among them."""
+        strength = settings.get("lora", 0.0) if self.lora else 0.0
+        tokens = self.tokens(references, settings, negative)
+        return (tokens, Lora(self, strength)) if strength else (tokens,)
+
+    @torch.no_grad()
+    def encode(
+        self, reference: Reference, settings: Mapping[str, float] | None = None, negative: Negative = BLANK
+    ) -> Tokens:
+        """Return a reference's tokens: those of all its pictures one after the other, or their weighted average.
+
+        Uncond is the projection of the blank features, as in training (never zero tokens), unless `negative` puts
+        others there. Raises MismatchError when the reference lacks features that the variant reads.
+        """
+        negative.require_comparable(reference)
+        cond_inputs, uncond_inputs = self._inputs(reference, negative)
         network = self.image_proj
         with torch.autocast("cpu", enabled=False):
-            cond = network(embeddings, clip_hidden, structure)
-            nobody = against.embeddings(identity, embeddings, raw=self.variant.raw_embedding)
-            blank = None if clip_hidden_uncond is None else against.clip_hidden(clip_hidden_uncond)
-            uncond = network(nobody, blank, structure)
-        if identity.tokens == "average":
-            return Tokens(torch.tensordot(identity.relative_weights, cond, dims=1), uncond[0])
+            given = self._network_settings(settings)
+            cond, uncond = (network(*inputs, **given) for inputs in (cond_inputs, uncond_inputs))
+        if reference.tokens == "average":
+            return Tokens(torch.tensordot(reference.relative_weights, cond, dims=1), uncond[0])
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
 
-    def _clip_features(self, identity: Identity) -> tuple[Tensor | None, Tensor | None]:
-        if not self.variant.needs_clip:
-            return None, None
-        if identity.clip_hidden is None or identity.clip_hidden_uncond is None:
+    def _network_settings(self, settings: Mapping[str, float] | None) -> dict[str, float]:
+        return {name: value for name, value in (settings or {}).items() if name in self.variant.network_settings}
+
+    def _inputs(self, reference: Reference, negative: Negative) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what the network is called with for cond and for uncond: all that the variant reads, in order."""
+        cond: list[Tensor] = []
+        uncond: list[Tensor] = []
+        for number, read in enumerate(self.variant.reads):
+            own = self._features(reference, read)
+            cond.append(read.of(own.values))
+            blank = read.of(negative.features(read.key, own))
+            uncond.append(blank if number else negative.with_noise(blank, cond[0]))
+        return cond, uncond
+
+    def _features(self, reference: Reference, read: Reads) -> Features:
+        found = reference.features.get(read.key)
+        if found is None:
+            wanted = "a face recogniser's vector" if read.key == ARCFACE else f"CLIP features ({read.key.encoder})"
             raise MismatchError(
-                f"{self.name} is {self.variant.label}, which also reads CLIP features of the face, and this identity "
-                f"was made without them. Make it again from its photos, or use a FaceID or FaceID Portrait adapter."
+                f"{self.name} is {self.variant.label}, which reads {wanted}, and this reference was made without. "
+                f"Make it again from its pictures, or use an adapter that does not need them."
             )
-        return identity.clip_hidden, identity.clip_hidden_uncond.expand_as(identity.clip_hidden)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedReference:
+    """The tokens of a reference, encoded when the UNet's keys and values are not known yet."""
+
+    adapter: Adapter
+    reference: Reference
+    settings: Mapping[str, float]
+    negative: Negative
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from other references of the same adapter."""
+        return (*sorted(self.settings.items()), self.negative.fingerprint, self.reference.fingerprint)
+
+    def encode(self) -> Tokens:
+        """Return the tokens of the reference, and of the negative beside it."""
+        return self.adapter.encode(self.reference, self.settings, self.negative)
 
 
 def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     """Return the adapter in a `.safetensors`, `.bin` or `.pth` file.
 
-    `variant` (an id of VARIANTS) decides where the file does not: Plus and Plus v2 have the same tensors, and so have
-    Portrait unnorm and InstantID. Raises FileError for a damaged file, WrongFamilyError for another kind of model.
+    `variant` (the id of one) decides where the file does not: Plus and Plus v2 have the same tensors, for example.
+    Raises FileError for a damaged file, WrongFamilyError for another kind of model.
     """
     path = Path(path)
     stat = path.stat() if path.is_file() else None
@@ -136,59 +185,64 @@ def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
     dims = {tensor.shape[1] for tensor in to_k_ip.values()} | {tensor.shape[1] for tensor in to_v_ip.values()}
     if not image_proj or to_k_ip.keys() != to_v_ip.keys() or dims not in ({768}, {2048}):
         raise FileError(
-            f"{path.name} is not a FaceID adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
-            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter-faceid file."
+            f"{path.name} is not an adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
+            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter file for "
+            "SD 1.5 or SDXL."
         )
-    found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
-    chosen, assumed = _wanted(path, found, variant) if variant else _told(path, fingerprint, found, tensors)
-    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
+    found = registry.candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
+    if variant:
+        chosen, assumed = _variant_from_user(path, found, variant)
+    else:
+        chosen, assumed = _variant_from_file(path, fingerprint, found, tensors)
+    recogniser = read_metadata(path).get(RECOGNISER_KEY, "") or chosen.recogniser
+    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers), recogniser)
 
 
-def _told(
+def _variant_from_file(
     path: Path, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
 ) -> tuple[Variant, str]:
-    """Return the variant that the file tells and, where it had to be assumed, a sentence that says so."""
+    """Return the variant that a file is and, where it had to be assumed, a sentence on why.
+
+    Its hash decides, then its metadata, then its name.
+    """
     if not found:
-        raise FileError(f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}.")
-    unnorm = found[0].raw_embedding
-    if len(found) == 1 and not unnorm:
-        return found[0], ""
+        raise FileError(f"{path.name} has an image_proj of unknown kind. Known: {_labels(registry.variants())}.")
+    first = found[0]
+    if len(found) == 1 and not first.lookalike:
+        return first, ""
     known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
     if known in {variant.id for variant in found}:
-        return by_id(known), ""
+        return registry.by_id(known), ""
     letters = re.sub(r"[^a-z0-9]", "", path.stem.lower())
-    hinted = [variant for variant in found if variant.filename_hint in letters]
+    hinted = sorted((one for one in found if one.filename_hint in letters), key=lambda one: -len(one.filename_hint))
     if hinted:
         return hinted[0], f"Taken for {hinted[0].label} by its file name."
-    if unnorm and len({tensor.dtype for tensor in tensors.values()}) == 1:
-        # InstantID has the same shapes; the published Portrait unnorm mixes dtypes, the published InstantID does not.
+    if first.is_lookalike(tensors):
         raise WrongFamilyError(
-            f"{path.name} looks like InstantID, not FaceID (same shapes, another recogniser). If it is FaceID Portrait "
-            f"unnorm, say so: variant portrait_unnorm."
+            f"{path.name} looks like {first.lookalike}, not {first.label} (same shapes, another recogniser). "
+            f"If it is {first.label}, choose the variant {first.id}."
         )
-    return (
-        found[0],
-        f"Taken for {found[0].label}, as nothing in the file tells it from {_labels(found[1:]) or 'InstantID'}.",
-    )
+    others = _labels(found[1:]) or first.lookalike
+    return first, f"Taken for {first.label}, as nothing in the file tells it from {others}."
 
 
 @lru_cache(maxsize=64)  # a file that is refused is asked about again for every job, and may have gigabytes
 def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - the cache goes by it
     """Return the variant id of a published file, by its hash."""
-    return KNOWN_FILES.get(sha256_of(path))
+    return registry.known_files().get(sha256_of(path))
 
 
-def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
-    """Return the variant that the user says it is, where its tensors can be read as that one."""
+def _variant_from_user(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
+    """Return the variant that the user chose, where its tensors can be read as that one."""
     try:
-        variant = by_id(wanted)
+        variant = registry.by_id(wanted)
     except KeyError:
-        known = ", ".join(variant.id for variant in VARIANTS)
+        known = ", ".join(variant.id for variant in registry.variants())
         raise MismatchError(f"There is no variant '{wanted}'. Known variants: {known}.") from None
     if variant not in found:
         raise MismatchError(
-            f"{path.name} cannot be read as {variant.label} ({families_of(variant)}); its tensors fit "
-            f"{_labels(found) or 'no variant of that checkpoint family'}."
+            f"{path.name} cannot be read as {variant.label} ({variant.base_labels}); its tensors fit "
+            f"{_labels(found) or 'no variant of that base model'}."
         )
     return variant, ""
 
@@ -212,7 +266,7 @@ def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _refuse_other_families(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     family = family_of(shapes)
     if family:
-        raise WrongFamilyError(f"{path.name} is {family.name}, not a FaceID adapter. {family.remedy}")
+        raise WrongFamilyError(f"{path.name} is {family.name}, not an adapter. {family.remedy}")
 
 
 def _numbered(layers: Mapping[str, Tensor], pattern: str) -> dict[int, Tensor]:

@@ -1,4 +1,4 @@
-"""The files that people give us by mistake, so that each can be refused by its right name."""
+"""Files of other kinds of models, recognised so that each can be refused by its right name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of model file that is not a FaceID adapter."""
+    """A kind of model file that is no adapter."""
 
     name: str
     matches: Callable[[Shapes], bool]
     """Tells it from all the other kinds below it in the table, by tensor names and shapes of the whole file."""
-    remedy: str = "Use an ip-adapter-faceid file."
+    remedy: str = "Use an ip-adapter file for SD 1.5 or SDXL."
 
 
 def _has(*patterns: str) -> Callable[[Shapes], bool]:
@@ -30,9 +30,9 @@ def _has_shape(key: str, axis: int, size: int) -> Callable[[Shapes], bool]:
     return lambda shapes: shapes.get(key, ())[axis : axis + 1] == (size,)
 
 
-_CHECKPOINT = "Choose it as the Stable Diffusion checkpoint, and an ip-adapter-faceid file here."
+_CHECKPOINT = "Choose it as the Stable Diffusion checkpoint, and an adapter here."
 _CONTROLNET = "Use it in the ControlNet extension."
-_SD_ONLY = "FaceID exists for SD 1.5 and SDXL only."
+_SD_ONLY = "Adapters exist for SD 1.5 and SDXL only."
 _LORA = (
     r"(^|\.)(lora_(up|down|A|B)|lora\.(up|down)|hada_w\d_[ab]|lokr_w\d(_[ab])?)(\.|$)|^(lora_(unet|te)|unet\..*_lora\.)"
 )
@@ -59,9 +59,6 @@ FAMILIES: tuple[Family, ...] = (
     Family("a textual inversion embedding", _has(r"^(emb_params|string_to_param\..*|clip_[lg])$")),
     Family("Kolors IP-Adapter", _has_shape("image_proj.layers.0.0.to_out.weight", 0, 2048)),
     Family("Kolors FaceID Plus", _has_shape("image_proj.perceiver_resampler.layers.0.0.to_out.weight", 0, 4096)),
-    Family("IP-Adapter full face (no FaceID)", _has(r"^image_proj\.proj\.3\.weight$"), _CONTROLNET),
-    Family("IP-Adapter Plus (no FaceID)", _has_shape("image_proj.proj_in.weight", 1, 1280), _CONTROLNET),
-    Family("the base IP-Adapter (no FaceID)", _has(r"^image_proj\.proj\.weight$"), _CONTROLNET),
 )
 
 

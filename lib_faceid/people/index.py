@@ -9,6 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lib_faceid.references.files import load_reference
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import read_record
 from lib_faceid.references.single_flight import Recent
@@ -24,8 +25,8 @@ class Known:
     """The hashes of the photos that the person was made from."""
     fingerprint: str
     recogniser: str
-    direction: Tensor
-    """[512], of unit length."""
+    direction: Tensor | None
+    """[512], of unit length; None for a saved image."""
 
     def has(self, hashes: Sequence[str]) -> bool:
         """Say whether the person was made from these photos, or is the one of this fingerprint."""
@@ -51,6 +52,7 @@ _known = Recent[Known](16_384)
 
 
 def _read(path: Path) -> Known:
-    identity = Identity.load(path)
+    reference = load_reference(path)
     photos = tuple(photo.sha256 for photo in read_record(path).photos)
-    return Known(photos, identity.fingerprint, identity.recogniser, identity.median().normed_embeddings[0].clone())
+    direction = reference.median().normed_embeddings[0].clone() if isinstance(reference, Identity) else None
+    return Known(photos, reference.fingerprint, reference.recogniser, direction)

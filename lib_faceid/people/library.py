@@ -20,8 +20,10 @@ from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.people.index import Known, forget_known, known_of
 from lib_faceid.references.analysis import forget_all as forget_photos
+from lib_faceid.references.files import load_reference, save_reference
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import Record, read_record
+from lib_faceid.references.reference import Reference
 
 __all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
 
@@ -38,7 +40,8 @@ class Person:
     """One saved person."""
 
     name: str
-    identity: Identity
+    identity: Reference
+    """An Identity for a person, a plain Reference for a saved image."""
     record: Record
 
 
@@ -78,9 +81,13 @@ class People:
     def load(self, name: str) -> Person:
         """Return a saved person. Raises FileError when there is none of this name, or the file is damaged."""
         path = self.path(name)
-        return Person(path.stem, Identity.load(path), read_record(path))
+        return Person(path.stem, load_reference(path), read_record(path))
 
-    def save(self, name: str, identity: Identity, record: Record | None = None, *, overwrite: bool = False) -> str:
+    def identity(self, name: str) -> Identity:
+        """Return a saved person's identity. Raises FileError where there is none, or where it is a saved image."""
+        return Identity.load(self.path(name))
+
+    def save(self, name: str, identity: Reference, record: Record | None = None, *, overwrite: bool = False) -> str:
         """Write a person, whole or not at all, and return the name that was used, which is harmless.
 
         Raises FileError when there is one of this name and `overwrite` does not allow it.
@@ -90,7 +97,7 @@ class People:
         if present and not overwrite:
             raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        identity.save(self.folder / f"{present or name}{SUFFIX}", record)
+        save_reference(self.folder / f"{present or name}{SUFFIX}", identity, record)
         return present or name
 
     def rename(self, old: str, new: str) -> str:
@@ -137,10 +144,14 @@ class People:
     def most_alike(self, identity: Identity) -> tuple[tuple[str, float], ...]:
         """Return (name, cosine) of everybody who was made by the same recogniser, the most alike first."""
         wanted = identity.median().normed_embeddings[0]
-        alike = [(name, known) for name, known in self._known() if is_same_space(known.recogniser, identity.recogniser)]
+        alike = [
+            (name, known.direction)
+            for name, known in self._known()
+            if known.direction is not None and is_same_space(known.recogniser, identity.recogniser)
+        ]
         if not alike:
             return ()
-        cosines = torch.stack([known.direction for _, known in alike]) @ wanted
+        cosines = torch.stack([direction for _, direction in alike]) @ wanted
         found = zip((name for name, _ in alike), cosines.tolist(), strict=True)
         return tuple(sorted(found, key=lambda pair: -pair[1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.crops import ImageCrop, image_crop
+from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import NoFaceError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees, clip_crop
@@ -20,7 +23,16 @@ from lib_faceid.references.lazy_photo import Opened, digest, forget_files
 from lib_faceid.references.single_flight import Recent
 from lib_faceid.units.region import Box
 
-__all__ = ["AnalysedFace", "AnalysedPhoto", "analyse", "analyse_box", "clip_features", "digest", "forget_all"]
+__all__ = [
+    "AnalysedFace",
+    "AnalysedPhoto",
+    "analyse",
+    "analyse_box",
+    "clip_features",
+    "digest",
+    "forget_all",
+    "image_features",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +80,35 @@ def analyse_box(photo: Opened | NDArray[np.uint8], box: Box, analyser: FaceAnaly
     return _photos.get((photo.sha256, analyser.recogniser, box), lambda: _marked(photo, box, analyser))
 
 
-def clip_features(photo: Opened, face: AnalysedFace, clip: ClipVision, sees: ClipSees) -> Tensor:
-    """Return CLIP's hidden states [257, 1280] (float32) of what it is shown of a face in a photo."""
+def clip_features(
+    photo: Opened, face: AnalysedFace, clip: ClipVision, sees: ClipSees, key: FeatureKey = CLIP_H_HIDDEN
+) -> Tensor:
+    """Return an image encoder's features [*key.shape] (float32) of what it is shown of a face in a photo."""
+    box = face.box if sees != "whole" else None
+    return _features(photo, (box, sees), lambda: clip_crop(photo.pixels, face.points, sees), clip, key)
+
+
+def image_features(
+    photo: Opened,
+    crop: ImageCrop,
+    face_box: tuple[float, float, float, float] | None,
+    clip: ClipVision,
+    key: FeatureKey,
+) -> Tensor:
+    """Return an image encoder's features [*key.shape] (float32) of a crop of an image."""
+    return _features(photo, (face_box, crop, "image"), lambda: image_crop(photo.pixels, crop, face_box), clip, key)
+
+
+def _features(
+    photo: Opened, crop: object, make_crop: Callable[[], NDArray[np.uint8]], clip: ClipVision, key: FeatureKey
+) -> Tensor:
+    """Return what an encoder makes of a crop of a photo, kept by the photo's pixels, the crop and the encoder."""
 
     def make() -> Tensor:
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
-        return _apart(clip.encode([clip_crop(photo.pixels, face.points, sees)])[0].half())
+        return _apart(clip.encode([make_crop()], key.output)[0].half())
 
-    key = (photo.sha256, face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
-    return _hidden.get(key, make).float()
+    return _hidden.get((photo.sha256, crop, key, clip.source, str(clip.device)), make).float()
 
 
 def forget_all() -> None:

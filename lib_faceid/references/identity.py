@@ -2,83 +2,85 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from lib_faceid.errors import FileError, MismatchError, UnitError
-from lib_faceid.faces.recognisers import TRAINED_ON, is_same_space
-from lib_faceid.models.checkpoint import read_metadata, read_tensors
-from lib_faceid.references.combining import geometric_median, mean_direction, relative_weights
-from lib_faceid.references.record import Record, check_size
+from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FeatureKey
+from lib_faceid.errors import FileError, MismatchError
+from lib_faceid.faces.recognisers import is_same_space
+from lib_faceid.references.combining import geometric_median, mean_direction
+from lib_faceid.references.reference import MAX_PICTURES, Features, Reference, TokenMerge
 
-__all__ = ["CLIP_SHAPE", "ID_DIM", "MAX_FACES", "Identity", "Tokens"]
+if TYPE_CHECKING:
+    from lib_faceid.references.record import Record
 
-Tokens = Literal["concatenate", "average"]
-"""What an adapter does with the tokens of several faces."""
+__all__ = ["CLIP_SHAPE", "ID_DIM", "MAX_FACES", "Identity"]
 
-ID_DIM = 512
-CLIP_SHAPE = (257, 1280)  # tokens x width of CLIP ViT-H's hidden states
-MAX_FACES = 20
-FORMAT = "faceid-identity-1"
-# What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
-REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
+ID_DIM = ARCFACE.shape[0]
+CLIP_SHAPE = CLIP_H_HIDDEN.shape
+MAX_FACES = MAX_PICTURES
 
 
-@dataclass(frozen=True, eq=False)
-class Identity:
-    """The faces of one person. All tensors are float32 on the CPU and are never changed."""
+class Identity(Reference):
+    """The faces of one person: a reference that holds ARCFACE features."""
 
-    id_embeddings: Tensor
-    """[faces, 512]: the recogniser's raw output, not normalised."""
-    clip_hidden: Tensor | None = None
-    """[faces, 257, 1280]: penultimate hidden states of CLIP ViT-H of each aligned face; the Plus family reads them."""
-    clip_hidden_uncond: Tensor | None = None
-    """[257, 1280]: the same of an image of zeros, for the negative side."""
-    recogniser: str = ""
-    """Which recogniser made the embeddings. Vectors of two recognisers never mean the same person."""
-    weights: tuple[float, ...] = ()
-    """One for each face, for averages; empty means equal ones."""
-    tokens: Tokens = "concatenate"
+    def __init__(  # noqa: PLR0913, PLR0917 - the first four have their own names in files and in users' code
+        self,
+        id_embeddings: Tensor | None = None,
+        clip_hidden: Tensor | None = None,
+        clip_hidden_uncond: Tensor | None = None,
+        recogniser: str = "",
+        weights: tuple[float, ...] = (),
+        tokens: TokenMerge = "concatenate",
+        features: Mapping[FeatureKey, Features] | None = None,
+    ) -> None:
+        """Take features by key, or the two kinds that the FaceID family reads by their own names.
+
+        id_embeddings [faces, 512]: the recogniser's raw output; clip_hidden [faces, 257, 1280]: penultimate hidden
+        states of CLIP ViT-H of each aligned face; clip_hidden_uncond [257, 1280]: the same of an image of zeros.
+        """
+        found = dict(features or {})
+        if id_embeddings is not None:
+            found[ARCFACE] = Features(id_embeddings, torch.zeros(ID_DIM))
+        if (clip_hidden is None) != (clip_hidden_uncond is None):
+            raise MismatchError("An identity needs clip_hidden and clip_hidden_uncond together, or neither.")
+        if clip_hidden is not None and clip_hidden_uncond is not None:
+            found[CLIP_H_HIDDEN] = Features(clip_hidden, clip_hidden_uncond)
+        if ARCFACE not in found:
+            raise MismatchError("An identity needs id_embeddings. Make it again from its photos.")
+        first = {ARCFACE: found.pop(ARCFACE)}  # by which the faces are counted
+        super().__init__(first | found, recogniser, weights, tokens)
 
     def __post_init__(self) -> None:
-        faces = self.id_embeddings.shape[0] if self.id_embeddings.ndim == 2 else 0
-        _check("id_embeddings", self.id_embeddings, (max(faces, 1), ID_DIM))
+        super().__post_init__()
         if not self.id_embeddings.any(dim=-1).all():
             raise MismatchError("id_embeddings are all zeros: that is nobody. Make the identity again from its photos.")
-        if (self.clip_hidden is None) != (self.clip_hidden_uncond is None):
-            raise MismatchError("An identity needs clip_hidden and clip_hidden_uncond together, or neither.")
-        if self.clip_hidden is not None and self.clip_hidden_uncond is not None:
-            _check("clip_hidden", self.clip_hidden, (faces, *CLIP_SHAPE))
-            _check("clip_hidden_uncond", self.clip_hidden_uncond, CLIP_SHAPE)
-        if faces > MAX_FACES:
-            raise MismatchError(f"An identity has at most {MAX_FACES} faces, and {faces} were given. Leave some out.")
-        if self.weights:
-            relative_weights(self.weights, faces)
 
     @property
     def num_faces(self) -> int:
-        """How many faces it holds; several make a Portrait more alike."""
-        return self.id_embeddings.shape[0]
+        """How many faces it holds; several give a Portrait adapter a better likeness."""
+        return self.num_pictures
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """The SHA-256 of everything in it: two identities with the same one draw the same picture."""
-        digest = hashlib.sha256(repr((self.recogniser, self.weights, self.tokens)).encode())
-        for tensor in (self.id_embeddings, self.clip_hidden, self.clip_hidden_uncond):
-            if tensor is not None:
-                digest.update(str(tuple(tensor.shape)).encode())
-                digest.update(tensor.contiguous().numpy().data)
-        return digest.hexdigest()
+    @property
+    def id_embeddings(self) -> Tensor:
+        """[faces, 512]: the recogniser's raw output, not normalised."""
+        return self.features[ARCFACE].values
+
+    @property
+    def clip_hidden(self) -> Tensor | None:
+        """[faces, 257, 1280]: penultimate hidden states of CLIP ViT-H of each aligned face, if it has them."""
+        found = self.features.get(CLIP_H_HIDDEN)
+        return found.values if found else None
+
+    @property
+    def clip_hidden_uncond(self) -> Tensor | None:
+        """[257, 1280]: the same of an image of zeros, for the negative side."""
+        found = self.features.get(CLIP_H_HIDDEN)
+        return found.blank if found else None
 
     @property
     def normed_embeddings(self) -> Tensor:
@@ -106,13 +108,12 @@ class Identity:
         if not all(is_same_space(first.recogniser, identity.recogniser) for identity in identities):
             names = " and ".join(sorted({identity.recogniser or "unknown" for identity in identities}))
             raise MismatchError(f"These faces come from different recognisers ({names}). Analyse all photos with one.")
-        hidden = [identity.clip_hidden for identity in identities if identity.clip_hidden is not None]
-        return cls(
-            torch.cat([identity.id_embeddings for identity in identities]),
-            torch.cat(hidden) if len(hidden) == len(identities) else None,
-            first.clip_hidden_uncond if len(hidden) == len(identities) else None,
-            first.recogniser,
-        )
+        shared = [key for key in first.features if all(key in identity.features for identity in identities)]
+        features = {
+            key: Features(torch.cat([one.features[key].values for one in identities]), first.features[key].blank)
+            for key in shared
+        }
+        return cls(features=features, recogniser=first.recogniser)
 
     def averaged(self) -> Identity:
         """Return this person as one face: the renormalised mean of the unit vectors, at the mean raw length.
@@ -131,89 +132,23 @@ class Identity:
         weights = self.relative_weights
         return self._as_one(geometric_median(self.normed_embeddings, weights), weights)
 
-    @property
-    def relative_weights(self) -> Tensor:
-        """The faces' weights, which add up to 1."""
-        return relative_weights(self.weights, self.num_faces)
-
     def _as_one(self, direction: Tensor, weights: Tensor) -> Identity:
         length = weights @ self.id_embeddings.norm(dim=-1)
         nearest = int((self.normed_embeddings @ direction).argmax())
-        hidden = None if self.clip_hidden is None else self.clip_hidden[nearest : nearest + 1]
-        return Identity(direction[None] * length, hidden, self.clip_hidden_uncond, self.recogniser)
+        return self.as_one(lambda key, values: direction * length if key == ARCFACE else values[nearest])
 
     def save(self, path: Path, record: Record | None = None) -> None:
-        """Write the identity to one `.safetensors` file, whole or not at all, readable by its owner only.
+        """Write the identity to one file: `save_reference`."""
+        from lib_faceid.references.files import save_reference
 
-        It holds no photo; `record` is what else is to be remembered.
-        """
-        record = record or Record()
-        tensors = {"id_embeddings": self.id_embeddings.contiguous()}
-        if self.clip_hidden is not None and self.clip_hidden_uncond is not None:
-            tensors |= {
-                "clip_hidden": self.clip_hidden.contiguous(),
-                "clip_hidden_uncond": self.clip_hidden_uncond.contiguous(),
-            }
-        metadata = {"format": FORMAT, "recogniser": self.recogniser, **record.metadata}
-        if self.weights:
-            metadata["weights"] = json.dumps(self.weights)
-        if self.tokens != "concatenate":
-            metadata["tokens"] = self.tokens
-        _write_whole(path, save(tensors | record.tensors, metadata))
+        save_reference(path, self, record)
 
     @classmethod
     def load(cls, path: Path) -> Identity:
         """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
-        check_size(path)
-        tensors, metadata = read_tensors(path), read_metadata(path)
-        try:
-            if tensors.keys() >= REACTOR_KEYS:
-                return cls(_copy(tensors["embedding"]).reshape(1, -1), recogniser=TRAINED_ON)
-            _check_format(path, tensors, metadata)
-            return cls(
-                _copy(tensors["id_embeddings"]),
-                *(_copy(tensors[key]) if key in tensors else None for key in ("clip_hidden", "clip_hidden_uncond")),
-                recogniser=metadata.get("recogniser", "")[:100],
-                weights=tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
-                tokens="average" if metadata.get("tokens") == "average" else "concatenate",
-            )
-        except (MismatchError, UnitError, ValueError, TypeError, RecursionError) as error:
-            raise FileError(f"{path.name} cannot be used: {error}") from error
+        from lib_faceid.references.files import load_reference
 
-
-def _check_format(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    found = metadata.get("format", "")
-    if found.startswith("faceid-identity-") and found != FORMAT:
-        raise FileError(
-            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and {FORMAT} was "
-            "expected). Update this extension, or save the person again."
-        )
-    if found != FORMAT or "id_embeddings" not in tensors:
-        names = json.dumps(sorted(key[:40] for key in tensors)[:3])
-        raise FileError(f"{path.name} is not a saved identity ({names} was found in it).")
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    """Return a float32 copy: a file that is still mapped cannot be replaced on Windows."""
-    if not tensor.is_floating_point():
-        raise MismatchError(f"{tensor.dtype} was found, and floating-point numbers were expected.")
-    return tensor.float().clone()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.touch(mode=0o600)
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    if tuple(tensor.shape) != shape:
-        raise MismatchError(f"{name} has shape {list(tensor.shape)}, {list(shape)} was expected.")
-    if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-        raise MismatchError(f"{name} is {tensor.dtype} on {tensor.device}; torch.float32 on the CPU was expected.")
-    if not tensor.isfinite().all():
-        raise MismatchError(f"{name} holds values that are not numbers. Make the identity again from its photos.")
+        found = load_reference(path)
+        if not isinstance(found, Identity):
+            raise FileError(f"{path.name} holds a saved image, not a person. Use it for an image unit.")
+        return found

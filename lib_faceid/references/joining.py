@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Generic, Literal
 
 import torch
-from torch import Tensor
 
 from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.crops import ClipSees
@@ -22,6 +22,7 @@ from lib_faceid.references.face_choice import Chosen, Look, Skipped, look_at, wo
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.lazy_photo import Opened
 from lib_faceid.references.record import PhotoNote, Record
+from lib_faceid.references.reference import Features, ReferenceT
 from lib_faceid.units.region import Box
 
 __all__ = [
@@ -71,10 +72,10 @@ class PhotoUse:
 
 
 @dataclass(frozen=True, eq=False)
-class Joined:
-    """The person in some photos, and how that came about."""
+class Joined(Generic[ReferenceT]):
+    """The reference in some pictures, and how that came about."""
 
-    identity: Identity
+    identity: ReferenceT
     photos: tuple[PhotoUse, ...]
     """One for each photo, in order."""
     messages: tuple[str, ...]
@@ -90,7 +91,7 @@ def identity_from_photos(
     photos: Sequence[PhotoSource],
     *,
     analyser: FaceAnalyser | None = None,
-    clip: ClipVision | None = None,
+    clip: ClipVision | Mapping[FeatureKey, ClipVision] | None = None,
     combine: Combine = "average",
     weights: Sequence[float] = (),
     look: Look | None = None,
@@ -103,16 +104,17 @@ def join_photos(
     photos: Sequence[PhotoSource],
     *,
     analyser: FaceAnalyser | None = None,
-    clip: ClipVision | None = None,
+    clip: ClipVision | Mapping[FeatureKey, ClipVision] | None = None,
     combine: Combine = "average",
     weights: Sequence[float] = (),
     look: Look | None = None,
-) -> Joined:
+) -> Joined[Identity]:
     """Return the person in up to 20 photos, and which of them were used.
 
     Without `weights`, better photos count more (`quality_weight`); weight 0 leaves a photo out, and "concatenate" knows
     no other weight. A photo that cannot be read, has no face, or is poor while another is not, is skipped, and
-    `messages` names it. `clip` adds what the Plus family reads; `analyser` is by default that of the usual places.
+    `messages` names it. `clip` adds an encoder's features of each face: CLIP ViT-H's hidden states, or
+    those of the keys that it maps to encoders; `analyser` is by default that of the usual places.
 
     Raises the first photo's error when no photo is left, UnitError for impossible weights, MismatchError for a person
     of another recogniser.
@@ -137,12 +139,13 @@ def join_photos(
     ]
     used = worth_using(seen)
     counts = {i: shares[i] if weights else quality_weight(one.face.report) for i, one in used.items()}
+    encoders = clip if isinstance(clip, Mapping) else {CLIP_H_HIDDEN: clip} if clip else {}
+    chosen = [(photos[i], one) for i, one in used.items()]
     every = Identity(
         id_embeddings=torch.stack([one.face.id_embedding for one in used.values()]),
-        clip_hidden=_clip_hidden([photos[i] for i in used], used.values(), clip, look.clip_sees) if clip else None,
-        clip_hidden_uncond=clip.encode_uncond() if clip else None,
         recogniser=analyser.recogniser,
         weights=tuple(counts.values()),
+        features={key: _clip_features(chosen, encoder, look.clip_sees, key) for key, encoder in encoders.items()},
     )
     likeness = dict(zip(used, likeness_to_rest(every.normed_embeddings).tolist(), strict=True))
     uses = tuple(_use(i, photo, seen[i], counts.get(i, 0.0), likeness.get(i, 0.0)) for i, photo in enumerate(photos))
@@ -199,7 +202,9 @@ def _combined(every: Identity, combine: Combine) -> Identity:
     return replace(every, tokens="average") if combine == "tokens" else every
 
 
-def _clip_hidden(photos: Sequence[PhotoSource], chosen: Iterable[Chosen], clip: ClipVision, sees: ClipSees) -> Tensor:
+def _clip_features(
+    chosen: Sequence[tuple[PhotoSource, Chosen]], clip: ClipVision, sees: ClipSees, key: FeatureKey
+) -> Features:
     # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
-    pairs = zip(photos, chosen, strict=True)
-    return torch.stack([clip_features(Opened(photo), one.face, clip, sees) for photo, one in pairs])
+    values = [clip_features(Opened(photo), one.face, clip, sees, key) for photo, one in chosen]
+    return Features(torch.stack(values), clip.blank(key.output))

@@ -1,4 +1,4 @@
-"""What a picture is drawn away from: somebody else, or a made-up face, where by default there is nobody."""
+"""The negative side: what the uncond tokens encode instead of nothing. Guidance leads away from it."""
 
 from __future__ import annotations
 
@@ -7,51 +7,55 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib_faceid.encoders.features import ARCFACE, FeatureKey
 from lib_faceid.errors import MismatchError
 from lib_faceid.faces.recognisers import is_same_space
-from lib_faceid.references.identity import Identity
+from lib_faceid.references.reference import Features, Reference
 
-__all__ = ["Against"]
+__all__ = ["BLANK", "Negative"]
 
 NOISE_SEED = 20231220  # any number, and always the same one: a setting gives one picture
 
 
 @dataclass(frozen=True, eq=False)
-class Against:
-    """The identity of the uncond rows. Guidance leads away from it, towards the person."""
+class Negative:
+    """A negative reference, or noise, or both; without either, the blank features of training."""
 
-    unlike: Identity | None = None
-    """Somebody whom the person should not look like; None is nobody, the zeros of training."""
+    reference: Reference | None = None
     noise: float = 0.0
-    """How long a random vector is added, relative to the person's: guidance leads away from a made-up face."""
+    """The norm of a random vector that is added to the uncond features, relative to the reference's own norm."""
 
     @property
     def fingerprint(self) -> str:
         """What tells it from another one."""
-        return f"{self.unlike.fingerprint if self.unlike else ''}:{self.noise}"
+        return f"{self.reference.fingerprint if self.reference else ''}:{self.noise}"
 
-    def embeddings(self, person: Identity, wanted: Tensor, *, raw: bool) -> Tensor:
-        """Return the vectors of the uncond rows beside a person's, as many and as long: [faces, 512].
+    def require_comparable(self, reference: Reference) -> None:
+        """Raise MismatchError where the two hold faces that were read by different recognisers."""
+        other = self.reference
+        if other is None or not (ARCFACE in other.features and ARCFACE in reference.features):
+            return
+        if not is_same_space(other.recogniser, reference.recogniser):
+            raise MismatchError(
+                f"'Less like' was read by {other.recogniser}, the person by {reference.recogniser}: vectors of two "
+                "recognisers do not compare. Use one face model pack for both."
+            )
 
-        raw: whether the adapter reads vectors at their own length. Raises MismatchError for two recognisers.
-        """
-        found = torch.zeros_like(wanted)
-        if self.unlike is not None:
-            if not is_same_space(self.unlike.recogniser, person.recogniser):
-                raise MismatchError(
-                    f"'Less like' was read by {self.unlike.recogniser}, the person by {person.recogniser}: vectors of "
-                    f"two recognisers do not compare. Use one face model pack for both."
-                )
-            other = self.unlike.averaged()
-            found = (other.id_embeddings if raw else other.normed_embeddings).expand_as(wanted)
-        if self.noise:
-            random = torch.randn(wanted.shape[1], generator=torch.Generator().manual_seed(NOISE_SEED))
-            found = found + self.noise * wanted.norm(dim=1, keepdim=True) * random / random.norm()
-        return found
+    def features(self, key: FeatureKey, own: Features) -> Tensor:
+        """Return the uncond features [n, *shape] beside a reference's own: the negative reference's, or blank ones."""
+        found = None if self.reference is None else self.reference.features.get(key)
+        values = (
+            own.blank if self.reference is None or found is None else self.reference.averaged().features[key].values[0]
+        )
+        return values.expand_as(own.values)
 
-    def clip_hidden(self, blank: Tensor) -> Tensor:
-        """Return the CLIP features of the uncond rows; blank [faces, 257, 1280] are those of zero pixels."""
-        if self.unlike is None or self.unlike.clip_hidden is None:
-            return blank
-        hidden = self.unlike.averaged().clip_hidden
-        return blank if hidden is None else hidden.expand_as(blank)
+    def with_noise(self, uncond: Tensor, cond: Tensor) -> Tensor:
+        """Return uncond features [n, ..., width] with noise, relative to the norm of the reference's own, cond."""
+        if not self.noise:
+            return uncond
+        random = torch.randn(cond.shape[-1], generator=torch.Generator().manual_seed(NOISE_SEED))
+        return uncond + self.noise * cond.norm(dim=-1, keepdim=True) * random / random.norm()
+
+
+BLANK = Negative()
+"""The blank features that adapters were trained with."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy, photo_from_request
 from lib_faceid.references.face_choice import Look, WhichFace
+from lib_faceid.references.identity import Identity
 from lib_faceid.references.joining import Combine, Joined, join_photos
 from lib_faceid.units.region import figures
 from lib_faceid.units.unit import Unit
@@ -18,13 +21,18 @@ __all__ = ["join_unit", "which_face"]
 
 
 def join_unit(
-    unit: Unit, analyser: FaceAnalyser, clip: ClipVision | None = None, policy: RequestPolicy = BASE64_ONLY
-) -> Joined:
+    unit: Unit,
+    analyser: FaceAnalyser,
+    clip: ClipVision | Mapping[FeatureKey, ClipVision] | None = None,
+    policy: RequestPolicy = BASE64_ONLY,
+) -> Joined[Identity]:
     """Return the person in a unit's photos, joined as its fields say, and what became of each photo.
 
-    `clip` adds what the Plus family reads. Raises PhotoError for what the policy does not allow and whatever
-    `join_photos` raises.
+    `clip` adds an image encoder's features, as in `join_photos`. Raises UnitError for a way of combining that only
+    images have, PhotoError for what the policy does not allow and whatever `join_photos` raises.
     """
+    if unit.combine in ("add", "subtract"):
+        raise UnitError(f"combine is '{unit.combine}', which is for images. Use average, median or concatenate.")
     return join_photos(
         [photo_from_request(photo.image, policy) for photo in unit.images],
         analyser=analyser,

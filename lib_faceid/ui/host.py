@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.errors import HostError
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
 from lib_faceid.methods.adapter import load_adapter
-from lib_faceid.methods.variants import FAMILY_NAMES, Variant
+from lib_faceid.methods.method import Variant
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.download import download
 from lib_faceid.models.folders import Roots, find_adapters
@@ -62,7 +63,7 @@ def _auto_means(report: SetupReport) -> str:
     if not report.auto:
         raise HostError(report.problems[0] if report.problems else "FaceID has no adapter for the loaded checkpoint.")
     meanings = [
-        f"{AUTO} for {FAMILY_NAMES[one.family]} is now "
+        f"{AUTO} for {BASE_LABELS[one.family]} is now "
         f"{f'{one.adapter.name}.' if one.adapter else 'nothing: no adapter can be used.'} {one.note}".strip()
         for one in report.auto
     ]
@@ -86,7 +87,7 @@ def _name_of(person: Person | None) -> str:
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
     """Save who is in a unit's photos, with what the Plus variants read where CLIP ViT-H is here."""
     analyser = models.face_analyser()
-    clip, without = attempt(models.clip_vision)
+    clip, without = attempt(models.clip_vision, "clip_vit_h")
     joined = join_unit(unit, analyser, clip)
     name = library.save(name, joined.identity, joined.record)
     plus = f" It will not do for the Plus variants: {without}" if without else ""

@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from lib_faceid.jobs.preparing import ONE_EACH
 from lib_faceid.pictures.photo import decode_base64, read_photo
 from lib_faceid.references.analysis import digest
 from lib_faceid.ui.parts import QUICK, notice
@@ -17,7 +16,7 @@ from lib_faceid.ui.photos import Photos
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.infotext import pasted, pasted_line, unit_from_infotext
 from lib_faceid.units.region import MASK
-from lib_faceid.units.unit import FIELDS
+from lib_faceid.units.unit import FIELDS, ONE_EACH
 
 __all__ = ["InfotextField", "are_here", "build_paste", "infotext_fields", "missing", "still_missing", "wire_paste"]
 

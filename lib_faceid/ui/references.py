@@ -26,6 +26,7 @@ class References:
     """The components of one unit's left side; those of the unit's own fields first."""
 
     enabled: Any
+    purpose: Any
     images: Any
     person: Any
     face: Any
@@ -56,6 +57,7 @@ class References:
 def build_references(prefix: str) -> References:
     """Return the components, made where gradio stands right now."""
     enabled = gr.Checkbox(value=False, label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
+    purpose = choice("purpose", prefix)
     images, selected = gr.State([]), gr.State(None)
     pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
     message = gr.HTML(elem_id=f"{prefix}_message")
@@ -92,7 +94,7 @@ def build_references(prefix: str) -> References:
         )  # fmt: skip
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
-        enabled, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
+        enabled, purpose, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
         photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, name, save,
     )  # fmt: skip
 

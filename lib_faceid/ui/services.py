@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.inventory.check import SetupReport
-from lib_faceid.methods.variants import Variant
+from lib_faceid.methods.method import Variant
 from lib_faceid.models.transfer import Report
 from lib_faceid.ui.preview import Preview
 from lib_faceid.units.unit import Unit

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from lib_faceid.methods.variants import VARIANTS, Variant, by_id
-from lib_faceid.models.catalogue import catalogue
+from lib_faceid.methods.method import Variant
+from lib_faceid.methods.registry import by_id, variants
 from lib_faceid.ui.layer_weights import build_layer_weights
 from lib_faceid.ui.parts import QUICK, UPLOAD, choice, labels, notice, slider
 from lib_faceid.ui.photos import encoded
@@ -37,9 +37,10 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
     with gr.Accordion("Region", open=False, elem_id=f"{prefix}_region_panel"):
         made |= build_region(prefix)
     with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
-        made["variant"] = gr.Dropdown([AUTO, *(one.id for one in VARIANTS)], value=AUTO, **labels("variant", prefix))
+        made["variant"] = gr.Dropdown([AUTO, *(one.id for one in variants())], value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)
-        made["clip_crop"], made["hires"] = choice("clip_crop", prefix), choice("hires", prefix)
+        made["clip_crop"], made["image_crop"] = choice("clip_crop", prefix), choice("image_crop", prefix)
+        made["hires"] = choice("hires", prefix)
         made |= build_layer_weights(prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["unlike"] = _unlike(prefix)
@@ -61,14 +62,12 @@ def _unlike(prefix: str) -> Any:
 
 def used_by(variant: Variant | None) -> dict[str, bool]:
     """Return field -> whether the variant uses it, for the fields that not all do. An unknown one may use all."""
-    if variant is None:
-        return {"structure": True, "lora": True, "clip_crop": True}
-    has_lora = [one.has_lora for one in catalogue() if one.variant == variant.id]
-    return {"structure": variant.shortcut, "lora": any(has_lora) or not has_lora, "clip_crop": variant.needs_clip}
+    every = frozenset[str]().union(*(one.settings for one in variants()))
+    return {name: variant is None or name in variant.settings for name in sorted(every)}
 
 
 def _wire_adapter(services: Services, made: dict[str, Any], refresh: Any, auto: Any) -> None:
-    shown = ["structure", "lora", "clip_crop"]
+    shown = list(used_by(None))
 
     def fitted(adapter: str, variant: str) -> list[Any]:
         """Show what the adapter uses, and what Auto means."""

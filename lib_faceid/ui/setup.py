@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.inventory.check import Row, SetupReport
-from lib_faceid.methods.variants import FAMILY_NAMES
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import Services, attempt
@@ -155,7 +155,7 @@ def table(report: SetupReport) -> str:
     """Return the report as an HTML table, with what Auto means and what is wrong above it."""
     ready = "Ready: a person can be drawn." if report.is_ready else "Something is missing; see below."
     autos = [
-        f"Auto for {FAMILY_NAMES[one.family]}: {one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
+        f"Auto for {BASE_LABELS[one.family]}: {one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
         for one in report.auto
     ]
     told = [notice(ready, "good" if report.is_ready else "warning"), *(notice(one, "error") for one in report.problems)]

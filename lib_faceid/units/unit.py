@@ -10,12 +10,15 @@ from typing import Any
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.layer_weights import LayerWeights, read_factors
+from lib_faceid.units.old_names import OLD_FIELDS, OLD_ORDERS
 from lib_faceid.units.region import EVERYWHERE, MASK, box_of
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
-__all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
+__all__ = ["AUTO", "FIELDS", "ONE_EACH", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
 
 AUTO = "Auto"
+ONE_EACH = "one each"
+"""The value of `batch` and `adetailer` that gives each image, or each face, its own."""
 MAX_PHOTOS = 20
 
 
@@ -77,10 +80,19 @@ class Unit:
 
     enabled: bool = _setting(False, bool, "Enable", "Draw this person.")
     images: tuple[Photo, ...] = _setting(
-        (), list, "Photos", "One to 20 photos of one person, the whole head visible. Several are more alike than one."
+        (),
+        list,
+        "Photos",
+        "One to 20 photos of one person, the whole head visible. Several photos give a better likeness.",
     )
     person: str = _setting(
         "", str, "Saved person", "Somebody from the library, instead of photos. Several, for one each: Ann | Ben."
+    )
+    purpose: str = _setting(
+        "person",
+        ("person", "image"),
+        "Reference for",
+        "The person in the photos; or the image itself: everything in it, its style or its composition (weight type).",
     )
     face: str = _setting(
         "largest",
@@ -90,9 +102,10 @@ class Unit:
     )
     combine: str = _setting(
         "average",
-        ("average", "median", "tokens", "concatenate"),
+        ("average", "median", "tokens", "concatenate", "add", "subtract"),
         "Combine",
-        "How several photos become one person. Median forgives a bad photo; concatenate is Portrait's own way.",
+        "How several photos become one. Median forgives a bad photo; concatenate keeps the tokens of each. Add and "
+        "subtract are for images: the sum of all, or the first less the others.",
     )
     adapter: str = _setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
     variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
@@ -110,13 +123,20 @@ class Unit:
         0.0,
         Range(0, 0.5, 0.01),
         "Fade",
-        "Comes in over this fraction of the steps after start, and goes over as much before an end below 1.",
+        "Ramps the weight up over this fraction of the steps after start, and down before end (where end is below 1).",
     )
     clip_crop: str = _setting(
         "face",
         ("face", "head", "whole"),
         "CLIP sees",
         "Plus variants only. The face as trained, head and hair, or the whole photo (as in ControlNet).",
+    )
+    image_crop: str = _setting(
+        AUTO,
+        (AUTO, "square", "padded", "whole", "face"),
+        "Image crop",
+        "What is seen of an image: the square in its centre, all of it with borders, all of it squeezed, or the face. "
+        "Auto is as the adapter was trained.",
     )
     hires: str = _setting(
         "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
@@ -149,7 +169,10 @@ class Unit:
     )
     unlike: tuple[Photo, ...] = _setting((), list, "Less like", "Somebody whom the person should not look like.")
     noise: float = _setting(
-        0.0, Range(0, 1, 0.05), "Identity noise", "Leads away from a made-up face as well: more contrast, less average."
+        0.0,
+        Range(0, 1, 0.05),
+        "Identity noise",
+        "Adds noise to the negative embedding: more contrast, less of an average face.",
     )
 
     adetailer: str = _setting(
@@ -201,6 +224,7 @@ class Unit:
             if settings.get("images"):
                 raise UnitError("image and images were both given. Use images for all photos.")
             settings["images"] = settings.pop("image")
+        settings = {OLD_FIELDS.get(name, name): value for name, value in settings.items()}
         for name in settings:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
@@ -219,14 +243,14 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     """Return the units in a host's flat script arguments.
 
     The page sends every field of every unit, one after the other. An API request puts one dict per unit in front, and
-    the rest are the page's defaults, which then do not count. Raises UnitError, naming the unit.
+    the rest are the page's defaults, which then do not count. A client that was made for an earlier version sends the
+    fields of that version. Raises UnitError, naming the unit.
     """
     requested: list[Mapping[str, Any]] = [values for values in args if isinstance(values, Mapping)]
-    if not requested:
-        size = len(FIELDS)
-        requested = [
-            dict(zip(FIELDS, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
-        ]
+    if not requested and args:
+        order = _order_of(len(args))
+        size = len(order)
+        requested = [dict(zip(order, args[at : at + size], strict=True)) for at in range(0, len(args), size)]
     units: list[Unit] = []
     for number, values in enumerate(requested):
         try:
@@ -234,6 +258,18 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
         except UnitError as error:  # noqa: PERF203 - a handful of units
             raise UnitError(f"Unit {number}: {error}") from error
     return units
+
+
+def _order_of(length: int) -> Sequence[str]:
+    """Return the order of fields in a flat list of that length: today's, or that of an earlier version."""
+    orders = [tuple(FIELDS), *reversed(OLD_ORDERS)]
+    found = next((order for order in orders if length % len(order) == 0), None)
+    if found is None:
+        raise UnitError(
+            f"{length} values were sent for all units, and {len(FIELDS)} for each unit were expected. Reload the page, "
+            "or send one object with named fields for each unit."
+        )
+    return found
 
 
 def _photos(value: Any) -> tuple[Photo, ...]:

@@ -72,7 +72,7 @@ class Studio:
     def models(self) -> Models:
         """Return where the job finds it all."""
         return Models(
-            lambda: list(self.files.values()), lambda: self.analyser or _missing(), lambda: self.clip,
+            lambda: list(self.files.values()), lambda: self.analyser or _missing(), lambda _encoder: self.clip,
             lambda name: identity_of(int(name), clip=True),
         )  # fmt: skip
 

@@ -6,14 +6,14 @@ import gc
 
 import psutil
 import torch
+from contributions import bank_for, contribution
 from unets import identity_of
 
 from bench.counting import hooks_on
 from bench.networks import Subject
 from bench.results import Figure, figure_of
 from bench.unet_call import people
-from lib_faceid.effects.bank import bank_of
-from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.effects.injection import inject
 from lib_faceid.unet.layers import attention_layers
 
 __all__ = ["memory_figures"]
@@ -47,7 +47,7 @@ def _growth(one: Subject, jobs: int) -> float:
     """Return by how many MB the process has grown between a tenth of the jobs and all of them."""
     began = 0.0
     for number in range(jobs):
-        with inject(one.unet, [Contribution(one.adapter, [identity_of(number)])]) as injection:
+        with inject(one.unet, [contribution(one.adapter, [identity_of(number)])]) as injection:
             injection.set_rows(one.slots)
         if number == jobs // 10:
             began = _process_bytes()
@@ -55,7 +55,7 @@ def _growth(one: Subject, jobs: int) -> float:
 
 
 def _bank_bytes(one: Subject, tokens: int, layers: tuple) -> int:
-    bank = bank_of(one.adapter, [one.person(1, tokens)], 1.0, layers)
+    bank = bank_for(one.adapter, [one.person(1, tokens)], 1.0, layers)
     return bank.nbytes
 
 

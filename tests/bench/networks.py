@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from builders import SD15, SDXL, Parts, parts_of, sd15_widths, sdxl_widths, write
+from contributions import contribution
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from unets import identity_of
@@ -105,7 +106,7 @@ class Subject:
 
     def contribution(self, seed: int, tokens: int = 4, **settings: Any) -> Contribution:
         """Return somebody, as a unit of the page contributes to a picture."""
-        return Contribution(self.adapter, [self.person(seed, tokens)], weight=0.7, **settings)
+        return contribution(self.adapter, [self.person(seed, tokens)], weight=0.7, **settings)
 
     @torch.inference_mode()
     def call(self, **more: Any) -> Tensor:

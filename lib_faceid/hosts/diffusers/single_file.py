@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.errors import FileError, WrongFamilyError
 from lib_faceid.hosts.diffusers.network_sizes import (
     Config,
@@ -22,7 +23,6 @@ from lib_faceid.hosts.diffusers.network_sizes import (
     vae_config,
 )
 from lib_faceid.methods.foreign import family_of
-from lib_faceid.methods.variants import FAMILY_NAMES
 from lib_faceid.models.checkpoint import read_tensors
 
 __all__ = ["Layout", "read_checkpoint", "read_layout"]
@@ -88,12 +88,12 @@ def _family(unet: Shapes, shapes: Shapes, name: str) -> str:
     inputs, context = unet.get("input_blocks.0.0.weight"), context_dim(unet)
     if inputs is None or context is None:
         found = _kind(shapes)
-    elif context not in FAMILY_NAMES:
+    elif context not in BASE_LABELS:
         found = _OTHER_CONTEXTS.get(context, f"of a kind we do not know (cross attention {context})")
     elif inputs[1] != 4:
         found = _OTHER_INPUTS.get(inputs[1], f"a checkpoint with {inputs[1]} input channels")
     else:
-        return FAMILY_NAMES[context]
+        return BASE_LABELS[context]
     raise WrongFamilyError(
         f"FaceID exists for SD 1.5 and SDXL only, and {name} is {found}. Choose a checkpoint of those."
     )

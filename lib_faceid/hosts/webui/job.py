@@ -140,7 +140,7 @@ class WebUIJob:
             self.apply_loras()  # a refiner, for which the WebUI activates no networks; or a face was drawn in between
         place = self._steps.advance(params)
         injection.set_progress(*place)
-        self._steps.note([one for one in self._job.taking_part if one.contribution.weight_at(*place)])
+        self._steps.note([one for one in self._job.taking_part if one.schedule.weight_at(*place)])
         if not injection.acts:
             injection.expect_tags(())
             return

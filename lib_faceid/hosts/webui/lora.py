@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from modules import shared
 
-from lib_faceid.effects.lora import named_lora
-from lib_faceid.methods.adapter import Adapter
+from lib_faceid.effects.lora import LoraWeights, named_lora
 
 __all__ = ["activate", "deactivate", "is_available"]
 
@@ -28,7 +27,7 @@ def is_available() -> bool:
     return "networks" in sys.modules and hasattr(sys.modules["networks"], "loaded_networks")
 
 
-def activate(loras: Sequence[tuple[Adapter, float]]) -> list[str]:
+def activate(loras: Sequence[tuple[LoraWeights, float]]) -> list[str]:
     """Have these LoRAs merged, instead of those of an earlier call, and return what the user should know about it.
 
     A FaceID LoRA that the user typed into the prompt wins: it is never applied twice.
@@ -52,7 +51,7 @@ def deactivate() -> None:
         loaded[:] = [network for network in loaded if not hasattr(network, _MARK)]
 
 
-def _network_of(adapter: Adapter) -> Any:
+def _network_of(adapter: LoraWeights) -> Any:
     """Return the adapter's LoRA as a network for the loaded checkpoint, made once for each pair of them."""
     key = (adapter.fingerprint, id(shared.sd_model))
     if key not in _made:
@@ -77,7 +76,7 @@ def _own_class(base: Any) -> Any:
     return OwnNetwork
 
 
-def _make_network(adapter: Adapter) -> Any:
+def _make_network(adapter: LoraWeights) -> Any:
     network, network_lora, networks = (sys.modules[name] for name in ("network", "network_lora", "networks"))
     model = shared.sd_model
     if not hasattr(model, "network_layer_mapping"):

@@ -232,7 +232,7 @@ def models() -> Models:
     return Models(
         adapter_files=adapter_files,
         face_analyser=face_analyser,
-        clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
+        clip_vision=lambda encoder: load_clip_vision(require_clip_vision(roots()), encoder=encoder),
         person=lambda name: open_library(roots()).load(name).identity,
         policy=request_policy,
     )

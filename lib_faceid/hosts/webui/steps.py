@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lib_faceid.hosts.calls_per_step import Pace, pace_of
 from lib_faceid.hosts.webui.passes import is_hires_pass
-from lib_faceid.jobs.preparing import Prepared, told_steps
+from lib_faceid.jobs.preparing import Prepared, step_range
 from lib_faceid.methods.adapter import Adapter
 
 __all__ = ["Run", "Steps"]
@@ -78,7 +78,7 @@ class Steps:
         found: list[str] = []
         for is_hires, steps in sorted(self._known.items()):
             acted = self._acted.get((prepared.number, prepared.adapter, is_hires), set[int]())
-            found.append(f"{'hires: ' if is_hires else ''}{told_steps(acted, steps)}")
+            found.append(f"{'hires: ' if is_hires else ''}{step_range(acted, steps)}")
         return ", ".join(found)
 
 

@@ -39,7 +39,7 @@ def before_call(params: Any) -> None:
             "noise": float(params.sigma[0]),
             "hires": bool(getattr(denoiser.p, "is_hr_pass", False)),
             "acted": _acted(),
-            "people": [one.contribution.identities[0].fingerprint for one in job[0]._job.prepared] if job[0] else [],
+            "people": [one.references[0].fingerprint for one in job[0]._job.prepared] if job[0] else [],
         }
     )
 

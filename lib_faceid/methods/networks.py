@@ -1,15 +1,10 @@
-"""The projection networks: from a face to identity tokens. No I/O; every size is read off the weights.
+"""The projection networks (image_proj): from features to tokens. No I/O; every size is read off the weights.
 
-Each network is called alike, `network(id_embeddings, clip_hidden, structure)`, and takes what it needs of it:
-
-    id_embeddings  float [faces, 512]        the recogniser's vectors, as the variant wants them (unit length or raw)
-    clip_hidden    float [faces, 257, 1280]  penultimate hidden states of CLIP ViT-H, or None
-    structure      float                     how much the CLIP features shape the face (s_scale)
-
-and gives tokens [faces, num_tokens, cross_attention_dim].
+Each is called with the features that its variant reads, in that order, each [n, *shape], and gives tokens
+[n, num_tokens, cross_attention_dim].
 
 The formulas are those of https://github.com/tencent-ailab/IP-Adapter (Apache-2.0, commit 62e4af9),
-`ip_adapter/ip_adapter_faceid.py` and `ip_adapter/resampler.py`.
+`ip_adapter/ip_adapter.py`, `ip_adapter/ip_adapter_faceid.py` and `ip_adapter/resampler.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 __all__ = [
-    "Builder",
+    "FullProjection",
+    "LinearProjection",
     "MLPProjection",
     "Perceiver",
     "PerceiverAttention",
     "PlusProjection",
     "Resampler",
+    "full_projection",
+    "linear_projection",
     "mlp_projection",
     "plus_projection",
     "plus_shortcut_projection",
@@ -35,10 +33,40 @@ __all__ = [
 ]
 
 _State: TypeAlias = Mapping[str, Tensor]
-Builder: TypeAlias = Callable[[_State], nn.Module]
 _Network = TypeVar("_Network", bound=nn.Module)
 
 HEAD_DIM = 64  # of every attention in these networks; it leaves no trace in the weights
+
+
+class LinearProjection(nn.Module):
+    """The base IP-Adapter: one linear layer whose output is cut into tokens."""
+
+    def __init__(self, feature_dim: int, cross_attention_dim: int, num_tokens: int) -> None:
+        super().__init__()
+        self.token_shape = (num_tokens, cross_attention_dim)
+        self.proj = nn.Linear(feature_dim, num_tokens * cross_attention_dim)
+        self.norm = nn.LayerNorm(cross_attention_dim)
+
+    def forward(self, image_embeds: Tensor) -> Tensor:
+        """Return tokens [n, num_tokens, cross_attention_dim] of image embeds [n, feature_dim]."""
+        return self.norm(self.proj(image_embeds).unflatten(-1, self.token_shape))
+
+
+class FullProjection(nn.Module):
+    """IP-Adapter Full Face: a token of each of the encoder's hidden states."""
+
+    def __init__(self, feature_dim: int, hidden_dim: int, cross_attention_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Sequential(
+            nn.Linear(feature_dim, hidden_dim),
+            nn.GELU(),
+            nn.Linear(hidden_dim, cross_attention_dim),
+            nn.LayerNorm(cross_attention_dim),
+        )
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """Return tokens [n, length, cross_attention_dim] of hidden states [n, length, feature_dim]."""
+        return self.proj(hidden_states)
 
 
 class MLPProjection(nn.Module):
@@ -52,8 +80,8 @@ class MLPProjection(nn.Module):
         )
         self.norm = nn.LayerNorm(cross_attention_dim)
 
-    def forward(self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0) -> Tensor:
-        """Return tokens [faces, num_tokens, cross_attention_dim]; only the identity is read."""
+    def forward(self, id_embeddings: Tensor) -> Tensor:
+        """Return tokens [faces, num_tokens, cross_attention_dim] of vectors [faces, 512]."""
         return self.norm(self.proj(id_embeddings).unflatten(-1, self.token_shape))
 
 
@@ -122,16 +150,30 @@ class PlusProjection(nn.Module):
 
 
 class Resampler(Perceiver):
-    """Portrait unnorm: learned latents that read the raw identity vector."""
+    """Portrait unnorm and IP-Adapter Plus: learned latents that read a vector, or an encoder's hidden states."""
 
     def __init__(self, state: _State) -> None:
         super().__init__(state)
         self.latents = nn.Parameter(torch.empty(state["latents"].shape))
 
-    def forward(self, id_embeddings: Tensor, clip_hidden: Tensor | None = None, structure: float = 1.0) -> Tensor:
-        """Return tokens [faces, num_tokens, cross_attention_dim]; only the identity is read."""
-        latents = self.latents.expand(len(id_embeddings), -1, -1)
-        return self.resample(latents, id_embeddings[:, None])
+    def forward(self, features: Tensor) -> Tensor:
+        """Return tokens [n, num_tokens, cross_attention_dim] of vectors [n, dim] or hidden states [n, length, dim]."""
+        latents = self.latents.expand(len(features), -1, -1)
+        return self.resample(latents, features[:, None] if features.ndim == 2 else features)
+
+
+def linear_projection(state: _State) -> LinearProjection:
+    """Return the base IP-Adapter's network of these weights, in float32."""
+    out_dim, feature_dim = state["proj.weight"].shape
+    cross_attention_dim = state["norm.weight"].shape[0]
+    sizes = feature_dim, cross_attention_dim, out_dim // cross_attention_dim
+    return _loaded(state, lambda: LinearProjection(*sizes))
+
+
+def full_projection(state: _State) -> FullProjection:
+    """Return the Full Face network of these weights, in float32."""
+    hidden_dim, feature_dim = state["proj.0.weight"].shape
+    return _loaded(state, lambda: FullProjection(feature_dim, hidden_dim, state["proj.2.weight"].shape[0]))
 
 
 def mlp_projection(state: _State) -> MLPProjection:
@@ -150,7 +192,7 @@ def plus_shortcut_projection(state: _State) -> PlusProjection:
 
 
 def resampler(state: _State) -> Resampler:
-    """Return the Portrait unnorm network of these weights, in float32."""
+    """Return the network of learned latents of these weights, in float32."""
     return _loaded(state, lambda: Resampler(state))
 
 

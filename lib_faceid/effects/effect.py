@@ -1,0 +1,63 @@
+"""Effects: what a unit does to a job, as small values. A method makes them, the engine composes them, a host carries
+them; none of the three knows the others.
+
+A kind of effect that a host cannot carry is refused before anything is drawn (`require_carried`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from lib_faceid.effects.lora import LoraWeights
+from lib_faceid.effects.tokens import KeyValueWeights, TokenSource
+from lib_faceid.errors import HostError
+
+__all__ = ["KINDS", "CrossAttention", "Effect", "EffectKind", "Lora", "require_carried"]
+
+EffectKind: TypeAlias = Literal["tokens", "lora", "residuals", "text", "context"]
+KINDS: dict[EffectKind, str] = {
+    "tokens": "tokens for the cross-attention",
+    "lora": "a LoRA in the UNet's weights",
+    "residuals": "residuals of a ControlNet",
+    "text": "changed rows of the text conditioning",
+    "context": "tokens in a transformer's context",
+}
+"""Every kind of effect there is room for, in words. What carries the last three comes with the first method that has
+one."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrossAttention:
+    """Tokens that the UNet's cross-attention reads beside the prompt."""
+
+    weights: KeyValueWeights
+    sources: Sequence[TokenSource]
+    """Slot i + 1 is sources[i]; a single one serves every slot. Slot 0, or a negative one, is uncond."""
+    kind: EffectKind = "tokens"
+
+
+@dataclass(frozen=True, eq=False)
+class Lora:
+    """A LoRA that is merged into the UNet while the job runs."""
+
+    weights: LoraWeights
+    strength: float
+    kind: EffectKind = "lora"
+
+
+Effect: TypeAlias = "CrossAttention | Lora"
+
+
+def require_carried(kinds: Collection[EffectKind], carried: Collection[EffectKind], what: str, host: str) -> None:
+    """Raise HostError unless a host that carries these kinds of effects can carry all of `kinds`.
+
+    what, host: how the message calls the adapter and the host.
+    """
+    missing = [KINDS[kind] for kind in KINDS if kind in kinds and kind not in carried]
+    if missing:
+        raise HostError(
+            f"{what} needs {' and '.join(missing)}, which {host} cannot apply. Choose another adapter, or draw this "
+            "unit in a host that can."
+        )

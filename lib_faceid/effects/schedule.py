@@ -1,0 +1,34 @@
+"""When an effect acts, and how strongly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Schedule"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A weight over the steps of one sampling pass."""
+
+    weight: float = 0.8
+    start: float = 0.0
+    """Acts from this fraction of the steps ..."""
+    end: float = 1.0
+    """... up to, and without, this one."""
+    fade: float = 0.0
+    """Ramps the weight up over this fraction of the steps after start, and down before an end below 1."""
+
+    def weight_at(self, progress: float, step: float = 0.0) -> float:
+        """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.
+
+        step: how much of the pass that step is. A fade is measured in its middle, so that a pass of few steps loses
+        none of them to it.
+        """
+        if progress < self.start or (self.end <= progress and self.end < 1):
+            return 0.0
+        if not self.fade:
+            return self.weight
+        middle = progress + step / 2
+        rising, falling = middle - self.start, self.end - middle if self.end < 1 else self.fade
+        return self.weight * min(max(min(rising, falling) / self.fade, 0.0), 1.0)

@@ -1,0 +1,58 @@
+"""A unit's pictures -> the references that its adapter reads: by features, whatever the method."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from lib_faceid.encoders.features import ARCFACE
+from lib_faceid.errors import UnitError
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.methods.method import Variant
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.images import join_images
+from lib_faceid.references.joining import Joined
+from lib_faceid.references.negative import Negative
+from lib_faceid.references.reference import Reference
+from lib_faceid.references.unit_identity import join_unit
+from lib_faceid.units.unit import AUTO, ONE_EACH, Unit
+
+__all__ = ["AnyJoined", "read_negative", "read_references", "saved_names"]
+
+
+AnyJoined: TypeAlias = Joined[Identity] | Joined[Reference]
+
+
+def read_references(unit: Unit, variant: Variant, models: Models) -> list[AnyJoined]:
+    """Return the reference in a unit's pictures; or, where it says so, one reference for each of them."""
+    groups = [(photo,) for photo in unit.images] if unit.batch == ONE_EACH else [unit.images]
+    return [_joined(replace(unit, images=group), variant, models) for group in groups]
+
+
+def read_negative(unit: Unit, variant: Variant, models: Models) -> tuple[Negative, AnyJoined | None]:
+    """Return what the unit's uncond tokens encode, and the negative reference, if it has one."""
+    if not unit.unlike:
+        return Negative(noise=unit.noise), None
+    settings = replace(unit, images=unit.unlike, batch="together", combine="average", face="largest")
+    joined = _joined(settings, variant, models)
+    return Negative(joined.identity, unit.noise), joined
+
+
+def saved_names(unit: Unit) -> list[str]:
+    """Return the saved references that a unit names: one, or one for each image of a batch."""
+    names = [name.strip() for name in unit.person.split("|") if name.strip()]
+    if len(names) > 1 and unit.batch != ONE_EACH:
+        raise UnitError(
+            f"person names {len(names)} people ({unit.person}). Set batch to '{ONE_EACH}', so that each image of a "
+            f"batch shows another of them, or use a unit for each."
+        )
+    return names
+
+
+def _joined(unit: Unit, variant: Variant, models: Models) -> AnyJoined:
+    encoders = {read.key: models.clip_vision(read.key.encoder) for read in variant.reads if read.key != ARCFACE}
+    policy = models.policy()
+    if variant.reads_face:
+        return join_unit(unit, models.face_analyser(), encoders, policy)
+    crop = variant.crop if unit.image_crop == AUTO else unit.image_crop
+    return join_images(unit, encoders, crop, policy, models.face_analyser)

@@ -1,0 +1,117 @@
+"""What a method declares. A method is one folder: `methods/<id>/method.py` with a `Method`, and its networks.
+
+Everything outside (the page, the API's schema, the setup check, Auto, messages, the docs' tables) is made from what is
+declared here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lib_faceid.bases.base_model import BASE_LABELS, SD15, SDXL
+from lib_faceid.encoders.features import ARCFACE, FeatureKey
+
+__all__ = ["Builder", "ImageCrop", "Method", "Purpose", "Reads", "Shapes", "Variant"]
+
+Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
+"""Tensor name below `image_proj.` -> shape."""
+Builder: TypeAlias = Callable[[Mapping[str, Tensor]], nn.Module]
+"""Gives a projection network, float32 on the CPU, of the tensors below `image_proj.`."""
+Purpose: TypeAlias = Literal["person", "image"]
+"""What a reference is for: the person in it, or the image itself."""
+ImageCrop: TypeAlias = Literal["square", "padded", "whole", "face"]
+"""What of an image its encoder sees: the square in its centre, all of it with borders, all of it squeezed into a
+square, or the largest face."""
+
+
+class Reads(NamedTuple):
+    """Features that a variant reads of a reference."""
+
+    key: FeatureKey
+    unit_length: bool = False
+    """Whether it reads them at unit length."""
+
+    def of(self, features: Tensor) -> Tensor:
+        """Return features [n, *shape] as the network reads them."""
+        return functional.normalize(features, dim=-1) if self.unit_length else features
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of making tokens of a reference: one projection network, and what it reads."""
+
+    id: str
+    label: str
+    matches: Callable[[Shapes], bool]
+    """Whether these `image_proj` tensors can be read as this variant; two variants may both say yes (a tie)."""
+    network: Builder
+    filename_hint: str
+    """What a file's name contains, its punctuation aside; the last resort in a tie, asked in the order declared."""
+    reads: tuple[Reads, ...]
+    """What the network is called with, in this order."""
+    bases: tuple[int, ...] = (SD15, SDXL)
+    """The cross attention dimensions it was ever published for."""
+    network_settings: tuple[str, ...] = ()
+    """Fields of a unit that the network is called with besides, by name."""
+    has_lora: bool = False
+    """Whether it was trained together with a LoRA in the same file."""
+    crop: ImageCrop = "square"
+    """What of an image the encoder sees unless the unit says otherwise; a person's crops have a field of their own."""
+    recogniser: str = ""
+    """The face recogniser whose vectors it was trained on; empty where it reads none."""
+    lookalike: str = ""
+    """The name of another model whose file has the same shapes, and that no method reads."""
+    is_lookalike: Callable[[Mapping[str, Tensor]], bool] = lambda _: False
+    """Whether a file's tensors point to the lookalike."""
+
+    def __repr__(self) -> str:
+        return f"<Variant {self.id}>"
+
+    @property
+    def reads_face(self) -> bool:
+        """Whether it reads a face recogniser's vector, so that a face has to be found in each picture."""
+        return any(read.key == ARCFACE for read in self.reads)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The image encoders that it needs besides a face recogniser."""
+        return tuple(dict.fromkeys(read.key.encoder for read in self.reads if read.key != ARCFACE))
+
+    @property
+    def settings(self) -> frozenset[str]:
+        """The fields of a unit that it uses, of those that not every variant does."""
+        crop = {"clip_crop"} if self.reads_face else {"image_crop"}
+        return frozenset(
+            {*self.network_settings, *(["lora"] if self.has_lora else []), *(crop if self.encoders else ())}
+        )
+
+    @property
+    def base_labels(self) -> str:
+        """The base models it exists for, in words."""
+        return " and ".join(BASE_LABELS[dim] for dim in self.bases)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of drawing from a reference."""
+
+    id: str
+    label: str
+    purpose: Purpose
+    summary: str
+    """One sentence for the page and the docs: what it is good for."""
+    variants: tuple[Variant, ...]
+    """In the order in which Auto prefers them, the best first."""
+    known_files: Mapping[str, str] = field(default_factory=dict[str, str])
+    """SHA-256 of published files that shapes alone cannot tell apart -> variant id."""
+    file_hint: str = ""
+    """What file names of this method contain: a file called so that cannot be read is named when Auto finds none."""
+    best_files: Mapping[int, str] = field(default_factory=dict[int, str])
+    """cross_attention_dim -> the published file to get first."""
+    source: str = ""
+    """Where the published files are, and under which licence, in words."""

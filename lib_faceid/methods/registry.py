@@ -1,0 +1,47 @@
+"""Every method there is. To add one: its folder, and its line here."""
+
+from __future__ import annotations
+
+from lib_faceid.methods.faceid.method import METHOD as FACEID
+from lib_faceid.methods.ip_adapter.method import METHOD as IP_ADAPTER
+from lib_faceid.methods.method import Method, Purpose, Shapes, Variant
+
+__all__ = ["METHODS", "by_id", "candidates", "known_files", "method_of", "methods_for", "preference", "variants"]
+
+METHODS: tuple[Method, ...] = (FACEID, IP_ADAPTER)
+"""In the order in which the page lists them."""
+
+
+def methods_for(purpose: Purpose) -> tuple[Method, ...]:
+    """Return the methods that take a reference for that purpose."""
+    return tuple(method for method in METHODS if method.purpose == purpose)
+
+
+def variants() -> tuple[Variant, ...]:
+    """Return every variant, method by method, in Auto's order of preference inside each."""
+    return tuple(variant for method in METHODS for variant in method.variants)
+
+
+def preference(variant: Variant) -> int:
+    """Return a variant's place in Auto's order of preference; the lowest is the best."""
+    return variants().index(variant)
+
+
+def by_id(variant_id: str) -> Variant:
+    """Return the variant of that id; KeyError for an unknown one."""
+    return {variant.id: variant for variant in variants()}[variant_id]
+
+
+def method_of(variant: Variant) -> Method:
+    """Return the method that a variant belongs to."""
+    return next(method for method in METHODS if variant in method.variants)
+
+
+def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
+    """Return every variant that these tensors can be read as. More than one is a tie that shapes cannot break."""
+    return tuple(one for one in variants() if one.matches(shapes) and cross_attention_dim in one.bases)
+
+
+def known_files() -> dict[str, str]:
+    """Return the SHA-256 of the published files that shapes alone cannot tell apart -> variant id."""
+    return {digest: variant for method in METHODS for digest, variant in method.known_files.items()}

@@ -1,0 +1,116 @@
+"""References in files: one `.safetensors` file each, of features only. No picture is in it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FEATURE_SHAPES, FeatureKey
+from lib_faceid.errors import FileError, MismatchError, UnitError
+from lib_faceid.faces.recognisers import TRAINED_ON
+from lib_faceid.models.checkpoint import read_metadata, read_tensors
+from lib_faceid.references.identity import Identity
+from lib_faceid.references.record import Record, check_size
+from lib_faceid.references.reference import Features, Reference
+
+__all__ = ["load_reference", "save_reference"]
+
+PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
+FORMATS = (PERSON, IMAGE)
+# What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
+REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
+# The names that the first format gave to two kinds of features; all others are named by their key.
+OLD_NAMES: Mapping[FeatureKey, tuple[str, str]] = {
+    ARCFACE: ("id_embeddings", ""),
+    CLIP_H_HIDDEN: ("clip_hidden", "clip_hidden_uncond"),
+}
+
+
+def save_reference(path: Path, reference: Reference, record: Record | None = None) -> None:
+    """Write a reference to one `.safetensors` file, whole or not at all, readable by its owner only.
+
+    It holds no photo; `record` is what else is to be remembered.
+    """
+    record = record or Record()
+    tensors: dict[str, Tensor] = {}
+    for key, features in reference.features.items():
+        for name, tensor in zip(_names(key), features, strict=True):
+            tensors |= {name: tensor.contiguous()} if name else {}
+    kind = PERSON if ARCFACE in reference.features else IMAGE
+    metadata = {"format": kind, "recogniser": reference.recogniser, **record.metadata}
+    if reference.weights:
+        metadata["weights"] = json.dumps(reference.weights)
+    if reference.tokens != "concatenate":
+        metadata["tokens"] = reference.tokens
+    _write_whole(path, save(tensors | record.tensors, metadata))
+
+
+def load_reference(path: Path) -> Reference:
+    """Return a saved reference: an Identity for a person. Raises FileError when the file is none, or cannot be used."""
+    check_size(path)
+    tensors, metadata = read_tensors(path), read_metadata(path)
+    try:
+        if tensors.keys() >= REACTOR_KEYS:
+            return Identity(_copy(tensors["embedding"]).reshape(1, -1), recogniser=TRAINED_ON)
+        _check_format(path, tensors, metadata)
+        features = dict(filter(None, (_features(key, tensors) for key in FEATURE_SHAPES)))
+        settings: dict[str, Any] = {
+            "features": features,
+            "recogniser": metadata.get("recogniser", "")[:100],
+            "weights": tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
+            "tokens": "average" if metadata.get("tokens") == "average" else "concatenate",
+        }
+        return Identity(**settings) if ARCFACE in features else Reference(**settings)
+    except (MismatchError, UnitError, ValueError, TypeError, RecursionError) as error:
+        raise FileError(f"{path.name} cannot be used: {error}") from error
+
+
+def _names(key: FeatureKey) -> tuple[str, str]:
+    """Return what a key's values and its blank are called in a file; "" for a blank of zeros."""
+    of_key = ".".join(key)
+    return OLD_NAMES.get(key, (f"features.{of_key}", f"blank.{of_key}"))
+
+
+def _features(key: FeatureKey, tensors: Mapping[str, Tensor]) -> tuple[FeatureKey, Features] | None:
+    values, blank = _names(key)
+    if values not in tensors:
+        return None
+    if blank and blank not in tensors:
+        raise MismatchError(f"it has {values} without {blank}")
+    found = _copy(tensors[values])
+    return key, Features(found, _copy(tensors[blank]) if blank else found.new_zeros(key.shape))
+
+
+def _check_format(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    found = metadata.get("format", "")
+    if found.startswith(("faceid-identity-", "faceid-reference-")) and found not in FORMATS:
+        raise FileError(
+            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and "
+            f"{' or '.join(FORMATS)} was expected). Update this extension, or save the person again."
+        )
+    if found not in FORMATS or (found == PERSON and "id_embeddings" not in tensors):
+        names = json.dumps(sorted(key[:40] for key in tensors)[:3])
+        raise FileError(f"{path.name} is not a saved identity ({names} was found in it).")
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """Return a float32 copy: a file that is still mapped cannot be replaced on Windows."""
+    if not tensor.is_floating_point():
+        raise MismatchError(f"{tensor.dtype} was found, and floating-point numbers were expected.")
+    return tensor.float().clone()
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.touch(mode=0o600)
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,41 @@
+"""What earlier versions called things that users have in files and requests: the one table, read and never written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["OLD_FIELDS", "OLD_ORDERS"]
+
+OLD_FIELDS: Mapping[str, str] = {}
+"""Field of a unit as it was called -> as it is called now."""
+
+OLD_ORDERS: tuple[tuple[str, ...], ...] = (
+    (  # before image prompts
+        "enabled",
+        "images",
+        "person",
+        "face",
+        "combine",
+        "adapter",
+        "variant",
+        "weight",
+        "structure",
+        "lora",
+        "start",
+        "end",
+        "fade",
+        "clip_crop",
+        "hires",
+        "weight_type",
+        "layer_weights",
+        "region",
+        "mask",
+        "feather",
+        "batch",
+        "unlike",
+        "noise",
+        "adetailer",
+        "adetailer_weight",
+    ),
+)
+"""The orders in which a unit's fields were sent one after the other, the oldest first."""
