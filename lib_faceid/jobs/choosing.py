@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.methods.adapter import Adapter, load_adapter
-from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS
+from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, families_of, named_by_user
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.unit import AUTO, Unit
@@ -37,8 +38,9 @@ class Models:
 def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
     """Return the unit's adapter for a UNet of that cross attention dimension, and what was assumed in choosing it.
 
-    "Auto" is the best variant found that can be used right now (VARIANTS is in order of preference). Raises
-    MissingModelError where there is none, HostError for a checkpoint that FaceID does not exist for.
+    "Auto" is the best variant found that can be used right now (VARIANTS is in order of preference); of the unit's
+    variant, if it sets one. Raises MissingModelError where there is none, HostError for a checkpoint that FaceID does
+    not exist for.
     """
     if dim not in FAMILY_NAMES:
         found = "SD 2" if dim == 1024 else f"of another family (cross attention {dim})"
@@ -54,10 +56,38 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
         return adapter, adapter.assumed
     found, unreadable = _readable(files)
     fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
+    if unit.variant != AUTO:
+        fitting = _of_variant(fitting, files, unit.variant, dim)
     fitting.sort(key=lambda adapter: VARIANTS.index(adapter.variant))
     if not fitting:
         raise MissingModelError(_none_found(found, unreadable, dim))
     return _best(fitting, models)
+
+
+def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, dim: int) -> list[Adapter]:
+    """Return the adapters of one variant: those recognised as it, else those that can be read as it and as others.
+
+    Raises MismatchError for an unknown variant, MissingModelError where there is no adapter of it.
+    """
+    variant = named_by_user(wanted)
+    if recognised := [adapter for adapter in fitting if adapter.variant is variant]:
+        return recognised
+    undecided = {
+        adapter.name for adapter in fitting if adapter.assumed and not adapter.variant.is_named_in(adapter.name)
+    }
+    read: list[Adapter] = []
+    for path in files:
+        if path.stem in undecided:
+            with suppress(MismatchError):
+                read.append(load_adapter(path, wanted))
+    if read:
+        return read
+    there = ", ".join(f"{adapter.name} ({adapter.variant.label})" for adapter in fitting) or "none at all"
+    exists = "" if dim in variant.families else f" {variant.label} exists for {families_of(variant)} only."
+    raise MissingModelError(
+        f"No adapter of the variant {variant.label} for {FAMILY_NAMES[dim]} was found (found: {there}).{exists} Set "
+        f"variant to '{AUTO}', or put such a file into models/faceid."
+    )
 
 
 def file_of(name: str, files: Sequence[Path]) -> Path:

@@ -89,11 +89,12 @@ class Job:
 
     def attach(self, unet: nn.Module, now: Pass = FIRST_PASS) -> Injection:
         """Return the injection into this UNet for one pass, moving the hooks there if they are on another one."""
+        everybody = self.prepare(unet)  # first: whether the images differ is known only then
         if not self.differs_by_image:
             now = replace(now, images=range(1))  # one attachment serves all
         if self.injection is None or self._attached != (unet, now):
             self.detach()
-            self.taking_part = [one for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)]
+            self.taking_part = [one for one in everybody if one.unit.acts_in(hires=now.hires)]
             contributions = [self._contribution(one, now) for one in self.taking_part]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
@@ -121,7 +122,11 @@ class Job:
         if not pictures:
             return []
         self.detach()
-        people = [one.contribution.identities[0] for one in self.prepare(unet) if is_auto(one.unit)]
+        units = [one.contribution.identities for one in self.prepare(unet) if is_auto(one.unit)]
+        people = [
+            [identities[image % len(identities)] for identities in units]
+            for image in range(first, first + len(pictures))
+        ]
         return self._places.see(first, pictures, people, self._models.face_analyser())
 
     def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:

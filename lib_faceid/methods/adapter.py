@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.methods.foreign import family_of
-from lib_faceid.methods.variants import FAMILY_NAMES, KNOWN_FILES, VARIANTS, Variant, by_id, candidates, families_of
+from lib_faceid.methods.variants import (
+    FAMILY_NAMES,
+    KNOWN_FILES,
+    VARIANTS,
+    Variant,
+    by_id,
+    candidates,
+    families_of,
+    named_by_user,
+)
 from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.negative import Against
@@ -156,8 +165,7 @@ def _told(
     known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
     if known in {variant.id for variant in found}:
         return by_id(known), ""
-    letters = re.sub(r"[^a-z0-9]", "", path.stem.lower())
-    hinted = [variant for variant in found if variant.filename_hint in letters]
+    hinted = [variant for variant in found if variant.is_named_in(path.stem)]
     if hinted:
         return hinted[0], f"Taken for {hinted[0].label} by its file name."
     if unnorm and len({tensor.dtype for tensor in tensors.values()}) == 1:
@@ -180,11 +188,7 @@ def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - th
 
 def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
     """Return the variant that the user says it is, where its tensors can be read as that one."""
-    try:
-        variant = by_id(wanted)
-    except KeyError:
-        known = ", ".join(variant.id for variant in VARIANTS)
-        raise MismatchError(f"There is no variant '{wanted}'. Known variants: {known}.") from None
+    variant = named_by_user(wanted)
     if variant not in found:
         raise MismatchError(
             f"{path.name} cannot be read as {variant.label} ({families_of(variant)}); its tensors fit "

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from lib_faceid.errors import MismatchError
 from lib_faceid.methods import image_proj
 
-__all__ = ["FAMILY_NAMES", "KNOWN_FILES", "VARIANTS", "Shapes", "Variant", "by_id", "candidates", "families_of"]
+__all__ = [
+    "FAMILY_NAMES",
+    "KNOWN_FILES",
+    "VARIANTS",
+    "Shapes",
+    "Variant",
+    "by_id",
+    "candidates",
+    "families_of",
+    "named_by_user",
+]
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]  # tensor name below `image_proj.` -> shape
 
@@ -38,6 +50,10 @@ class Variant:
 
     def __repr__(self) -> str:
         return f"<Variant {self.id}>"
+
+    def is_named_in(self, file_stem: str) -> bool:
+        """Say whether a file's name, without its extension, contains the hint."""
+        return self.filename_hint in re.sub(r"[^a-z0-9]", "", file_stem.lower())
 
 
 def _is_mlp(shapes: Shapes, fits: Callable[[int], bool]) -> bool:
@@ -114,6 +130,15 @@ KNOWN_FILES: Mapping[str, str] = {
 def by_id(variant_id: str) -> Variant:
     """Return the variant of that id; KeyError for an unknown one."""
     return {variant.id: variant for variant in VARIANTS}[variant_id]
+
+
+def named_by_user(variant_id: str) -> Variant:
+    """Return the variant of that id. Raises MismatchError, naming the known ones."""
+    try:
+        return by_id(variant_id)
+    except KeyError:
+        known = ", ".join(variant.id for variant in VARIANTS)
+        raise MismatchError(f"There is no variant '{variant_id}'. Known variants: {known}.") from None
 
 
 def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
