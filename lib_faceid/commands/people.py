@@ -52,8 +52,9 @@ def _save(options: Options) -> None:
     except MissingModelError:
         clip = None
         print("CLIP ViT-H is not here, so the Plus variants cannot draw this person.")
+    photos = photos_in(options.PHOTO)
     joined = join_photos(
-        list(with_progress(photos_in(options.PHOTO))),
+        list(with_progress(photos)),
         analyser=analyser_of(options),
         clip=clip,
         combine=options.combine,
@@ -63,7 +64,7 @@ def _save(options: Options) -> None:
     record = replace(joined.record, notes=options.notes)
     if options.thumbnail:
         first = next(use.number for use in joined.photos if use.is_used)
-        record = replace(record, thumbnail_rgb=_thumbnail(photos_in(options.PHOTO)[first - 1], options))
+        record = replace(record, thumbnail_rgb=_thumbnail(photos[first - 1], options))
     name = library_of(options).save(options.NAME, joined.identity, record, overwrite=options.overwrite)
     for message in joined.messages:
         print(message)

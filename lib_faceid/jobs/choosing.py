@@ -96,7 +96,7 @@ def file_of(name: str, files: Sequence[Path]) -> Path:
     Raises MissingModelError, naming what is there.
     """
     for path in files:
-        if name in (path.name, path.stem, str(path)):
+        if name in (path.name, path.stem, path.name.strip(), path.stem.strip(), str(path)):
             return path
     there = ", ".join(path.name for path in files) or "none at all"
     raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")

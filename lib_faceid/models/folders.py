@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.models.catalogue import Entry, entry
+from lib_faceid.models.leftovers import is_leftover
 
 __all__ = [
     "Roots",
@@ -154,7 +155,7 @@ def find_adapters(roots: Roots) -> tuple[Path, ...]:
         path
         for folder in adapter_folders(roots)
         for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower())
-        if path.suffix.lower() in ADAPTER_SUFFIXES and path.is_file()
+        if path.suffix.strip().lower() in ADAPTER_SUFFIXES and not is_leftover(path, folder) and path.is_file()
     )
     return tuple(_distinct(files))
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib_faceid.errors import PhotoError
 
-__all__ = ["SAVE_AGAIN", "is_picture", "open_image"]
+__all__ = ["PREFIX_BYTES", "SAVE_AGAIN", "is_picture", "open_image"]
 
 Factory = Callable[[IO[bytes], str | bytes], Image.Image]
 
@@ -32,6 +32,7 @@ ICON, PNG = b"\0\0\1\0", b"\x89PNG\r\n\x1a\n"
 MAX_ICON_BYTES = 16 << 20
 SAVE_AGAIN = "Save it again as JPEG, PNG or WebP."
 PREFIX_BYTES = 32
+"""As much of a file's beginning tells what it is."""
 # What is taken for a photo, by how it begins.
 OTHER_KINDS = (
     (b"<svg", "an SVG drawing"),

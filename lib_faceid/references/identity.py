@@ -30,6 +30,7 @@ ID_DIM = 512
 CLIP_SHAPE = (257, 1280)  # tokens x width of CLIP ViT-H's hidden states
 MAX_FACES = 20
 FORMAT = "faceid-identity-1"
+MAX_PART_BYTES = 129
 # What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
 REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
 
@@ -201,7 +202,9 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    # Cut, so that what is put behind it fits into a file's name too; names of the library are never that long.
+    name = path.name.encode(errors="surrogateescape")[:MAX_PART_BYTES].decode(errors="ignore")
+    part = path.with_name(f"{name}.{secrets.token_hex(4)}.part")
     try:
         part.touch(mode=0o600)
         part.write_bytes(content)
