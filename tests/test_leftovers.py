@@ -20,8 +20,8 @@ from lib_faceid.units.tags import tag_for
 
 APPLE_DOUBLE = bytes.fromhex("0005160700020000") + b"Mac OS X        " + bytes(4000)
 LEFT = (
-    "._{}", ".{}", ".DS_Store", "Thumbs.db", "THUMBS.DB", "desktop.ini", "ehthumbs.db", "{}.part", "{}.crdownload", "{}~",
-    "__MACOSX/._{}", "@eaDir/{}", ".thumbnails/{}", "$RECYCLE.BIN/{}",
+    "._{}", ".{}", ".DS_Store", "Thumbs.db", "THUMBS.DB", "desktop.ini", "ehthumbs.db", "{}.part", "{}.crdownload",
+    "{}~", "__MACOSX/._{}", "@eaDir/{}", ".thumbnails/{}", "$RECYCLE.BIN/{}",
 )  # fmt: skip
 
 

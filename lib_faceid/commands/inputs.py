@@ -50,8 +50,8 @@ def analysed(path: Path, analyser: FaceAnalyser) -> tuple[NDArray[np.uint8], Ana
 def photos_in(texts: Sequence[str]) -> list[Path]:
     """Return the files, and of folders the pictures in them by name, whatever their endings are.
 
-    What else is in a folder is named on standard error, but for what systems leave behind. Raises PhotoError for a folder
-    without a picture.
+    What else is in a folder is named on standard error, but for what systems leave behind. Raises PhotoError for a
+    folder without a picture.
     """
     found: list[Path] = []
     for path in map(Path, texts):
@@ -70,7 +70,7 @@ def _pictures_in(folder: Path) -> list[Path]:
             f"The folder {folder.name} holds {found}; photos were expected. Name another one, or the files."
         )
     if others:
-        print(f"Left out in {folder.name}, as no pictures that can be read here: {names}.", file=sys.stderr)
+        sys.stderr.write(f"Left out in {folder.name}, as no pictures that can be read here: {names}.\n")
     return pictures
 
 
