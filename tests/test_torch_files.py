@@ -27,9 +27,10 @@ VIEWS: dict[str, torch.Tensor] = {
     "bool": torch.tensor([True, False]),
     "complex": torch.ones(2, dtype=torch.complex64),
     **{str(dtype): torch.ones(3).to(dtype) for dtype in (torch.float64, torch.half, torch.bfloat16, torch.int8)},
-    "fp8": torch.ones(3).to(torch.float8_e4m3fn),
     "parameter": torch.nn.Parameter(torch.ones(2)),
 }
+if torch.__version__ >= "2.2":  # which is the first to save it
+    VIEWS["fp8"] = torch.ones(3).to(torch.float8_e4m3fn)
 LEGACY = pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 
 
@@ -154,7 +155,10 @@ ODD = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ODD)
 def test_a_tensor_of_another_kind_is_named(tmp_path: Path, name: str) -> None:
-    torch.save({"ip_adapter": {"1.to_k_ip.weight": ODD[name]()}}, tmp_path / "a.bin")
+    try:
+        torch.save({"ip_adapter": {"1.to_k_ip.weight": ODD[name]()}}, tmp_path / "a.bin")
+    except RuntimeError as error:
+        pytest.skip(f"this torch cannot save one: {error}")
     with pytest.raises(FileError, match=r"the tensor ip_adapter\.1\.to_k_ip\.weight (is a|has no)"):
         read_tensors(tmp_path / "a.bin")
 

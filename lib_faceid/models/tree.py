@@ -7,7 +7,7 @@ from typing import Any
 
 from lib_faceid.errors import FileError
 
-__all__ = ["leaves"]
+__all__ = ["is_numbers", "leaves"]
 
 MAX_DEPTH = 64
 MAX_VISITED = 500_000
