@@ -224,9 +224,12 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     requested: list[Mapping[str, Any]] = [values for values in args if isinstance(values, Mapping)]
     if not requested:
         size = len(FIELDS)
-        requested = [
-            dict(zip(FIELDS, args[at : at + size], strict=True)) for at in range(0, len(args) - size + 1, size)
-        ]
+        if len(args) % size:
+            raise UnitError(
+                f"{len(args)} values were sent for units that have {size} fields; {size} for each unit were expected. "
+                f"Send each unit as an object, as the HTTP API takes it: there the fields have names."
+            )
+        requested = [dict(zip(FIELDS, args[at : at + size], strict=True)) for at in range(0, len(args), size)]
     units: list[Unit] = []
     for number, values in enumerate(requested):
         try:
