@@ -226,7 +226,7 @@ def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.M
         ("others for cond", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID"]),
         ("others", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID marked"]),
         ("once others", ["FaceID 0: ip-adapter", "FaceID was NOT applied in 1 of 2 steps: the UNet was given"]),
-        ("none", ["FaceID 0 was NOT applied: no step of this job reached it. Widen start and end, or"]),
+        ("none", ["FaceID 0 was NOT applied: no step reached it. Widen start and end, or"]),
     ],
 )
 def test_a_face_that_was_not_applied_is_said(

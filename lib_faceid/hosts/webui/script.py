@@ -160,7 +160,7 @@ def is_part(p: Any) -> bool:
 
 def _outer() -> WebUIJob | None:
     """Return the job that is running, of which another one may be a part."""
-    return next((job for job in _live if not job.is_closed), None)
+    return next((job for job in _live if not job.is_closed and not job.is_part), None)
 
 
 def _inner_job(p: Any) -> WebUIJob | None:
@@ -173,12 +173,14 @@ def _inner_job(p: Any) -> WebUIJob | None:
     try:
         units, called = inner_units(outer, p)
         job = WebUIJob(p, units, models(), called)
+        job.is_part = True
         acting = [str(prepared.number) for prepared in job.prepare()]
     except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person
         outer.say(f"A face was drawn again by ADetailer WITHOUT the person: {error}")
         return None
     if not acting:
         return None
+    _live.add(job)
     setattr(p, _ATTRIBUTE, job)
     _end_on_close(p)
     outer.say(f"FaceID {', '.join(acting)} acted on a face that ADetailer drew again.")
