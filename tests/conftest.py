@@ -27,6 +27,8 @@ from lib_faceid.pictures.photo import read_photo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytest_plugins = ("running",)
+
 PROJECT = Path(__file__).resolve().parent.parent
 # A camera without a camera, so that a snapshot can be taken.
 BROWSER_ARGUMENTS = [

@@ -267,7 +267,7 @@ def test_without_diffusers_it_says_what_to_install(
     somebody: str, models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.host")
-    monkeypatch.delattr(sys.modules["lib_faceid.hosts"], "diffusers")
+    monkeypatch.delattr(sys.modules["lib_faceid.hosts.diffusers"], "host")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setitem(sys.modules, "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", None)
     assert main(["generate", "--identity", somebody, *models, *QUICK]) == 2
