@@ -6,7 +6,6 @@ What counts is processor time, with that of programs that a test ran and waited 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,10 +97,11 @@ def unexplained(reports: Sequence[Any]) -> list[str]:
 
 def by_file(reports: Sequence[Any]) -> list[str]:
     """Return a line for each file with its processor seconds, the longest first."""
-    total: Counter[str] = Counter()
+    total: dict[str, float] = {}
     for (test, _), (seconds, _) in _phases(reports).items():
-        total[test.split("::")[0]] += seconds
-    return [f"{seconds:6.1f} s  {file}" for file, seconds in total.most_common()]
+        file = test.split("::")[0]
+        total[file] = total.get(file, 0.0) + seconds
+    return [f"{seconds:6.1f} s  {file}" for file, seconds in sorted(total.items(), key=lambda one: -one[1])]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
