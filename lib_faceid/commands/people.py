@@ -45,7 +45,7 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _save(options: Options) -> None:
     from lib_faceid.encoders.clip_vision import load_clip_vision
     from lib_faceid.references.joining import Look, join_photos
-    from lib_faceid.references.unit_identity import which_face
+    from lib_faceid.units.region import which_face
 
     try:
         clip = load_clip_vision()
@@ -75,7 +75,7 @@ def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
     from lib_faceid.faces.crops import clip_crop
     from lib_faceid.pictures.photo import read_photo
     from lib_faceid.references.face_choice import Skipped, look_at, nothing_left
-    from lib_faceid.references.unit_identity import which_face
+    from lib_faceid.units.region import which_face
 
     chosen = look_at(path, "the photo", analyser_of(options), which_face(options.face))
     if isinstance(chosen, Skipped):

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.arguments import as_number, require
 from lib_faceid.errors import MismatchError
 from lib_faceid.methods.adapter import Adapter, LoraPair
 from lib_faceid.unet.layers import attention_layers
@@ -44,6 +45,9 @@ def merge_lora(unet: nn.Module, adapter: Adapter, strength: float) -> Generator[
     Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they
     are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half precision), and not on the device.
     """
+    require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
+    require(adapter, "adapter", Adapter, "an Adapter, as load_adapter(path) gives one,")
+    strength = as_number(strength, "strength")
     saved: list[tuple[nn.Linear, Tensor]] = []
     try:
         if strength != 0:

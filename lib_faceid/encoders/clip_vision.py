@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from lib_faceid.arguments import as_path, shown
 from lib_faceid.encoders.clip_layouts import vision_tensors
-from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
+from lib_faceid.errors import FileError, MissingPackageError, UnitError, WrongFamilyError
 from lib_faceid.models.checkpoint import read_tensors
 from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.pictures.pixels import require_rgb
 
 if TYPE_CHECKING:
     from transformers import CLIPVisionModel
@@ -79,15 +81,19 @@ class ClipVision:
             return output.hidden_states[-2].float().cpu()
 
 
-def load_clip_vision(path: Path | None = None, device: str | torch.device = "cpu") -> ClipVision:
+def load_clip_vision(path: Path | str | None = None, device: str | torch.device = "cpu") -> ClipVision:
     """Return the encoder in a file, or of the first file in the usual places.
 
     It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError,
     WrongFamilyError for another encoder, FileError for no encoder at all.
     """
-    path = path or require_clip_vision()
+    path = require_clip_vision() if path is None else as_path(path, "path")
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UnitError(f"device is {shown(device)}; one of torch's, such as cpu or cuda, was expected.") from error
     with _loading:
-        encoder = _load(path, torch.device(device))
+        encoder = _load(path, place)
         _idle.restart()
         return encoder
 
@@ -108,7 +114,7 @@ def preprocess(crop_rgb: NDArray[np.uint8]) -> Tensor:
 
     As transformers' CLIPImageProcessor does: shorter side to 224 px, the centre square, normalised.
     """
-    height_px, width_px = crop_rgb.shape[:2]
+    height_px, width_px = require_rgb(crop_rgb).shape[:2]
     shorter = min(height_px, width_px)
     size = (IMAGE_SIZE_PX * width_px // shorter, IMAGE_SIZE_PX * height_px // shorter)
     image = Image.fromarray(np.ascontiguousarray(crop_rgb)).resize(size, Image.Resampling.BICUBIC)

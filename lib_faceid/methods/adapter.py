@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.arguments import as_number, as_path, require
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.methods.foreign import family_of
 from lib_faceid.methods.variants import (
@@ -99,6 +100,8 @@ class Adapter:
         unless `against` puts somebody there. Raises MismatchError when the variant needs CLIP features and the identity
         has none.
         """
+        require(identity, "identity", Identity, "an Identity")
+        structure = as_number(structure, "structure")
         embeddings = identity.id_embeddings if self.variant.raw_embedding else identity.normed_embeddings
         clip_hidden, clip_hidden_uncond = self._clip_features(identity)
         network = self.image_proj
@@ -128,7 +131,8 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     `variant` (an id of VARIANTS) decides where the file does not: Plus and Plus v2 have the same tensors, and so have
     Portrait unnorm and InstantID. Raises FileError for a damaged file, WrongFamilyError for another kind of model.
     """
-    path = Path(path)
+    path = as_path(path, "path")
+    require(variant or "", "variant", str, f"one of {', '.join(one.id for one in VARIANTS)}, or None,")
     stat = path.stat() if path.is_file() else None
     fingerprint = f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else ""
     return _load(path, fingerprint, variant)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from lib_faceid.arguments import as_path
 from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
@@ -69,8 +70,8 @@ def open_library(roots: Roots | None = None) -> People:
 class People:
     """The people saved in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = as_path(folder, "folder")
 
     def names(self) -> tuple[str, ...]:
         """Return who is saved, by name. Files are not opened."""

@@ -23,11 +23,9 @@ from PIL import Image
 from lib_faceid.errors import PhotoError
 from lib_faceid.pictures.files import SAVE_AGAIN, open_image
 from lib_faceid.pictures.mending import mended
+from lib_faceid.pictures.sources import PhotoSource, as_source
 
 __all__ = ["MAX_BASE64_BYTES", "MAX_PIXELS", "PhotoSource", "decode_base64", "photo_name", "read_photo"]
-
-PhotoSource = str | Path | bytes | Image.Image | NDArray[Any]
-"""What `read_photo` takes. A `str` is always a path; base64 goes through `decode_base64` first."""
 
 MAX_PIXELS = 110_000_000
 """The largest picture that is decoded: 330 MB as an array, and phones' largest sensors. The header decides."""
@@ -60,6 +58,7 @@ def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
     the first frame counts. An array is RGB, RGBA, grey + alpha or grey, in uint8 or uint16.
     Raises PhotoError when there is no picture in it, or one larger than `MAX_PIXELS` or `MAX_SIDE_PX`.
     """
+    source = as_source(source, "The picture")
     label = photo_name(source) or "The picture"
     with _decoding(label):
         if isinstance(source, np.ndarray):

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from lib_faceid.arguments import as_many, as_path, one_of, require, shown
 from lib_faceid.errors import FileError, MismatchError, UnitError
 from lib_faceid.faces.recognisers import TRAINED_ON, is_same_space
 from lib_faceid.models.checkpoint import read_metadata, read_tensors
@@ -52,6 +54,9 @@ class Identity:
     tokens: Tokens = "concatenate"
 
     def __post_init__(self) -> None:
+        require(self.id_embeddings, "id_embeddings", torch.Tensor, "a tensor [faces, 512] of float32")
+        require(self.recogniser, "recogniser", str, "the recogniser's id as text, '' where it is unknown")
+        one_of(self.tokens, "tokens", get_args(Tokens))
         faces = self.id_embeddings.shape[0] if self.id_embeddings.ndim == 2 else 0
         _check("id_embeddings", self.id_embeddings, (max(faces, 1), ID_DIM))
         if not self.id_embeddings.any(dim=-1).all():
@@ -78,7 +83,7 @@ class Identity:
         for tensor in (self.id_embeddings, self.clip_hidden, self.clip_hidden_uncond):
             if tensor is not None:
                 digest.update(str(tuple(tensor.shape)).encode())
-                digest.update(tensor.contiguous().numpy().data)
+                digest.update(tensor.detach().contiguous().numpy().data)
         return digest.hexdigest()
 
     @property
@@ -89,20 +94,32 @@ class Identity:
     @classmethod
     def from_embedding(
         cls,
-        embedding: Tensor | Sequence[float],
+        embedding: Tensor | NDArray[Any] | Sequence[float],
         clip_hidden: Tensor | None = None,
         clip_hidden_uncond: Tensor | None = None,
+        recogniser: str = "",
     ) -> Identity:
-        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any."""
-        vector = torch.as_tensor(embedding).to("cpu", torch.float32).reshape(1, -1)
+        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any.
+
+        A tensor, an array or a list of numbers, of shape [512] or with ones around it. recogniser: which one made it,
+        such as "w600k_r50"; "" is unknown. Raises UnitError for anything else, naming what was given.
+        """
+        vector = _numbers(embedding, "embedding")
+        if vector.numel() != ID_DIM or max(vector.shape, default=0) != ID_DIM:
+            raise MismatchError(f"embedding has shape {list(vector.shape)}, [{ID_DIM}] was expected: one face's.")
         hidden, uncond = (
-            None if tensor is None else tensor.to("cpu", torch.float32) for tensor in (clip_hidden, clip_hidden_uncond)
+            None if tensor is None else _numbers(tensor, name)
+            for name, tensor in (("clip_hidden", clip_hidden), ("clip_hidden_uncond", clip_hidden_uncond))
         )
-        return cls(vector, hidden[None] if hidden is not None and hidden.ndim == 2 else hidden, uncond)
+        hidden = hidden[None] if hidden is not None and hidden.ndim == 2 else hidden
+        return cls(vector.reshape(1, -1), hidden, uncond, recogniser)
 
     @classmethod
     def joined(cls, identities: Sequence[Identity]) -> Identity:
         """Return one identity with the faces of all of them, in order. All must come from one recogniser."""
+        identities = as_many(identities, "identities", Identity, "an Identity")
+        if not identities:
+            raise UnitError("identities is empty; at least one Identity was expected.")
         first = identities[0]
         if not all(is_same_space(first.recogniser, identity.recogniser) for identity in identities):
             names = " and ".join(sorted({identity.recogniser or "unknown" for identity in identities}))
@@ -143,12 +160,13 @@ class Identity:
         hidden = None if self.clip_hidden is None else self.clip_hidden[nearest : nearest + 1]
         return Identity(direction[None] * length, hidden, self.clip_hidden_uncond, self.recogniser)
 
-    def save(self, path: Path, record: Record | None = None) -> None:
+    def save(self, path: Path | str, record: Record | None = None) -> None:
         """Write the identity to one `.safetensors` file, whole or not at all, readable by its owner only.
 
         It holds no photo; `record` is what else is to be remembered.
         """
-        record = record or Record()
+        path = as_path(path, "path")
+        record = Record() if record is None else require(record, "record", Record, "a Record")
         tensors = {"id_embeddings": self.id_embeddings.contiguous()}
         if self.clip_hidden is not None and self.clip_hidden_uncond is not None:
             tensors |= {
@@ -163,8 +181,9 @@ class Identity:
         _write_whole(path, save(tensors | record.tensors, metadata))
 
     @classmethod
-    def load(cls, path: Path) -> Identity:
+    def load(cls, path: Path | str) -> Identity:
         """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
+        path = as_path(path, "path")
         check_size(path)
         tensors, metadata = read_tensors(path), read_metadata(path)
         try:
@@ -211,6 +230,22 @@ def _write_whole(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _numbers(values: Any, name: str) -> Tensor:
+    """Return real numbers as a float32 tensor of their own on the CPU, without a gradient. Raises UnitError."""
+    expected = "a tensor, an array or a list of numbers was expected."
+    if isinstance(values, (str, bytes, dict, set)) or values is None:
+        raise UnitError(f"{name} is {shown(values)}; {expected}")
+    try:
+        tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise UnitError(f"{name} is {shown(values)} that holds no numbers ({error}); {expected}") from error
+    if tensor.is_complex() or tensor.dtype == torch.bool or tensor.is_quantized or tensor.layout != torch.strided:
+        raise UnitError(f"{name} is {shown(values)} of {tensor.dtype}, {tensor.layout}; real numbers were expected.")
+    if tensor.is_meta or tensor.numel() > CLIP_SHAPE[0] * CLIP_SHAPE[1] * MAX_FACES:
+        raise UnitError(f"{name} is {shown(values)} of shape {list(tensor.shape)}; a face's numbers were expected.")
+    return tensor.detach().to("cpu", torch.float32, copy=True)
 
 
 def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib_faceid.arguments import is_number, require, shown
 from lib_faceid.errors import UnitError
 from lib_faceid.units.layer_weights import LayerWeights, read_factors
-from lib_faceid.units.region import EVERYWHERE, MASK, box_of
+from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
 __all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
@@ -29,6 +30,9 @@ class Range:
 
     def __str__(self) -> str:
         return f"a number from {self.lowest:g} to {self.highest:g}"
+
+
+PHOTO_WEIGHT = Range(0, 10, 0.1)
 
 
 class Picture:
@@ -61,8 +65,8 @@ class Field:
         """Raise UnitError unless the value may stand in this field."""
         fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
         if not fits(value, self.kind):
-            shown = repr(value) if len(repr(value)) < 40 else f"a {type(value).__name__}"
-            raise UnitError(f"{self.name} is {shown}; {expected(self.kind)} was expected.")
+            found = _photos_shown(value) if self.kind is list else shown(value)
+            raise UnitError(f"{self.name} is {found}; {expected(self.kind)} was expected.")
         if self.read:
             self.read(value)
 
@@ -87,6 +91,7 @@ class Unit:
         str,
         "Face",
         "Largest, its number in the preview, or 'box 0.3 0.1 0.6 0.5': marked by hand, in fractions of the photo.",
+        which_face,
     )
     combine: str = _setting(
         "average",
@@ -163,7 +168,12 @@ class Unit:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "images", _photos(self.images))
+        object.__setattr__(self, "unlike", _photos(self.unlike))
         for one in FIELDS.values():
+            value = getattr(self, one.name)
+            if isinstance(one.kind, Range) and is_number(value) and not isinstance(value, (int, float)):
+                object.__setattr__(self, one.name, float(value))  # numpy's, or a fraction
             one.check(getattr(self, one.name))
         object.__setattr__(self, "region", " ".join(self.region.lower().split()))
         if self.enabled and self.region == MASK and self.mask is None:
@@ -196,7 +206,7 @@ class Unit:
 
         `image` is short for `images` with one photo; a photo is text or {"image": text, "weight": number}.
         """
-        settings = dict(values)
+        settings = dict(require(values, "a unit", Mapping, "an object with its settings by name"))
         if "image" in settings:
             if settings.get("images"):
                 raise UnitError("image and images were both given. Use images for all photos.")
@@ -262,20 +272,34 @@ def _hint(name: str) -> str:
 
 
 def _is_number(value: Any, allowed: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and allowed.lowest <= value <= allowed.highest
+    return is_number(value) and allowed.lowest <= value <= allowed.highest
 
 
-def _are_photos(value: Any, _kind: Any) -> bool:
-    weights = Range(0, 10, 0.1)
-    return len(value) <= MAX_PHOTOS and all(one.image is not None and _is_number(one.weight, weights) for one in value)
+def _is_photo(one: Photo) -> bool:
+    return one.image is not None and _is_number(one.weight, PHOTO_WEIGHT)
+
+
+def _photos_shown(photos: Sequence[Photo]) -> str:
+    """Return what is wrong with photos, of which there are too many, or one cannot be."""
+    wrong = next((number for number, one in enumerate(photos) if not _is_photo(one)), None)
+    if len(photos) > MAX_PHOTOS or wrong is None:
+        return f"a list of {len(photos)} photos"
+    one = photos[wrong]
+    found = "no picture" if one.image is None else f"the weight {shown(one.weight)}"
+    return f"a list whose photo {wrong + 1} has {found}"
 
 
 _CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
     bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
     str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
-    list: (_are_photos, lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,"),
-    tuple: (lambda value, choices: value in choices, lambda choices: f"one of {', '.join(choices)}"),
+    list: (
+        lambda value, _: len(value) <= MAX_PHOTOS and all(map(_is_photo, value)),
+        lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,",
+    ),
+    tuple: (
+        lambda value, choices: isinstance(value, str) and value in choices,
+        lambda choices: f"one of {', '.join(choices)}",
+    ),
     Range: (_is_number, str),
     Picture: (lambda value, _: not isinstance(value, (bool, int, float)), lambda _: "a picture or nothing"),
 }
