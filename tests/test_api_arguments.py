@@ -101,7 +101,8 @@ def test_one_photo_or_many_in_any_form(portrait_file: Path, analyser: FaceAnalys
 @pytest.mark.parametrize("value", [None, 5, NAN, {}, torch.zeros(3, 8, 8), object(), io.StringIO("x")], ids=repr)
 def test_what_is_no_photo_is_no_damaged_photo(value: Any, analyser: FaceAnalyser) -> None:
     said = refused("photos", lambda: identity_from_photos([value], analyser=analyser))
-    assert said.startswith("photos[0] is a" if type(value).__name__ in said else f"photos[0] is {value};")
+    is_shown = value is None or isinstance(value, (int, float))
+    assert said.startswith(f"photos[0] is {value};" if is_shown else "photos[0] is a")
     assert "damaged" not in said
     if not isinstance(value, torch.Tensor):
         assert refused("photos", lambda: identity_from_photos(value, analyser=analyser)).startswith("photos is ")

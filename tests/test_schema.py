@@ -83,8 +83,8 @@ def values_of(name: str) -> some.SearchStrategy[Any]:
     return some.one_of(some.sampled_from(kind), anything) if isinstance(kind, tuple) else anything
 
 
-# Pictures may be pixels inside the program, and only text in a request; a region has a grammar of its own.
-APART = ("images", "unlike", "mask", "region")
+# Pictures may be pixels inside the program, and only text in a request; a region and a face have their own grammar.
+APART = ("images", "unlike", "mask", "region", "face")
 units = some.fixed_dictionaries(
     {}, optional={name: values_of(name) for name in FIELDS if name not in APART} | {"x": texts}
 )

@@ -11,13 +11,13 @@ from typing import Any
 from lib_faceid.arguments import is_number, require, shown
 from lib_faceid.errors import UnitError
 from lib_faceid.units.layer_weights import LayerWeights, read_factors
+from lib_faceid.units.photos import MAX_PHOTOS, Photo, as_unit_photos, is_photo, photos_shown
 from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
 __all__ = ["AUTO", "FIELDS", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
 
 AUTO = "Auto"
-MAX_PHOTOS = 20
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,8 @@ class Range:
         return f"a number from {self.lowest:g} to {self.highest:g}"
 
 
-PHOTO_WEIGHT = Range(0, 10, 0.1)
-
-
 class Picture:
     """The kind of a field that holds one picture or None: base64 or a data URL in text, or pixels."""
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photo of the person, and how much it counts beside the others."""
-
-    image: Any
-    """Base64 or a data URL in text, pixels (a PIL image, a numpy array), or a `Path`. Text is never a path."""
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +53,7 @@ class Field:
         """Raise UnitError unless the value may stand in this field."""
         fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
         if not fits(value, self.kind):
-            found = _photos_shown(value) if self.kind is list else shown(value)
+            found = photos_shown(value) if self.kind is list else shown(value)
             raise UnitError(f"{self.name} is {found}; {expected(self.kind)} was expected.")
         if self.read:
             self.read(value)
@@ -168,8 +156,8 @@ class Unit:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", _photos(self.images))
-        object.__setattr__(self, "unlike", _photos(self.unlike))
+        object.__setattr__(self, "images", as_unit_photos(self.images))
+        object.__setattr__(self, "unlike", as_unit_photos(self.unlike))
         for one in FIELDS.values():
             value = getattr(self, one.name)
             if isinstance(one.kind, Range) and is_number(value) and not isinstance(value, (int, float)):
@@ -214,7 +202,7 @@ class Unit:
         for name in settings:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
-        settings["images"], settings["unlike"] = _photos(settings.get("images")), _photos(settings.get("unlike"))
+        settings["images"] = as_unit_photos(settings.get("images"))
         if settings.get("mask") is not None:
             settings.setdefault("region", MASK)
         given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}
@@ -249,23 +237,6 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
     return units
 
 
-def _photos(value: Any) -> tuple[Photo, ...]:
-    """Return photos from what a request or the page may hold: nothing, one, or a list."""
-    if value is None:
-        return ()
-    return tuple(_photo(one) for one in (value if isinstance(value, (list, tuple)) else [value]))
-
-
-def _photo(value: Any) -> Photo:
-    if isinstance(value, Photo):
-        return value
-    if not isinstance(value, Mapping):
-        return Photo(value)
-    if "image" not in value or not value.keys() <= {"image", "weight"}:
-        raise UnitError(f"a photo in images has {sorted(value)}; image, and perhaps weight, was expected.")
-    return Photo(value["image"], value.get("weight", 1.0))
-
-
 def _hint(name: str) -> str:
     near = difflib.get_close_matches(name, FIELDS, n=1)
     return f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(FIELDS)}"
@@ -275,25 +246,11 @@ def _is_number(value: Any, allowed: Any) -> bool:
     return is_number(value) and allowed.lowest <= value <= allowed.highest
 
 
-def _is_photo(one: Photo) -> bool:
-    return one.image is not None and _is_number(one.weight, PHOTO_WEIGHT)
-
-
-def _photos_shown(photos: Sequence[Photo]) -> str:
-    """Return what is wrong with photos, of which there are too many, or one cannot be."""
-    wrong = next((number for number, one in enumerate(photos) if not _is_photo(one)), None)
-    if len(photos) > MAX_PHOTOS or wrong is None:
-        return f"a list of {len(photos)} photos"
-    one = photos[wrong]
-    found = "no picture" if one.image is None else f"the weight {shown(one.weight)}"
-    return f"a list whose photo {wrong + 1} has {found}"
-
-
 _CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
     bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
     str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
     list: (
-        lambda value, _: len(value) <= MAX_PHOTOS and all(map(_is_photo, value)),
+        lambda value, _: len(value) <= MAX_PHOTOS and all(map(is_photo, value)),
         lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,",
     ),
     tuple: (
