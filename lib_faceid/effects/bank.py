@@ -204,7 +204,12 @@ def _check_fit(adapter: Adapter, cross: Sequence[AttentionLayer]) -> None:
             f"{adapter.name} is for {adapter.family} (cross attention {adapter.cross_attention_dim}), and this UNet "
             f"has {cross[0].context_dim}. FaceID exists for SD 1.5 (768) and SDXL (2048)."
         )
+    same = len(found) == len(wanted)
+    differing = next((index for index in wanted if index in found and wanted[index] != found[index]), None)
+    layers = f"it has {len(found)} cross-attention layers, the UNet {len(wanted)}"
+    if same and differing is not None:
+        layers = f"layer {differing} takes {list(found[differing])} weights there, and {list(wanted[differing])} here"
     raise MismatchError(
-        f"{adapter.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "
-        f"or their sizes differ. Use an adapter made for this checkpoint's family."
+        f"{adapter.name} does not fit this UNet: {layers}. Both are {adapter.family}: one of them is a small or "
+        f"cut-down model (such as SSD-1B, BK-SDM or a miniature), for which only an adapter of its own will do."
     )

@@ -13,7 +13,7 @@ from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter, identify_adapter
 from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, Variant
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
@@ -114,7 +114,7 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
     for path in find_adapters(roots):
         published = _published(path)
         try:
-            found.append((path, load_adapter(path)))
+            found.append((path, identify_adapter(path)))
         except WrongFamilyError:
             continue
         except FileError as error:

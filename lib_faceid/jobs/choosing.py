@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter, check_numbers, identify_adapter, load_adapter
 from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, families_of, named_by_user
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.references.identity import Identity
@@ -61,7 +61,7 @@ def choose_adapter(unit: Unit, models: Models, dim: int) -> tuple[Adapter, str]:
     fitting.sort(key=lambda adapter: VARIANTS.index(adapter.variant))
     if not fitting:
         raise MissingModelError(_none_found(found, unreadable, dim))
-    return _best(fitting, models)
+    return _first_sound(fitting, models)
 
 
 def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, dim: int) -> list[Adapter]:
@@ -79,7 +79,7 @@ def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, 
     for path in files:
         if path.stem in undecided:
             with suppress(MismatchError):
-                read.append(load_adapter(path, wanted))
+                read.append(identify_adapter(path, wanted))
     if read:
         return read
     there = ", ".join(f"{adapter.name} ({adapter.variant.label})" for adapter in fitting) or "none at all"
@@ -102,6 +102,20 @@ def file_of(name: str, files: Sequence[Path]) -> Path:
     raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")
 
 
+def _first_sound(fitting: Sequence[Adapter], models: Models) -> tuple[Adapter, str]:
+    """Return the best adapter whose weights are numbers; the others are named. Raises FileError where there is none."""
+    broken: dict[Adapter, str] = {}
+    while left := [adapter for adapter in fitting if adapter not in broken]:
+        adapter, note = _best(left, models)
+        try:
+            check_numbers(adapter)
+        except FileError as error:
+            broken[adapter] = str(error)
+        else:
+            return adapter, " ".join(filter(None, [note, *broken.values()]))
+    raise FileError(" ".join(broken.values()))
+
+
 def _best(fitting: Sequence[Adapter], models: Models) -> tuple[Adapter, str]:
     """Return the first adapter whose needs are met; the first of all where none is, so that its need is named."""
     try:
@@ -120,7 +134,7 @@ def _readable(files: Sequence[Path]) -> tuple[list[Adapter], list[str]]:
     unreadable: list[str] = []
     for path in files:
         try:
-            found.append(load_adapter(path))
+            found.append(identify_adapter(path))
         except FileError as error:  # noqa: PERF203 - a handful of files
             if "faceid" in path.name.lower():
                 unreadable.append(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,11 +25,14 @@ from lib_faceid.methods.variants import (
     families_of,
     named_by_user,
 )
-from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
+from lib_faceid.models.adapter_names import canonical, in_short, unwrapped
+from lib_faceid.models.checkpoint import Weights, read_whole, sha256_of
+from lib_faceid.models.numbers import check_finite, check_floats
+from lib_faceid.models.shards import fingerprint_of
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.negative import Against
 
-__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "load_adapter"]
+__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "check_numbers", "identify_adapter", "load_adapter"]
 
 METADATA_KEY = "faceid_variant"
 
@@ -69,6 +72,18 @@ class Adapter:
     to_v_ip: Mapping[int, Tensor]
     lora: Mapping[int, Mapping[str, LoraPair]]
     """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
+
+    @property
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Give every tensor of the file that is used, with its published name."""
+        yield from ((f"image_proj.{key}", tensor) for key, tensor in self.image_proj_state.items())
+        for number in self.to_k_ip:
+            yield f"ip_adapter.{number}.to_k_ip.weight", self.to_k_ip[number]
+            yield f"ip_adapter.{number}.to_v_ip.weight", self.to_v_ip[number]
+        for number, pairs in self.lora.items():
+            for kind, pair in pairs.items():
+                yield f"ip_adapter.{number}.to_{kind}_lora.down.weight", pair.down
+                yield f"ip_adapter.{number}.to_{kind}_lora.up.weight", pair.up
 
     @property
     def cross_attention_dim(self) -> int:
@@ -131,42 +146,56 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     `variant` (an id of VARIANTS) decides where the file does not: Plus and Plus v2 have the same tensors, and so have
     Portrait unnorm and InstantID. Raises FileError for a damaged file, WrongFamilyError for another kind of model.
     """
+    adapter = identify_adapter(path, variant)
+    check_numbers(adapter)
+    return adapter
+
+
+def identify_adapter(path: Path | str, variant: str | None = None) -> Adapter:
+    """Return the same without a look at the numbers, which stay on the disk: enough to know which one it is."""
     path = as_path(path, "path")
     require(variant or "", "variant", str, f"one of {', '.join(one.id for one in VARIANTS)}, or None,")
-    stat = path.stat() if path.is_file() else None
-    fingerprint = f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else ""
-    return _load(path, fingerprint, variant)
+    return _load(path, fingerprint_of(path), variant)
 
 
-@lru_cache(maxsize=16)  # what lies in memory is mapped from the file, so that many cost little
+@lru_cache(maxsize=64)  # what lies in memory is mapped from the file, so that many cost little
 def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
-    tensors = _canonical(read_tensors(path))
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    _refuse_other_families(path, shapes)
+    weights = read_whole(path)
+    try:
+        tensors = canonical(weights.tensors)
+    except ValueError as error:
+        raise FileError(
+            f"{path.name} {error}, and one was expected. Save each adapter to a file of its own."
+        ) from error
     image_proj = _below(tensors, "image_proj.")
     layers = _below(tensors, "ip_adapter.")
     to_k_ip, to_v_ip = (_numbered(layers, rf"(\d+)\.to_{kind}_ip\.weight") for kind in "kv")
     dims = {tensor.shape[1] for tensor in to_k_ip.values()} | {tensor.shape[1] for tensor in to_v_ip.values()}
-    if not image_proj or to_k_ip.keys() != to_v_ip.keys() or dims not in ({768}, {2048}):
+    is_whole = bool(image_proj) and to_k_ip.keys() == to_v_ip.keys() and dims in ({768}, {2048})
+    _refuse_other_families(path, [tensors] if is_whole else [*unwrapped(weights.tensors), tensors])
+    if not is_whole:
         raise FileError(
             f"{path.name} is not a FaceID adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
-            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter-faceid file."
+            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found, in {in_short(weights.tensors)}. Use an "
+            f"ip-adapter-faceid file."
         )
+    check_floats(path.name, tensors.items())
     found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
-    chosen, assumed = _wanted(path, found, variant) if variant else _told(path, fingerprint, found, tensors)
+    chosen, assumed = _wanted(path, found, variant) if variant else _told(weights, fingerprint, found, tensors)
     return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
 
 
 def _told(
-    path: Path, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
+    weights: Weights, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
 ) -> tuple[Variant, str]:
     """Return the variant that the file tells and, where it had to be assumed, a sentence that says so."""
+    path = weights.path
     if not found:
         raise FileError(f"{path.name} has an image_proj of a kind we do not know. Known: {_labels(VARIANTS)}.")
     unnorm = found[0].raw_embedding
     if len(found) == 1 and not unnorm:
         return found[0], ""
-    known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
+    known = _published(path, fingerprint) or weights.metadata.get(METADATA_KEY)
     if known in {variant.id for variant in found}:
         return by_id(known), ""
     hinted = [variant for variant in found if variant.is_named_in(path.stem)]
@@ -201,26 +230,18 @@ def _wanted(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Varian
     return variant, ""
 
 
-def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors under `image_proj.` and `ip_adapter.`, whatever the file calls them."""
-    renamed: dict[str, Tensor] = {}
-    training = any(key.startswith("image_proj_model.") for key in tensors)
-    flat = any(re.fullmatch(r"\d+\.to_k_ip\.weight", key) for key in tensors)
-    for key, tensor in tensors.items():
-        if training and key.startswith("unet."):
-            continue
-        if flat:
-            name = f"ip_adapter.{key}" if key[0].isdigit() else f"image_proj.{key}"
-        else:
-            name = re.sub(r"^adapter_modules\.", "ip_adapter.", re.sub(r"^image_proj_model\.", "image_proj.", key))
-        renamed[name] = tensor
-    return renamed
+@lru_cache(maxsize=64)  # for each adapter once: it reads all of its file
+def check_numbers(adapter: Adapter) -> None:
+    """Raise FileError, naming the tensor, where a weight is NaN or infinite: no picture could be drawn with it."""
+    check_finite(adapter.name, adapter.tensors)
 
 
-def _refuse_other_families(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    family = family_of(shapes)
-    if family:
-        raise WrongFamilyError(f"{path.name} is {family.name}, not a FaceID adapter. {family.remedy}")
+def _refuse_other_families(path: Path, names: Iterable[Mapping[str, Tensor]]) -> None:
+    """Raise WrongFamilyError where the tensors, under one of their names, are those of a known other kind."""
+    for tensors in names:
+        family = family_of({key: tuple(tensor.shape) for key, tensor in tensors.items()})
+        if family:
+            raise WrongFamilyError(f"{path.name} is {family.name}, not a FaceID adapter. {family.remedy}")
 
 
 def _numbered(layers: Mapping[str, Tensor], pattern: str) -> dict[int, Tensor]:

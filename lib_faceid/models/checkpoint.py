@@ -15,10 +15,20 @@ from torch import Tensor
 from lib_faceid.errors import FileError
 from lib_faceid.models.arrays import Array
 from lib_faceid.models.kinds import GET_AGAIN, START_BYTES, Kind, kind_of
+from lib_faceid.models.shards import parts_of
 from lib_faceid.models.torch_files import OddTensor, StoredTensor, read_torch_pickle, read_torch_zip
 from lib_faceid.models.tree import leaves
 
-__all__ = ["Weights", "read_content", "read_metadata", "read_tensors", "read_weights", "sha256_of", "tensor_of"]
+__all__ = [
+    "Weights",
+    "read_content",
+    "read_metadata",
+    "read_tensors",
+    "read_weights",
+    "read_whole",
+    "sha256_of",
+    "tensor_of",
+]
 
 # A file may hold a tensor under several names, as checkpoints of trainers do; not hundreds of times what it has.
 MOST_TIMES, MOST_BYTES_MORE = 8, 16 * 1024 * 1024
@@ -52,6 +62,27 @@ def read_weights(path: Path) -> Weights:
     if not weights.tensors:
         raise FileError(f"{path.name} holds no weights at all. Use a file that was saved from a model's state_dict.")
     return weights
+
+
+def read_whole(path: Path) -> Weights:
+    """Return the tensors of a model file and of its other parts. Raises FileError, naming a missing part."""
+    parts = parts_of(path)
+    missing = [part.name for part in parts if not part.is_file()]
+    if len(parts) == 1 or not path.is_file():
+        return read_weights(path)
+    if missing:
+        there = f"{', '.join(missing[:3])} {'is' if len(missing) == 1 else 'are'} not beside it"
+        raise FileError(
+            f"{path.name} is part {parts.index(path) + 1} of {len(parts)} of a model, and {there}. Put all parts into "
+            f"one folder."
+        )
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for part in parts:
+        weights = read_weights(part)
+        tensors |= weights.tensors
+        metadata |= weights.metadata
+    return Weights(path, tensors, metadata)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

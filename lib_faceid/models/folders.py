@@ -14,6 +14,7 @@ from pathlib import Path
 from lib_faceid.errors import MissingModelError
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.models.leftovers import is_leftover
+from lib_faceid.models.shards import is_later_part
 
 __all__ = [
     "Roots",
@@ -150,14 +151,14 @@ def adapter_folders(roots: Roots) -> tuple[Path, ...]:
 
 
 def find_adapters(roots: Roots) -> tuple[Path, ...]:
-    """Return every file that may be an adapter, by folder, then by name. Nothing is opened."""
+    """Return every file that may be an adapter, by folder, then by name; of a model in parts the first."""
     files = (
         path
         for folder in adapter_folders(roots)
         for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower())
         if path.suffix.strip().lower() in ADAPTER_SUFFIXES and not is_leftover(path, folder) and path.is_file()
     )
-    return tuple(_distinct(files))
+    return tuple(_distinct(path for path in files if not is_later_part(path)))
 
 
 def place_of(one: Entry, roots: Roots) -> Path:
