@@ -23,7 +23,7 @@ from lib_faceid.references.analysis import analyse
 from lib_faceid.references.identity import Identity
 
 PROJECT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.usefixtures("no_network")
+pytestmark = pytest.mark.usefixtures("no_network", "loaded_once")
 
 
 @pytest.fixture(autouse=True)
