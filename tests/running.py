@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-__all__ = ["SLOW_S", "by_file", "longest_first", "unexplained"]
+__all__ = ["SLOW_S", "by_file", "longest_first", "unexplained", "worker_scope"]
 
 SLOW_S = 10
 """Processor seconds of one phase of a test, above which it needs the marker `slow("why")`."""
 PROPERTY = "cpu_s"
 # Where two workers share the files, one of these at the end would leave the other worker idle.
-LONGEST = ("test_likeness.py", "test_training.py", "browser")
+BROWSER = "browser"
+LONGEST = (BROWSER, "test_likeness.py", "test_training.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +29,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: longest_first(item.path, is_slow=_is_slow_file(item)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return who shares the files out: each goes to one worker as a whole, and all browser tests to one, with one page."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return worker_scope(nodeid)
+
+    return Files(config, log)
+
+
+def worker_scope(test: str) -> str:
+    """Return what of a test's name is the same for tests that need one worker."""
+    file = test.split("::")[0]
+    return BROWSER if BROWSER in Path(file).parts else file
 
 
 def _is_slow_file(item: pytest.Item) -> bool:

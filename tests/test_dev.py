@@ -54,13 +54,14 @@ def test_all_passes(tmp_path: Path) -> None:
         "python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -k face on 1",
     ):
         assert f"ran {wanted}" in ran
+    assert "-m not one_gradio" in ran
     assert "bench" not in ran
 
 
 def test_thorough_measures_what_a_person_costs(tmp_path: Path) -> None:
     _, lines = check(tmp_path, "nothing", "--thorough")
     assert any("-m tests.bench --quick" in line for line in lines)
-    assert not any("--thorough" in line for line in lines)
+    assert not any("--thorough" in line or "one_gradio" in line for line in lines)
 
 
 @pytest.mark.parametrize(

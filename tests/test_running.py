@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from running import PROPERTY, SLOW_S, by_file, longest_first, unexplained
+from running import PROPERTY, SLOW_S, by_file, longest_first, unexplained, worker_scope
 
 
 def report(test: str, *phases: tuple[str, float, str]) -> Any:
@@ -44,3 +44,13 @@ def test_the_longest_files_come_first_and_the_others_keep_their_order() -> None:
         "test_a.py",
         "test_b.py",
     ]
+
+
+def test_browser_tests_share_a_worker_and_files_are_whole() -> None:
+    tests = [
+        "tests/test_a.py::one",
+        "tests/test_a.py::two[b::c]",
+        "tests/browser/test_a.py::one",
+        "tests/browser/test_b.py::x",
+    ]
+    assert [worker_scope(test) for test in tests] == ["tests/test_a.py", "tests/test_a.py", "browser", "browser"]

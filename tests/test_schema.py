@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -90,7 +91,7 @@ units = some.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(units)
 def test_what_the_schema_takes_the_unit_takes_and_nothing_else(values: dict[str, Any]) -> None:
     if any(isinstance(value, float) and not math.isfinite(value) for value in values.values()):

@@ -86,6 +86,7 @@ def test_a_picture_is_seen_while_it_is_drawn(page: Page) -> None:
     assert f"Steps: {STEPS}, " in page.locator("#html_info_txt2img .faceid-parameters").inner_text()
 
 
+@pytest.mark.one_gradio
 def test_stop_says_at_which_step(page: Page) -> None:
     settings(page, steps=100)
     page.locator("#txt2img_generate").click()
@@ -125,6 +126,7 @@ def test_metadata_bring_back_the_unit_and_the_very_same_picture(
     assert hashlib.sha256(file_of(page, address)).digest() == hashlib.sha256(path.read_bytes()).digest()
 
 
+@pytest.mark.one_gradio
 def test_a_pasted_picture_finds_the_saved_person_or_says_what_is_missing(page: Page, photos: Path) -> None:
     drop(page, photos / "Chris.jpeg")
     settings(page, steps=2, seed=3)
