@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Return who shares the files out: each goes to one worker as a whole, and all browser tests to one, with one page."""
+    """Return who shares out the files: each goes to one worker as a whole, and those with a browser to one."""
     from xdist.scheduler import LoadFileScheduling
 
     class Files(LoadFileScheduling):
@@ -45,7 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 def worker_scope(test: str) -> str:
     """Return what of a test's name is the same for tests that need one worker."""
-    file = test.split("::")[0]
+    file = test.split("::", maxsplit=1)[0]
     return BROWSER if BROWSER in Path(file).parts else file
 
 

@@ -38,8 +38,8 @@ def test_the_longest_files_come_first_and_the_others_keep_their_order() -> None:
         (Path("tests") / name for name in files), key=lambda p: longest_first(p, is_slow=p.stem == "test_slow")
     )
     assert [path.name for path in paths] == [
-        "test_likeness.py",
         "test_page.py",
+        "test_likeness.py",
         "test_slow.py",
         "test_a.py",
         "test_b.py",
