@@ -176,6 +176,12 @@ def loaded_once(studios: dict[tuple[Path, bool], Studio], monkeypatch: pytest.Mo
     monkeypatch.setattr(host, "load_studio", load_once)
 
 
+@pytest.fixture(scope="session")
+def miniature_bigg(miniature_folder: Path) -> Path:
+    """The path of a miniature CLIP ViT-bigG; treat it as read-only."""
+    return write_clip_vision(miniature_folder / "clip_vision" / "bigg.safetensors", "clip_vit_bigg", feed_forward=256)
+
+
 @pytest.fixture(scope="module")
 def ldm() -> nn.Module:
     """Stability's own UNet, small."""

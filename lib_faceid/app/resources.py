@@ -90,9 +90,9 @@ class Workshop:
             offer(entry("buffalo_l"), self.roots, yes=self.yes, reason="There are no face models on this machine.")
         return load_face_analyser(require_face_pack(roots=self.roots).detector.parent)
 
-    def clip_vision(self) -> ClipVision:
-        """Return CLIP ViT-H, which is never downloaded unasked."""
-        return load_clip_vision(require_clip_vision(self.roots))
+    def clip_vision(self, encoder: str = "clip_vit_h") -> ClipVision:
+        """Return an image encoder, which is never downloaded unasked."""
+        return load_clip_vision(require_clip_vision(self.roots, encoder), encoder=encoder)
 
     def people(self) -> People:
         """Return the library of saved people."""

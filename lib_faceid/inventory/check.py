@@ -18,6 +18,7 @@ from lib_faceid.methods.variants import FAMILY_NAMES, VARIANTS, Variant
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import is_licence_accepted
 
 __all__ = ["Auto", "Row", "SetupReport", "check_setup"]
@@ -92,10 +93,12 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     """
     families = tuple(FAMILY_NAMES) if family is None else tuple(one for one in FAMILY_NAMES if one == family)
     adapters, damaged = _adapters(roots)
-    clip, faces, known = _clip_row(roots), _face_row(roots), versions()
-    auto = tuple(_auto(one, adapters, _why_no_clip(clip, known)) for one in families)
+    encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
+    faces, known = _face_row(roots), versions()
+    auto = tuple(_auto(one, adapters, _why_no_clip(encoders["clip_vit_h"], known)) for one in families)
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
-    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families), clip, faces]
+    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
+    rows += [*encoders.values(), faces]
     problems = [] if families else [f"FaceID exists for SD 1.5 and SDXL only; the checkpoint has width {family}."]
     try:
         known["onnxruntime"] += f" ({check_packages()})"
@@ -175,16 +178,16 @@ def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
     return "transformers is not installed." if known["transformers"] == NOT_INSTALLED else ""
 
 
-def _clip_row(roots: Roots) -> Row:
-    published, path = entry("clip_vit_h"), find_clip_vision(roots)
+def _encoder_row(encoder: str, roots: Roots) -> Row:
+    published, path = entry(encoder), find_clip_vision(roots, encoder)
     if path is None:
         return _missing(published)
     try:
-        check_clip_vision(path)
+        lacking = check_clip_vision(path, encoder)
     except FileError as error:
         return _damaged("clip_vision", path, str(error), published)
     size_bytes = path.stat().st_size
-    note = _size_note(size_bytes, published)
+    note = lacking or _size_note(size_bytes, published)
     return Row(
         "clip_vision", published.label, "found", paths=(path,), size_bytes=size_bytes, note=note, entry=published
     )

@@ -75,7 +75,7 @@ def clip_features(photo: Opened, face: AnalysedFace, clip: ClipVision, sees: Cli
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
         return _apart(clip.encode([clip_crop(photo.pixels, face.points, sees)])[0].half())
 
-    key = (photo.sha256, face.box if sees != "whole" else None, sees, clip.source, str(clip.device))
+    key = (photo.sha256, face.box if sees != "whole" else None, sees, clip.fingerprint, str(clip.device))
     return _hidden.get(key, make).float()
 
 

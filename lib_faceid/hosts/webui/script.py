@@ -14,14 +14,13 @@ from weakref import WeakSet
 
 from modules import scripts
 
-from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.errors import FaceIDError
-from lib_faceid.hosts.webui.api import face_analyser, request_policy
+from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.models.folders import find_adapters, require_clip_vision
+from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.overrides import with_overrides
@@ -234,7 +233,7 @@ def models() -> Models:
     return Models(
         adapter_files=adapter_files,
         face_analyser=face_analyser,
-        clip_vision=lambda: load_clip_vision(require_clip_vision(roots())),
+        clip_vision=image_encoder,
         person=lambda name: open_library(roots()).load(name).identity,
         policy=request_policy,
     )
