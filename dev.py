@@ -3,7 +3,8 @@
     python dev.py demo [ARGS]    a photo in, four pictures out (ARGS go to `python -m lib_faceid demo`)
     python dev.py ui [ARGS]      the page in a browser (ARGS go to `python -m lib_faceid ui`)
     python dev.py test [ARGS]    the tests (ARGS go to pytest)
-    python dev.py check [ARGS]   formatting, lint, types, costs, the page's tests on gradio 4, all tests: what CI runs
+    python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, all tests: what CI runs
+                                 (--thorough: before a release; property tests try more, and costs are measured)
     python dev.py bench [ARGS]   what a person in the picture costs (--quick: small networks, less than 3 minutes)
     python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
@@ -27,8 +28,11 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 if not (3, 10) <= sys.version_info[:2] <= (3, 12):
     found = ".".join(map(str, sys.version_info[:3]))
@@ -75,32 +79,74 @@ def main(argv: list[str]) -> int:
     return run([python, "-m", *MODULES[options.command], *options.args])
 
 
-def check(python: str, pytest_args: list[str]) -> int:
-    """Returns 0 when every check passes. All of them run, whatever the first ones say."""
-    gradio4_tests = sorted(str(path) for name in GRADIO4_TESTS for path in (ROOT / "tests").glob(name))
-    steps = {
-        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
-        "ruff check": [python, "-m", "ruff", "check", "."],
+def check(python: str, args: list[str]) -> int:
+    """Returns 0 when every check passes. All of them run, whatever the first ones say; pytest's closing line is last.
+
+    Two processes run all tests, a third types and the page on gradio 4: while a test waits for a browser, it works.
+    """
+    is_thorough = "--thorough" in args
+    if is_thorough:
+        os.environ["FACEID_THOROUGH"] = "1"
+    gradio4_args = sorted(str(path) for name in GRADIO4_TESTS for path in (ROOT / "tests").glob(name))
+    gradio4_args += [] if is_thorough else ["-m", "not one_gradio"]
+    gradio4 = gradio4_python(python)
+    failed = steps({"ruff format": [python, "-m", "ruff", "format", "--check", "."]})
+    failed += steps({"ruff check": [python, "-m", "ruff", "check", "."]})
+    beside = {
         "pyright": [python, "-m", "pyright", "--pythonpath", python],
-        "what a person costs": [python, "-m", *MODULES["bench"], "--quick"],
-        "the page on gradio 4": [gradio4_python(python), "-m", "pytest", *gradio4_tests],
-        "all tests": [python, "-m", "pytest", *pytest_args],
+        "the page on gradio 4": [gradio4, "-m", "pytest", *gradio4_args] if gradio4 else [],
     }
-    failed = []
-    for name, step in steps.items():
-        started = time.monotonic()
-        print(f"== {name}", flush=True)
-        if not step[0]:
-            print(f"== {name}: NOT RUN, FACEID_PYTHON is set and FACEID_GRADIO4_PYTHON is not", flush=True)
-            continue
-        status = run(step)
-        failed += [name] if status else []
-        if step is not steps["all tests"]:  # whose own summary is the last line
-            said = f"FAILED with status {status}" if status else "ok"
-            print(f"== {name}: {said}, {time.monotonic() - started:.0f} s", flush=True)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as shown, ThreadPoolExecutor(1) as lane:
+        failing = lane.submit(steps, beside, shown)
+        status, closing = all_tests(python, [arg for arg in args if arg != "--thorough"])
+        failed += failing.result()
+        shown.seek(0)
+        print(shown.read(), flush=True)
+    if is_thorough:
+        failed += steps({"what a person costs": [python, "-m", *MODULES["bench"], "--quick"]})
+    failed += ["all tests"] if status else []
     if failed:
-        print(f"Failed: {', '.join(failed)}", flush=True)
+        print(f"Failed: {', '.join(failed)}")
+    print(closing, flush=True)
     return 1 if failed else 0
+
+
+def steps(commands: dict[str, list[str]], shown: IO[str] = sys.stdout) -> list[str]:
+    """Returns the names of the commands that fail. What they print goes into the file `shown`."""
+    failed: list[str] = []
+    for name, command in commands.items():
+        started = time.monotonic()
+        print(f"== {name}", file=shown, flush=True)
+        if not command:
+            print(f"== {name}: NOT RUN, FACEID_PYTHON is set and FACEID_GRADIO4_PYTHON is not", file=shown, flush=True)
+            continue
+        status = run(command, shown)
+        failed += [name] if status else []
+        result = f"FAILED with status {status}" if status else "ok"
+        print(f"== {name}: {result}, {time.monotonic() - started:.0f} s", file=shown, flush=True)
+    return failed
+
+
+def all_tests(python: str, args: list[str]) -> tuple[int, str]:
+    """Returns the exit status of all tests and their closing line, which is held back while everything else is shown.
+
+    Two processes share the test files; each has one thread, as two threads each would wait for one another.
+    """
+    workers = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    if subprocess.call([python, "-c", "import xdist"], stderr=subprocess.DEVNULL):
+        print(f"pytest-xdist is not installed for {python}: the tests run in one process, which takes twice as long.")
+        workers = []
+    environment = {"OMP_NUM_THREADS": "1", **ENVIRONMENT, **os.environ, "PYTHONUNBUFFERED": "1"}
+    command = [python, "-m", "pytest", *workers, *args]
+    print("== all tests", flush=True)
+    held = ""
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    ) as tests:
+        for line in tests.stdout or ():
+            print(held, end="", flush=True)
+            held = line
+    return tests.returncode, held.rstrip()
 
 
 def ready_python(torch: str) -> str:
@@ -181,11 +227,11 @@ def timed(what: str, command: list[str]) -> None:
     print(f"{what}: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], shown: IO[str] = sys.stdout) -> int:
     """Returns the exit status of a command that runs in the project's folder; 130 when the user stops it."""
     environment = {**ENVIRONMENT, **os.environ}
     try:
-        return subprocess.call(command, cwd=ROOT, env=environment)
+        return subprocess.call(command, cwd=ROOT, env=environment, stdout=shown, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         sys.exit(f"{command[0]} is not there. FACEID_PYTHON, where it is set, must name a Python interpreter.")
     except KeyboardInterrupt:

@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lib_faceid.effects.injection import Contribution, Injection, inject
+    from lib_faceid.effects.contribution import Contribution
+    from lib_faceid.effects.injection import Injection, inject
     from lib_faceid.effects.lora import merge_lora
     from lib_faceid.effects.schedule import Schedule
     from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lib_faceid.methods.method import Method, Variant
     from lib_faceid.methods.registry import METHODS, variants
     from lib_faceid.people.library import People
+    from lib_faceid.pictures.photo import read_photo
     from lib_faceid.references.identity import Identity
     from lib_faceid.references.joining import Joined, Look, identity_from_photos, join_photos
     from lib_faceid.references.negative import Negative
@@ -59,6 +61,7 @@ __all__ = [
     "load_clip_vision",
     "load_face_analyser",
     "merge_lora",
+    "read_photo",
     "variants",
 ]
 
@@ -76,10 +79,13 @@ _MODULES = {
     "references.identity": ("Identity",),
     "people.library": ("People",),
     "references.joining": ("Joined", "Look", "identity_from_photos", "join_photos"),
-    "effects.injection": ("Contribution", "Injection", "inject"),
+    "pictures.photo": ("read_photo",),
+    "effects.contribution": ("Contribution",),
+    "effects.injection": ("Injection", "inject"),
     "effects.lora": ("merge_lora",),
     "units.unit": ("Unit",),
 }
+__version__ = "0.1.0"
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
@@ -88,3 +94,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'lib_faceid' has no attribute '{name}'")
     return getattr(import_module(f"lib_faceid.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for `help`, and for whoever presses Tab."""
+    return sorted({*globals(), *__all__})

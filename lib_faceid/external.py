@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lib_faceid.errors import FaceIDError, HostError, UnitError
-from lib_faceid.units.unit import Unit, units_from_args
+from lib_faceid.units.unit import FIELDS, Unit, units_from_args
 
 __all__ = ["API_VERSION", "TITLE", "FaceIDError", "Unit", "api_version", "find_script", "get_units", "set_units"]
 
@@ -81,8 +81,9 @@ def _as_dict(number: int, unit: Unit | Mapping[str, Any]) -> dict[str, Any]:
             unit = Unit.from_dict(unit)
         except UnitError as error:
             raise UnitError(f"Unit {number}: {error}") from error
-    images = [{"image": photo.image, "weight": photo.weight} for photo in unit.images]
-    return {name: images if name == "images" else value for name, value in unit.to_dict().items()}
+    photos = {name: getattr(unit, name) for name, field in FIELDS.items() if field.kind is list}
+    plain = {name: [{"image": one.image, "weight": one.weight} for one in those] for name, those in photos.items()}
+    return unit.to_dict() | plain
 
 
 def _title(script: Any) -> str:

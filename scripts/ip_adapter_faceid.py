@@ -4,7 +4,7 @@ from typing import Any
 
 from modules import scripts
 
-from lib_faceid.api import api
+from lib_faceid.api import api, private_files
 from lib_faceid.external import TITLE
 from lib_faceid.hosts.webui import api as webui_api
 from lib_faceid.hosts.webui import cards as webui_cards
@@ -70,7 +70,8 @@ def add_networks() -> None:
 
 
 def add_routes(_demo: Any, app: Any) -> None:
-    """Add our HTTP routes where the WebUI has its own, behind the same password."""
+    """Add our HTTP routes where the WebUI has its own, behind the same password; keep saved people off its `/file=`."""
+    private_files.guard(app, lambda: private_files.private_folders(webui_settings.roots()))
     guards = api.guards_of(app, webui_api.GUARDED_ROUTE)
     if guards is not None:
         api.add_routes(app, webui_api.api_services(), guards)

@@ -7,13 +7,13 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from contributions import contribution
+from filelock import FileLock
 from parity import Measure, measuring
 from played_webui import Host, played_host
 from torch import nn
@@ -23,10 +23,16 @@ from lib_faceid.effects.injection import Contribution
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
+from lib_faceid.miniature.trained import TRAINED_NAME, write_trained_checkpoint
 from lib_faceid.pictures.photo import read_photo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from lib_faceid.hosts.diffusers.host import Studio
+
+pytest_plugins = ("running",)
+SHARED_FOLDER = "FACEID_TEST_MINIATURES"  # an environment variable, which the workers of a run inherit
 
 PROJECT = Path(__file__).resolve().parent.parent
 # A camera without a camera, so that a snapshot can be taken.
@@ -34,6 +40,16 @@ BROWSER_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[SHARED_FOLDER] = tempfile.mkdtemp(prefix="faceid-miniatures-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(SHARED_FOLDER), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -89,30 +105,46 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def miniature_folder() -> Iterator[Path]:
-    """A folder for large files, gone after the session (pytest would keep those of three)."""
-    with tempfile.TemporaryDirectory(prefix="faceid-miniatures-") as folder:
-        yield Path(folder)
+def miniature_folder() -> Path:
+    """A folder for large files, gone after the run (pytest would keep those of three); all workers share it."""
+    return Path(os.environ[SHARED_FOLDER])
+
+
+def made_once(path: Path, write: Callable[[Path], object]) -> Path:
+    """The path of a file that one worker writes while the others wait."""
+    done = path.with_name(f"{path.name}.done")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if not done.exists():
+            write(path)
+            done.touch()
+    return path
 
 
 @pytest.fixture(scope="session")
 def miniature_checkpoint(miniature_folder: Path) -> Callable[[str], Path]:
     """miniature_checkpoint("sd15") is the path of a miniature checkpoint; treat it as read-only."""
 
-    @lru_cache
     def checkpoint(family: str) -> Path:
-        return write_checkpoint(miniature_folder / f"miniature_{family}.safetensors", family)
+        path = miniature_folder / f"miniature_{family}.safetensors"
+        return made_once(path, lambda path: write_checkpoint(path, family))
 
     return checkpoint
+
+
+@pytest.fixture(scope="session")
+def trained_checkpoint(miniature_folder: Path) -> Path:
+    """The path of the miniature that is trained; treat it as read-only."""
+    return made_once(miniature_folder / f"{TRAINED_NAME}.safetensors", write_trained_checkpoint)
 
 
 @pytest.fixture(scope="session")
 def miniature_adapter(miniature_folder: Path) -> Callable[..., Path]:
     """miniature_adapter("plusv2", "sd15", ".bin") is the path of a miniature adapter; read-only."""
 
-    @lru_cache
     def adapter(variant: str, family: str, suffix: str = ".safetensors") -> Path:
-        return write_adapter(miniature_folder / (published_name(variant, family) + suffix), variant, family)
+        path = miniature_folder / (published_name(variant, family) + suffix)
+        return made_once(path, lambda path: write_adapter(path, variant, family))
 
     return adapter
 
@@ -120,7 +152,35 @@ def miniature_adapter(miniature_folder: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def miniature_clip(miniature_folder: Path) -> Path:
     """The path of a miniature CLIP ViT-H; treat it as read-only."""
-    return write_clip_vision(miniature_folder / "clip_vision" / "model.safetensors")
+    return made_once(miniature_folder / "clip_vision" / "model.safetensors", write_clip_vision)
+
+
+@pytest.fixture(scope="session")
+def studios() -> dict[tuple[Path, bool], Studio]:
+    """The checkpoints that `loaded_once` has loaded, by file and precision."""
+    return {}
+
+
+@pytest.fixture
+def loaded_once(studios: dict[tuple[Path, bool], Studio], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads a checkpoint that a test before has loaded gets that one: a job leaves nothing in it."""
+    from lib_faceid.hosts.diffusers import host
+
+    load = host.load_studio
+
+    def load_once(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+        key = (checkpoint.resolve(), full_precision)
+        studio = studios.get(key) or load(checkpoint, full_precision=full_precision)
+        studio.name = checkpoint.stem
+        return studios.setdefault(key, studio)
+
+    monkeypatch.setattr(host, "load_studio", load_once)
+
+
+@pytest.fixture(scope="session")
+def miniature_bigg(miniature_folder: Path) -> Path:
+    """The path of a miniature CLIP ViT-bigG; treat it as read-only."""
+    return write_clip_vision(miniature_folder / "clip_vision" / "bigg.safetensors", "clip_vit_bigg", feed_forward=256)
 
 
 @pytest.fixture(scope="module")

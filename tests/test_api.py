@@ -138,6 +138,37 @@ def test_memory_is_freed(served: Fixture) -> None:
     assert served.unloaded == 1
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "text/plain"}, "{}"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, "a=b"),
+        ({"Content-Type": "multipart/form-data; boundary=a"}, "--a--"),
+        ({"Origin": "http://evil.example"}, ""),
+        ({"Origin": "null"}, ""),
+        ({"Sec-Fetch-Site": "cross-site"}, ""),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing(served: Fixture, headers: dict[str, str], body: str) -> None:
+    """What a browser sends for any page without asking the server first."""
+    served.people.save("Anna", ANNA)
+    for route in ROUTES:
+        if route.method == "POST":
+            response = served.client.post(PREFIX + route.path, headers=headers, content=body)
+            assert told(response)[0] == 415, route.path
+            assert "Content-Type: application/json" in told(response)[1]
+    assert served.unloaded == 0
+    assert served.people.names() == ("Anna",)
+
+
+def test_a_route_without_fields_takes_an_empty_object_or_nothing(served: Fixture) -> None:
+    for sent in ({"json": {}}, {}, {"headers": {"Content-Type": "application/json"}}):
+        assert told(served.client.post(f"{PREFIX}/unload", **sent)) == {"unloaded": True}
+    status, sentence = told(served.client.post(f"{PREFIX}/unload", json={"all": True}))
+    assert (status, sentence) == (422, "unknown field 'all' (there are no fields)")
+    assert served.unloaded == 3
+
+
 def test_units_are_checked_without_drawing(served: Fixture) -> None:
     (unit,) = served.post("/check", {"units": [{"image": PINK, "weight": 0.5}]})["units"]
     assert list(unit) == list(FIELDS)

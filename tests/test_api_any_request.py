@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 import torch
 from api_server import ColourAnalyser, Fixture, picture
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
@@ -19,6 +20,7 @@ from lib_faceid.units.schema import PICTURE_SCHEMA
 from lib_faceid.units.unit import FIELDS
 
 ANNA = Identity(torch.ones(1, 512), recogniser=ColourAnalyser.recogniser)
+CLIENT = Fixture().client  # nobody is saved there
 PINK, BLUE, NOBODY = picture(), picture((10, 20, 250)), picture((0, 0, 0))
 
 
@@ -90,7 +92,7 @@ def test_no_body_makes_a_route_fail(route: Any) -> None:
     served = Fixture()
     answered: set[int] = set()
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(bodies_of(route.body))
     @example(GOOD[route.answer])
     @example({})
@@ -107,17 +109,17 @@ def test_no_body_makes_a_route_fail(route: Any) -> None:
     assert {200, 422} <= answered
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(some.sampled_from(ROUTES), some.binary(max_size=40), some.sampled_from(["application/json", "text/plain", "é"]))
 def test_no_bytes_make_a_route_fail(route: Any, content: bytes, kind: str) -> None:
-    url = PREFIX + route.path.format(name="Anna")
+    url, client = PREFIX + route.path.format(name="Anna"), Fixture().client
     headers = {"Content-Type": kind.encode()}
     for method in ("GET", "POST", "DELETE", "PUT"):
-        check_never_fails(Fixture().client.request(method, url, content=content, headers=headers))
+        check_never_fails(client.request(method, url, content=content, headers=headers))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(some.text(min_size=1, max_size=30))
 def test_no_name_makes_deleting_fail(name: str) -> None:
     url = f"{PREFIX}/faces/{quote(name.encode('utf-8', 'surrogatepass'), safe='')}"
-    check_never_fails(Fixture().client.delete(url))
+    check_never_fails(CLIENT.delete(url))

@@ -28,8 +28,13 @@ SIZES = {
     "clip_vit_h": 2_528_373_448,
     "buffalo_l": 288_621_354,
 }
-WITHOUT_SIZE = {"plus_sd15": 157, "portrait_sd15": 65, "faceid_sdxl": 1071}  # in MB, from the parameters
-PARAMETERS_MILLIONS = {"plus_sd15": 78.26, "portrait_sd15": 32.29, "faceid_sdxl": 535.51}
+WITHOUT_SIZE = {
+    "plus_sd15": 157,
+    "portrait_sd15": 65,
+    "faceid_sdxl": 1071,
+    "clip_vit_bigg": 3690,
+}  # in MB, from the parameters
+PARAMETERS_MILLIONS = {"plus_sd15": 78.26, "portrait_sd15": 32.29, "faceid_sdxl": 535.51, "clip_vit_bigg": 1844.91}
 LORA = {"plusv2", "plus", "faceid"}
 
 

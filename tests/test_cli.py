@@ -23,7 +23,7 @@ from lib_faceid.references.analysis import analyse
 from lib_faceid.references.identity import Identity
 
 PROJECT = Path(__file__).resolve().parent.parent
-pytestmark = pytest.mark.usefixtures("no_network")
+pytestmark = pytest.mark.usefixtures("no_network", "loaded_once")
 
 
 @pytest.fixture(autouse=True)
@@ -267,7 +267,7 @@ def test_without_diffusers_it_says_what_to_install(
     somebody: str, models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.host")
-    monkeypatch.delattr(sys.modules["lib_faceid.hosts"], "diffusers")
+    monkeypatch.delattr(sys.modules["lib_faceid.hosts.diffusers"], "host")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setitem(sys.modules, "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", None)
     assert main(["generate", "--identity", somebody, *models, *QUICK]) == 2
@@ -281,7 +281,7 @@ def test_miniatures_fill_a_folder_of_their_own(
         monkeypatch.setattr(miniature_models, name, lambda path, *kind: path)
     assert main(["miniature", "small"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 14
+    assert len(said) == 15
     assert f"{Path('small/faceid/faces/astronaut.safetensors')}" in said
     assert f"{Path('small/faceid/ip-adapter-faceid-plusv2_sdxl.bin')}" in said
     faces = tmp_path / "full" / "faceid" / "faces"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ import pytest
 from PIL import Image
 
 from lib_faceid.app import resources as standalone
+from lib_faceid.app.beginnings import beginning
 from lib_faceid.commands import demo
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import DownloadError
 
-pytestmark = pytest.mark.usefixtures("no_network")
+pytestmark = pytest.mark.usefixtures("no_network", "loaded_once")
 
 
 @pytest.fixture(autouse=True)
@@ -30,14 +32,23 @@ def a_machine_without_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def only_two_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def only_two_pictures(monkeypatch: pytest.MonkeyPatch, trained_checkpoint: Path) -> None:
+    """Two pictures of two steps, by a miniature that is put together already."""
     monkeypatch.setattr(demo, "WEIGHTS", (0.0, 0.8))
+    monkeypatch.setattr(demo, "beginning", lambda name: replace(beginning(name), steps=2))
+
+    def link(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(trained_checkpoint)
+
+    monkeypatch.setattr(demo, "write_trained_checkpoint", link)
 
 
 def report() -> dict:
     return json.loads(Path("out/demo/report.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow("the whole demo, as a newcomer runs it: four pictures of twenty steps")
 def test_one_photo_four_pictures_one_sheet(face_models: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--face-models", str(face_models)]) == 0
     said = report()

@@ -185,7 +185,11 @@ def test_each_place_is_one_that_is_searched(one: Entry, tmp_path: Path) -> None:
         for path in [place / member.name for member in one.members] or [place]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        found = {"adapter": find_adapters, "clip_vision": find_clip_vision, "face_models": find_face_pack}[one.kind]
+        found = {
+            "adapter": find_adapters,
+            "clip_vision": lambda roots: find_clip_vision(roots, one.id),
+            "face_models": find_face_pack,
+        }[one.kind]
         assert found(roots)
 
 

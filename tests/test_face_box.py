@@ -17,10 +17,10 @@ from lib_faceid.faces.face import Face
 from lib_faceid.faces.geometry import roll_degrees
 from lib_faceid.people.library import People
 from lib_faceid.references.joining import Look, join_photos
-from lib_faceid.references.unit_identity import join_unit, which_face
+from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.ui.preview import preview
 from lib_faceid.units.infotext import unit_from_infotext, unit_to_infotext
-from lib_faceid.units.region import Box
+from lib_faceid.units.region import Box, which_face
 from lib_faceid.units.unit import Unit
 
 Photo = Callable[[str], np.ndarray]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,7 +22,7 @@ from lib_faceid.pictures.photo import read_photo
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F")
 CHECKS = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
-slow = settings(max_examples=25, deadline=None, suppress_health_check=CHECKS, derandomize=True)
+slow = settings(max_examples=examples(8), deadline=None, suppress_health_check=CHECKS, derandomize=True)
 
 
 @pytest.fixture

@@ -20,8 +20,7 @@ from lib_faceid.faces.analyser import Face, FaceAnalyser, largest, load_face_ana
 from lib_faceid.faces.geometry import TEMPLATE, View, alignment, inverse, moved, roll_degrees
 from lib_faceid.faces.search import VIEWS, Sighting, search_views
 from lib_faceid.pictures.photo import read_photo
-from lib_faceid.references.unit_identity import which_face
-from lib_faceid.units.region import Box
+from lib_faceid.units.region import Box, which_face
 
 PORTRAITS = ("Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png")
 

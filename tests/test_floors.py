@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {  # a folder stands for the modules in it; what lies on one floor may know each other, but not in a circle
-    0: "errors",
+    0: "arguments errors",
     1: "units",
     2: "external models pictures",
     3: "encoders faces unet",
@@ -51,22 +51,28 @@ DOORS = {  # third-party package (or host module): the only files that may impor
 FILES = sorted(path for folder in ("lib_faceid", "scripts") for path in (ROOT / folder).rglob("*.py"))
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 FLOOR_OF["__init__"] = 12  # the facade: names from everywhere, imported when first used
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-each_library_file = pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if path.is_relative_to(ROOT / "lib_faceid")],
-    ids=lambda path: path.relative_to(ROOT).as_posix(),
-)
+LIBRARY = [path for path in FILES if path.is_relative_to(ROOT / "lib_faceid")]
 
 
-def imports(path: Path) -> Iterator[str]:
-    """The full names of everything a file imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    """The full names of everything a file imports, at its top or inside a function; relative ones begin with a dot."""
+    found: list[str] = []
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: write `from lib_faceid...`, not a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names]
+    return tuple(found)
 
 
 def our_imports(path: Path) -> set[str]:
@@ -81,13 +87,23 @@ def module_at(path: Path) -> str:
     return rest[0] if folder == "lib_faceid" else folder
 
 
-@each_file
-def test_imports_go_down(path: Path) -> None:
-    unknown = {module_at(path), *our_imports(path)} - FLOOR_OF.keys()
+def test_no_import_is_relative() -> None:
+    relative = [f"{shown(path)}: {name}" for path in FILES for name in imports(path) if name.startswith(".")]
+    assert not relative, f"write `from lib_faceid...`: {relative}"
+
+
+def test_everything_has_a_floor() -> None:
+    unknown = {module for path in FILES for module in {module_at(path), *our_imports(path)}} - FLOOR_OF.keys()
     assert not unknown, f"give {unknown} a floor in the table above"
-    floor = FLOOR_OF[module_at(path)]
-    up = {module for module in our_imports(path) if FLOOR_OF[module] > floor}
-    assert not up, f"floor {floor} imports from above: {up}"
+
+
+def test_imports_go_down() -> None:
+    up = {
+        shown(path): above
+        for path in FILES
+        if (above := {one for one in our_imports(path) if FLOOR_OF[one] > FLOOR_OF[module_at(path)]})
+    }
+    assert not up, f"these import from a floor above their own: {up}"
 
 
 def test_no_import_goes_round() -> None:
@@ -97,18 +113,24 @@ def test_no_import_goes_round() -> None:
     TopologicalSorter(graph).prepare()
 
 
-@each_file
-def test_each_third_party_has_its_door(path: Path) -> None:
-    for name in imports(path):
-        door = next((door for door in DOORS if f"{name}.".startswith(f"{door}.")), None)
-        if door:
-            assert any(path.match(pattern) for pattern in DOORS[door]), f"{name} belongs in {DOORS[door]}"
+def test_each_third_party_has_its_door() -> None:
+    wrong: list[str] = []
+    for path in FILES:
+        for name in imports(path):
+            door = next((door for door in DOORS if f"{name}.".startswith(f"{door}.")), None)
+            if door and not any(path.match(pattern) for pattern in DOORS[door]):
+                wrong.append(f"{shown(path)}: {name} belongs in {DOORS[door]}")
+    assert not wrong, "\n".join(wrong)
 
 
-@each_library_file
-def test_public_names_are_declared(path: Path) -> None:
+def test_public_names_are_declared() -> None:
     """Every function and class without an underscore is in `__all__`, and all that is there exists."""
-    body = ast.parse(path.read_text("utf-8")).body
+    wrong = [line for path in LIBRARY for line in undeclared(path)]
+    assert not wrong, "\n".join(wrong)
+
+
+def undeclared(path: Path) -> list[str]:
+    body = tree(path).body
     defined = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     known = {*defined, *(name.rsplit(".")[-1] for name in imports(path))}
     declared: set[str] = set()
@@ -117,9 +139,10 @@ def test_public_names_are_declared(path: Path) -> None:
             names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
             declared |= set(ast.literal_eval(node.value)) if "__all__" in names else set()
             known |= names
-    undeclared = {name for name in defined if not name.startswith("_")} - declared
-    assert not undeclared, f"add to __all__, or begin with an underscore: {undeclared}"
-    assert declared <= known, f"in __all__ and nowhere else: {declared - known}"
+    missing = {name for name in defined if not name.startswith("_")} - declared
+    lines = [f"{shown(path)}: add to __all__, or begin with an underscore: {missing}"] if missing else []
+    absent = declared - known
+    return [*lines, f"{shown(path)}: in __all__ and nowhere else: {absent}"] if absent else lines
 
 
 @pytest.mark.parametrize("module", ["errors", "units.unit", "units.region", "units.weight_types", "units.infotext"])

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from unets import identity_of
 
+from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
 from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
+from lib_faceid.jobs import job as job_module
+from lib_faceid.jobs import passes
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.methods.adapter import EncodedReference
 from lib_faceid.miniature import published_name, write_adapter
+from lib_faceid.references.analysis import AnalysedPhoto
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.units.region import PLACES
 from lib_faceid.units.unit import Photo, Unit, units_from_args
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
+PORTRAIT = "ip-adapter-faceid-portrait_sd15"
 
 
 def no_clip() -> ClipVision:
@@ -84,6 +90,38 @@ def test_auto_without_clip_takes_the_next_best_and_says_so(models: Models, unit:
     adapter, note = choose_adapter(unit, replace(models, clip_vision=no_clip), 768)
     assert adapter.variant.id == "portrait"
     assert "ip-adapter-faceid-plusv2_sd15 cannot be used: CLIP ViT-H is not here." in note
+
+
+@pytest.mark.parametrize(("variant", "chosen"), [("faceid", "ip-adapter-faceid_sd15"), ("portrait", PORTRAIT)])
+def test_auto_keeps_to_the_variant_that_is_set(models: Models, unit: Unit, variant: str, chosen: str) -> None:
+    adapter, note = choose_adapter(replace(unit, variant=variant), models, 768)
+    assert (adapter.name, adapter.variant.id, note) == (chosen, variant, "")
+
+
+def test_auto_reads_a_file_that_does_not_tell_as_the_variant_that_is_set(
+    models: Models, unit: Unit, tmp_path: Path
+) -> None:
+    renamed = write_adapter(tmp_path / "anna.safetensors", "plusv2", "sd15")
+    only = replace(models, adapter_files=lambda: [renamed])
+    assert choose_adapter(unit, only, 768)[0].variant.id == "plusv2"
+    adapter, _ = choose_adapter(replace(unit, variant="plus"), only, 768)
+    assert (adapter.name, adapter.variant.id) == ("anna", "plus")
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        (
+            "plus",
+            r"No adapter of the variant FaceID Plus for SD 1\.5 was found \(found: .*plusv2_sd15 \(FaceID Plus v2\)",
+        ),
+        ("portrait_unnorm", r"No adapter of the variant FaceID Portrait unnorm for SD 1\.5 was found.*exists for SDXL"),
+        ("plus v3", r"There is no variant 'plus v3'\. Known variants: plusv2, plus, portrait"),
+    ],
+)
+def test_auto_with_no_file_of_the_variant_that_is_set(models: Models, unit: Unit, variant: str, message: str) -> None:
+    with pytest.raises(FaceIDError, match=message):
+        choose_adapter(replace(unit, variant=variant), models, 768)
 
 
 def test_auto_with_nothing_that_fits_names_what_there_is(models: Models, unit: Unit, adapter_files: list[Path]) -> None:
@@ -190,7 +228,7 @@ def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.M
         ("others for cond", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID"]),
         ("others", ["FaceID 0 was NOT applied: the UNet was given another prompt than the one that FaceID marked"]),
         ("once others", ["FaceID 0: ip-adapter", "FaceID was NOT applied in 1 of 2 steps: the UNet was given"]),
-        ("none", ["FaceID 0 was NOT applied: no step of this job reached it. Widen start and end, or"]),
+        ("none", ["FaceID 0 was NOT applied: no step reached it. Widen start and end, or"]),
     ],
 )
 def test_a_face_that_was_not_applied_is_said(
@@ -234,9 +272,6 @@ def test_an_api_requests_dicts_are_units_and_the_pages_defaults_are_not() -> Non
         units_from_args([{}, {"wieght": 1}])
 
 
-PORTRAIT = "ip-adapter-faceid-portrait_sd15"
-
-
 # ------------------------------------------------------------------------------------- who is in which image of a batch
 def test_one_each_gives_every_image_of_the_job_its_person(models: Models, unit: Unit, unet: nn.Module) -> None:
     photos = (*unit.images, *unit.images)
@@ -256,6 +291,43 @@ def test_saved_people_take_turns(models: Models, unet: nn.Module) -> None:
     unit = Unit(enabled=True, person="Ann | Ben", batch="one each", adapter="ip-adapter-faceid_sd15")
     (prepared,) = Job([unit], replace(models, person=people.__getitem__)).prepare(unet)
     assert list(prepared.references) == [people["Ann"], people["Ben"]]
+
+
+def test_a_job_that_is_attached_unprepared_draws_the_images_own_person(
+    models: Models, unet: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached: list[Sequence[Contribution]] = []
+    monkeypatch.setattr(
+        job_module, "inject", lambda unet, those, view: attached.append(those) or inject(unet, those, view)
+    )
+    people = {name: identity_of(seed) for seed, name in enumerate(("Ann", "Ben"))}
+    unit = Unit(enabled=True, person="Ann | Ben", batch="one each", adapter="ip-adapter-faceid_sd15")
+    for image, name in enumerate(("Ann", "Ben", "Ann")):
+        job = Job([unit], replace(models, person=people.__getitem__))
+        job.attach(unet, Pass(images=range(image, image + 1)))
+        (contribution,) = attached.pop()
+        (source,) = cast("list[EncodedReference]", contribution.effect.sources)
+        assert source.reference is people[name]
+        job.close()
+
+
+def test_auto_regions_look_for_each_images_own_person(
+    models: Models, unet: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = {name: identity_of(seed) for seed, name in enumerate(("Ann", "Ben", "Cem"))}
+    each = Unit(enabled=True, person="Ann | Ben", batch="one each", region="auto", adapter="ip-adapter-faceid_sd15")
+    units = [each, replace(each, person="Cem", batch="together")]
+    compared: list[list[Identity]] = []
+
+    def bound(photo: AnalysedPhoto, wanted: Sequence[Identity], recogniser: str) -> list[None]:
+        compared.append(list(wanted))
+        return [None] * len(wanted)
+
+    monkeypatch.setattr(passes, "_bound", bound)
+    job = Job(units, replace(models, person=people.__getitem__))
+    job.see(unet, [np.zeros((64, 64, 3), np.uint8)] * 3, first=1)
+    assert compared == [[people[name], people["Cem"]] for name in ("Ben", "Ann", "Ben")]
+    job.close()
 
 
 def test_several_people_for_one_image_are_named(models: Models, unet: nn.Module) -> None:

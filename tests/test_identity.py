@@ -95,7 +95,7 @@ def test_from_one_embedding_with_clip() -> None:
 
 
 def test_from_embeddings_that_are_not_one() -> None:
-    with pytest.raises(MismatchError, match=r"\[1, 1024\]"):
+    with pytest.raises(MismatchError, match=r"embedding has shape \[2, 512\], \[512\]"):
         Identity.from_embedding(torch.ones(2, 512))
     with pytest.raises(MismatchError, match=r"clip_hidden has shape \[2, 257, 1280\]"):
         Identity.from_embedding(torch.ones(512), torch.ones(2, 257, 1280), torch.ones(257, 1280))

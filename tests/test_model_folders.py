@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.packs import find_face_pack, require_face_pack
+from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import (
     Roots,
     adapter_folders,
@@ -16,9 +20,11 @@ from lib_faceid.models.folders import (
     face_pack_folders,
     find_adapters,
     find_clip_vision,
+    place_of,
     require_clip_vision,
     usual_roots,
 )
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 
 
 def touch(path: Path) -> Path:
@@ -123,39 +129,138 @@ def test_missing_face_models_come_with_directions(roots: Roots) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------- image encoder
+def encoder_file(path: Path, width: int = 1280, positions: int = 257) -> Path:
+    """A file with the three tensors that say which encoder it is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = "vision_model.embeddings"
+    tensors = {
+        f"{before}.class_embedding": torch.zeros(width),
+        f"{before}.patch_embedding.weight": torch.zeros(width, 3, 14, 14),
+        f"{before}.position_embedding.weight": torch.zeros(positions, width),
+    }
+    save = save_file if path.suffix == ".safetensors" else torch.save
+    save(tensors, path)
+    return path
+
+
+H, BIGG = "clip_vit_h", "clip_vit_bigg"
+
+
 @pytest.mark.parametrize(
-    "place",
+    ("encoder", "place"),
     [
-        "webui/models/faceid/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
-        "webui/models/faceid/image_encoder/model.safetensors",
-        "webui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors",
-        "webui/models/ControlNetPreprocessor/CLIP-ViT-H-14.safetensors",
-        "webui/extensions/sd-webui-controlnet/annotator/downloads/clip_vision/clip_h.pth",
-        "comfyui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
-        "comfyui/models/clip_vision/SD1.5/pytorch_model.bin",
+        (H, "webui/models/faceid/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"),
+        (H, "webui/models/faceid/image_encoder/model.safetensors"),
+        (H, "webui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors"),
+        (H, "webui/models/ControlNetPreprocessor/CLIP-ViT-H-14.safetensors"),
+        (H, "webui/extensions/sd-webui-controlnet/annotator/downloads/clip_vision/clip_h.pth"),
+        (H, "comfyui/models/clip_vision/CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors"),
+        (H, "comfyui/models/clip_vision/SD1.5/pytorch_model.bin"),
+        (H, "comfyui/models/clip_vision/any/name.safetensors"),
+        (BIGG, "webui/models/faceid/CLIP-ViT-bigG-14-laion2B-39B-b160k.safetensors"),
+        (BIGG, "webui/models/ipadapter/sdxl_models/image_encoder/model.safetensors"),
+        (BIGG, "webui/extensions/sd-webui-controlnet/annotator/downloads/clip_vision/clip_g.pth"),
+        (BIGG, "comfyui/models/clip_vision/clip_vision_g.safetensors"),
+        (BIGG, "comfyui/models/clip_vision/CLIP-ViT-H-14.safetensors"),
+        (BIGG, "webui/models/clip_vision/my encoder.safetensors"),
     ],
 )
-def test_where_clip_is_found(place: str, roots: Roots, tmp_path: Path) -> None:
+def test_where_an_encoder_is_found(encoder: str, place: str, roots: Roots, tmp_path: Path) -> None:
+    """By its content: in the folders with nothing but encoders, names are free."""
+    assert find_clip_vision(roots, encoder) is None
+    path = encoder_file(tmp_path / place, IMAGE_ENCODERS[encoder].width)
+    assert find_clip_vision(roots, encoder) == require_clip_vision(roots, encoder) == path
+    assert find_clip_vision(roots, BIGG if encoder == H else H) is None
+
+
+def test_the_right_content_comes_before_the_right_name(roots: Roots, tmp_path: Path) -> None:
+    folder = tmp_path / "webui/models/clip_vision"
+    named_h = encoder_file(folder / "CLIP-ViT-H-14.safetensors", 1664)
     assert find_clip_vision(roots) is None
-    path = touch(tmp_path / place)
-    assert find_clip_vision(roots) == require_clip_vision(roots) == path
+    assert find_clip_vision(roots, BIGG) == named_h
+    other = encoder_file(folder / "zz.safetensors")
+    assert find_clip_vision(roots) == require_clip_vision(roots) == other
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>Not found</html>"])
+def test_a_damaged_file_is_found_by_its_name_alone(content: bytes, roots: Roots, tmp_path: Path) -> None:
+    path = touch(tmp_path / "webui/models/clip_vision/image_encoder/model.safetensors")
+    path.write_bytes(content)
+    assert find_clip_vision(roots) == path
+    assert find_clip_vision(roots, BIGG) is None
+    whole = encoder_file(tmp_path / "comfyui/models/clip_vision/whole.safetensors")
+    assert find_clip_vision(roots) == whole
+
+
+def test_an_encoder_that_is_no_vit_h_is_no_vit_h(tmp_path: Path, roots: Roots) -> None:
+    encoder_file(tmp_path / "webui/models/clip_vision/a.safetensors", 1024)
+    encoder_file(tmp_path / "webui/models/clip_vision/b.safetensors", 1280, positions=730)
+    assert [find_clip_vision(roots, encoder) for encoder in IMAGE_ENCODERS] == [None, None]
+
+
+def test_a_replaced_file_is_looked_at_again(roots: Roots, tmp_path: Path) -> None:
+    path = encoder_file(tmp_path / "webui/models/clip_vision/a.safetensors")
+    assert find_clip_vision(roots) == path
+    encoder_file(path, 1664)
+    assert find_clip_vision(roots) is None
 
 
 def test_safetensors_come_before_pickles() -> None:
-    suffixes = [path.suffix for path in clip_vision_files(Roots(models=(Path("models"),)))[:12]]
-    assert suffixes == [".safetensors"] * 9 + [".pth", ".bin", ".bin"]
+    for encoder, one in IMAGE_ENCODERS.items():
+        count = len(one.file_names)
+        suffixes = [path.suffix for path in clip_vision_files(Roots(models=(Path("models"),)), encoder)[:count]]
+        assert suffixes == sorted(suffixes, key=[".safetensors", ".pth", ".bin"].index)
+        assert ".pth" in suffixes or ".bin" in suffixes
 
 
 @pytest.mark.parametrize("name", ["mine.safetensors", "model.safetensors", "clip_h.pth"])
 def test_a_named_encoder_wins(name: str, tmp_path: Path) -> None:
-    path = touch(tmp_path / name)
+    path = encoder_file(tmp_path / name)
     named = path if name == "mine.safetensors" else tmp_path
     assert require_clip_vision(usual_roots(environ={"FACEID_CLIP_VISION": str(named)})) == path
+
+
+def test_a_named_folder_may_hold_both(tmp_path: Path) -> None:
+    for name, encoder in (("one", H), ("two", BIGG)):
+        encoder_file(tmp_path / f"{name}.safetensors", IMAGE_ENCODERS[encoder].width)
+        assert require_clip_vision(Roots(clip_vision=tmp_path), encoder).stem == name
+
+
+def test_what_a_named_place_does_not_hold_is_in_the_usual_ones(roots: Roots, tmp_path: Path) -> None:
+    named = encoder_file(tmp_path / "named" / "mine.safetensors")
+    usual = encoder_file(tmp_path / "webui/models/clip_vision/a.safetensors", 1664)
+    encoder_file(tmp_path / "webui/models/clip_vision/b.safetensors")
+    for place in (named, named.parent):
+        chosen = replace(roots, clip_vision=place)
+        assert find_clip_vision(chosen) == named
+        assert find_clip_vision(chosen, BIGG) == usual
+
+
+def test_a_named_file_of_another_kind_is_not_passed_over(roots: Roots, tmp_path: Path) -> None:
+    encoder_file(tmp_path / "webui/models/clip_vision/a.safetensors")
+    named = encoder_file(tmp_path / "named.safetensors", 1024)
+    assert find_clip_vision(replace(roots, clip_vision=named)) == named
+    assert find_clip_vision(replace(roots, clip_vision=tmp_path / "gone")) is None
+
+
+def test_the_place_of_an_encoder_is_never_that_of_another(roots: Roots, tmp_path: Path) -> None:
+    named = replace(roots, clip_vision=tmp_path / "mine.safetensors")
+    assert place_of(entry(H), named) == tmp_path / "mine.safetensors"
+    encoder_file(tmp_path / "mine.safetensors")
+    assert place_of(entry(H), named) == tmp_path / "mine.safetensors"
+    assert place_of(entry(BIGG), named) == place_of(entry(BIGG), roots)
+    folder = replace(roots, clip_vision=tmp_path)
+    assert len({place_of(entry(encoder), folder) for encoder in IMAGE_ENCODERS}) == 2
 
 
 def test_a_missing_encoder_comes_with_directions(roots: Roots, tmp_path: Path) -> None:
     with pytest.raises(MissingModelError, match=r"Put models/image_encoder/model\.safetensors .* at .*clip_vision"):
         require_clip_vision(roots)
+    with pytest.raises(
+        MissingModelError,
+        match=r"CLIP ViT-bigG \(3\.7 GB\) is not here\. Put sdxl_models/image_encoder/model\.safe.*bigG",
+    ):
+        require_clip_vision(roots, BIGG)
     with pytest.raises(MissingModelError, match=r"at .*nowhere"):
         require_clip_vision(Roots(clip_vision=tmp_path / "nowhere"))
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from builders import write
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
@@ -155,7 +156,7 @@ def test_names_of_which_nothing_is_left(name: str) -> None:
         safe_name(name)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(max_size=80))
 def test_no_name_leaves_the_folder(name: str, tmp_path: Path) -> None:
     people = People(tmp_path / "faces")
@@ -235,7 +236,7 @@ def test_a_face_model_of_reactor(people: People) -> None:
     assert people.load("Carla").record.photos == ()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 1000),
     faces=st.integers(1, 20),
@@ -323,7 +324,7 @@ def test_hostile_thumbnails(thumbnail: torch.Tensor, tmp_path: Path) -> None:
         read_record(path)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files(data: st.DataObject, tmp_path: Path) -> None:
     """Cut off anywhere, with any byte changed, with any header: an error of ours, or an identity."""

@@ -229,13 +229,10 @@ def test_a_picture_with_flipped_bits_never_gives_another_error(tmp_path: Path) -
 
 def test_huge_pictures_are_refused_by_their_header(tmp_path: Path) -> None:
     huge = write_header_only(tmp_path / "huge.png", 20_000, 20_000)
-    assert "huge.png is far too large" in refused(huge)
+    assert "huge.png is 20000x20000 px; at most 110 megapixels" in refused(huge)
     over = write_header_only(tmp_path / "over.png", 8000, MAX_PIXELS // 8000 + 1)
-    assert f"over.png is 8000x{MAX_PIXELS // 8000 + 1} px; at most 33.6 megapixels" in refused(over)
-    assert "long.png is 32001x8 px" in refused(write_header_only(tmp_path / "long.png", 32_001, 8))
-    warned = write_header_only(tmp_path / "warned.png", 10_000, 10_000)  # Pillow only warns about this one
-    with pytest.warns(Image.DecompressionBombWarning):
-        assert "warned.png is 10000x10000 px" in refused(warned)
+    assert f"over.png is 8000x{MAX_PIXELS // 8000 + 1} px; at most 110 megapixels" in refused(over)
+    assert "long.png is 65536x8 px" in refused(write_header_only(tmp_path / "long.png", 65_536, 8))
     assert "px; at most" in refused(np.broadcast_to(np.uint8(0), (20_000, 20_000, 3)))
 
 

@@ -79,7 +79,7 @@ def test_real_faces_are_found_again_wherever_they_stand(
     two = sorted(sorted(faces, key=lambda face: -face.size_px)[:2], key=lambda face: face.box[0])
     people = [person(face, analyser.recogniser) for face in reversed(two)]
     places = Places([0, 1])
-    assert places.see(0, [picture], people, analyser) == []
+    assert places.see(0, [picture], [people], analyser) == []
     (right,), (left,) = places.of(0, range(1)), places.of(1, range(1))
     assert right.left > left.left
     size = (picture.shape[1], picture.shape[0])
@@ -103,7 +103,7 @@ def test_vectors_of_another_recogniser_say_nothing(analyser: FaceAnalyser, photo
     faces = analyser.detect(picture)
     strangers = [person(face, "another") for face in reversed(faces[:2])]
     places = Places([0, 1])
-    places.see(0, [picture], strangers, analyser)
+    places.see(0, [picture], [strangers], analyser)
     (first,), (second,) = places.of(0, range(1)), places.of(1, range(1))
     assert first.left < second.left
 
@@ -111,7 +111,7 @@ def test_vectors_of_another_recogniser_say_nothing(analyser: FaceAnalyser, photo
 def test_a_picture_without_a_face_is_said_and_keeps_the_columns(analyser: FaceAnalyser) -> None:
     people = [Identity(torch.randn(1, 512)), Identity(torch.randn(1, 512))]
     places = Places([0, 1])
-    (note,) = places.see(3, [np.zeros((64, 64, 3), np.uint8)], people, analyser)
+    (note,) = places.see(3, [np.zeros((64, 64, 3), np.uint8)], [people], analyser)
     assert note == "Auto region: image 4 has 0 faces for 2 units; all of them act in their column of the picture."
     assert places.of(1, range(3, 4)) == (PLACES["right"],)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from contributions import contribution
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -62,7 +63,7 @@ def levels(side_px: int) -> list[int]:
 
 
 @given(width=SIDES_PX, height=SIDES_PX, feather=st.sampled_from([0, 8, 32, 200]), parts=st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_columns_share_a_picture_of_any_size(width: int, height: int, feather: int, parts: int) -> None:
     regions = [Region(column(part, parts), feather_px=min(feather, width / parts)) for part in range(parts)]
     for size in zip(levels(height), levels(width), strict=True):
@@ -71,7 +72,7 @@ def test_columns_share_a_picture_of_any_size(width: int, height: int, feather: i
 
 
 @given(width=SIDES_PX, height=SIDES_PX, place=st.sampled_from(sorted(PLACES)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_a_hard_mask_is_exact_wherever_a_place_lies_on_one_side_of_its_edges(
     width: int, height: int, place: str
 ) -> None:
@@ -86,7 +87,7 @@ def test_a_hard_mask_is_exact_wherever_a_place_lies_on_one_side_of_its_edges(
 
 
 @given(width=SIDES_PX, height=SIDES_PX, feather=st.integers(0, 256), side=st.integers(1, 700))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_mask_of_any_size_and_its_complement_share_a_picture(
     width: int, height: int, feather: int, side: int
 ) -> None:
@@ -242,7 +243,7 @@ def check_nothing_leaks(unet: nn.Module, adapter: Adapter, size_px: tuple[int, i
 
 
 @given(width=SIDES_PX, height=SIDES_PX)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_outside_its_region_an_identity_adds_nothing_at_any_layer_of_any_size(width: int, height: int) -> None:
     check_nothing_leaks(*_real(), (height, width), PLACES["left"])
 

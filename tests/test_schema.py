@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -83,14 +84,14 @@ def values_of(name: str) -> some.SearchStrategy[Any]:
     return some.one_of(some.sampled_from(kind), anything) if isinstance(kind, tuple) else anything
 
 
-# Pictures may be pixels inside the program, and only text in a request; a region has a grammar of its own.
-APART = ("images", "unlike", "mask", "region")
+# Pictures may be pixels inside the program, and only text in a request; a region and a face have their own grammar.
+APART = ("images", "unlike", "mask", "region", "face")
 units = some.fixed_dictionaries(
     {}, optional={name: values_of(name) for name in FIELDS if name not in APART} | {"x": texts}
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(units)
 def test_what_the_schema_takes_the_unit_takes_and_nothing_else(values: dict[str, Any]) -> None:
     if any(isinstance(value, float) and not math.isfinite(value) for value in values.values()):

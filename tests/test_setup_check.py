@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from lib_faceid.commands.cli import main
 from lib_faceid.encoders.clip_vision import load_clip_vision
@@ -70,6 +71,12 @@ def put_faces(roots: Roots, files: dict[str, int], pack: str = "buffalo_l") -> P
     return folder
 
 
+def encoder_row(report: SetupReport, encoder: str = "clip_vit_h") -> Row:
+    """The row of an image encoder."""
+    (row,) = [row for row in report.rows if row.kind == "clip_vision" and row.entry is entry(encoder)]
+    return row
+
+
 def row_of(report: SetupReport, name: str) -> Row:
     """The row of a kind, or of a variant."""
     (row,) = [row for row in report.rows if name in (row.kind, row.variant)]
@@ -77,7 +84,7 @@ def row_of(report: SetupReport, name: str) -> Row:
 
 
 # -------------------------------------------------------------------------------------------------------- nothing there
-@pytest.mark.parametrize(("family", "count"), [(768, 6), (2048, 6), (None, 10)])
+@pytest.mark.parametrize(("family", "count"), [(768, 7), (2048, 7), (None, 11)])
 def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, count: int, roots: Roots) -> None:
     report = check_setup(roots, family)
     assert len(report.rows) == count
@@ -196,21 +203,41 @@ def test_auto_says_why_it_is_not_the_best(roots: Roots, put: Put) -> None:
 # -------------------------------------------------------------------------------------------------------- CLIP, faces
 def test_clip(roots: Roots, miniature_clip: Path) -> None:
     path = put_clip(roots, miniature_clip)
-    row = row_of(check_setup(roots), "clip_vision")
+    row = encoder_row(check_setup(roots))
     assert (row.status, row.paths) == ("found", (path,))
     assert "2,528,373,448 bytes" in row.note
+    assert encoder_row(check_setup(roots), "clip_vit_bigg").status == "missing"
+
+
+def test_both_encoders_in_one_folder(roots: Roots, miniature_clip: Path, miniature_bigg: Path) -> None:
+    folder = put_clip(roots, miniature_clip).parent
+    (folder / "any name.safetensors").symlink_to(miniature_bigg)
+    row = encoder_row(check_setup(roots), "clip_vit_bigg")
+    assert (row.status, row.paths) == ("found", (folder / "any name.safetensors",))
+    assert encoder_row(check_setup(roots)).paths == (folder / "model.safetensors",)
+
+
+def test_an_encoder_without_projection_says_so(roots: Roots, miniature_clip: Path) -> None:
+    tensors = load_file(miniature_clip)
+    del tensors["visual_projection.weight"]
+    path = roots.models[0] / "clip_vision" / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_file(tensors, path)
+    row = encoder_row(check_setup(roots))
+    assert (row.status, row.paths) == ("found", (path,))
+    assert row.note.startswith("It has no visual_projection.weight")
 
 
 def test_a_damaged_clip_or_another_encoder(roots: Roots, miniature_adapter: Callable[..., Path], put: Put) -> None:
     put("plusv2", "sd15")
     path = put_clip(roots, miniature_adapter("faceid", "sd15"))
-    row = row_of(check_setup(roots), "clip_vision")
+    row = encoder_row(check_setup(roots))
     assert row.status == "damaged"
     assert "not a CLIP image encoder" in row.note
     assert row.note in check_setup(roots, 768).auto[0].note
     path.unlink()
     path.write_bytes(b"")
-    assert "is empty" in row_of(check_setup(roots), "clip_vision").note
+    assert "is empty" in encoder_row(check_setup(roots)).note
 
 
 def test_the_face_models_that_the_adapters_know(roots: Roots) -> None:

@@ -227,7 +227,14 @@ def test_flat_arguments_of_the_page() -> None:
     flat = [value for unit in units for value in unit.to_dict().values()]
     assert units_from_args(flat) == units
     assert units_from_args([]) == []
-    assert units_from_args([*flat, "more"]) == units
+
+
+@pytest.mark.parametrize("count", [1, len(FIELDS) - 1, len(FIELDS) + 1])
+def test_flat_arguments_of_another_version_are_refused(count: int) -> None:
+    """Cut to whole units, they would be somebody else's settings or nobody's."""
+    sent = [*Unit().to_dict().values(), None][:count]
+    with pytest.raises(UnitError, match=rf"{count} values .* {len(FIELDS)} for each unit"):
+        units_from_args(sent)
 
 
 def test_dicts_of_a_request_before_the_defaults_of_the_page() -> None:

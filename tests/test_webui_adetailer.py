@@ -155,6 +155,40 @@ def test_a_face_without_anybody_is_drawn_without_the_lora(host: Host) -> None:
     assert torch.equal(weight(host), before)
 
 
+def test_a_round_of_networks_in_the_middle_of_a_faces_step_ends_no_job(host: Host) -> None:
+    """Tiled Diffusion's region control, in a face that ADetailer draws again."""
+    host.draw(P(["x"]), {"person": "Bert"})
+    inner = begun(host, face())
+    job = job_of(inner)
+    host.network.activate(inner, [])
+    host.network.deactivate(inner)
+    assert (job_of(inner), job.is_closed) == (job, False)
+    host.webui.on_denoised(None)
+    assert not job.is_in_step
+    host.network.deactivate(inner)
+    assert (job_of(inner), job.is_closed) == (None, True)
+
+
+def test_a_faces_job_hears_of_another_checkpoint_and_of_unloaded_scripts(host: Host) -> None:
+    host.draw(P(["x"]), {"person": "Bert"})
+    inner = begun(host, face())
+    job = job_of(inner)
+    assert job._job.injection is not None
+    host.webui.on_model_loaded()
+    assert job._job.injection is None
+    host.step(inner)
+    assert job._job.injection is not None
+    host.webui.on_scripts_unloaded()
+    assert (job.is_closed, job._job.injection) == (True, None)
+
+
+def test_the_job_around_a_face_is_never_another_faces(host: Host) -> None:
+    """ADetailer leaves no job behind, but one that ended with an error may lie there until Python collects it."""
+    host.draw(P(["x"]), {"person": "Bert", "weight": 0.8, "adetailer_weight": 0.5})
+    unfinished = [begun(host, face()) for _ in range(4)]
+    assert {one for p in unfinished for one in host.people(p)} == {("FaceID 0", "Bert", 0.4)}
+
+
 def weight(host: Host) -> torch.Tensor:
     """A weight of the UNet that the adapter's LoRA changes, as it is now."""
     layer = host.unet.get_submodule("input_blocks.1.1.transformer_blocks.0.attn2.to_q")

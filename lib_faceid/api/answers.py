@@ -121,8 +121,9 @@ class Answers:
             self._services.people().delete(name)
         return {"deleted": name}
 
-    def unload(self) -> dict[str, Any]:
+    def unload(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Free the memory that face models, CLIP and known photos take; they come back when they are needed."""
+        only(body, ())
         with self._turn:
             self._services.unload()
         return {"unloaded": True}

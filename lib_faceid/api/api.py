@@ -64,11 +64,31 @@ class _Answer(JSONResponse):
 
 async def _body_bytes(request: Request) -> bytes:
     """Return the body of a request, which must say that it is JSON: a page of another origin then has to ask first."""
+    _require_json(request)
+    return await _whole_body(request)
+
+
+async def _optional_body_bytes(request: Request) -> bytes:
+    """Return the body of a request that needs none. Without a content type it may come from anything but a browser:
+    browsers send pages of other origins without asking, and name the origin or the site.
+    """
+    kind, from_browser = (request.headers.get(name) for name in ("content-type", "sec-fetch-site"))
+    if kind or from_browser or "origin" in request.headers:
+        _require_json(request)
+    return await _whole_body(request) or b"{}"
+
+
+def _require_json(request: Request) -> None:
+    """Raise HTTPException unless the request says that its body is JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(
             415, f"The body is {kind[:60] or 'of no type'}; send it with Content-Type: application/json."
         )
+
+
+async def _whole_body(request: Request) -> bytes:
+    """Return the body, which may have a limited size. Raises HTTPException."""
     length = request.headers.get("content-length", "")
     content = bytearray()
     try:
@@ -88,11 +108,12 @@ _TOO_LARGE = f"The request is larger than {MAX_BODY_BYTES >> 20} MiB. Send fewer
 
 def _endpoint(route: Route, answer: Callable[..., Any]) -> Callable[..., Any]:
     """Return what FastAPI calls, in a thread of its own: it reads the parameters off the signature."""
+    read = _body_bytes if route.body else _optional_body_bytes
 
     def plain() -> JSONResponse:
         return _answer(answer)
 
-    def with_body(body: bytes = Depends(_body_bytes)) -> JSONResponse:
+    def with_body(body: bytes = Depends(read)) -> JSONResponse:
         return _answer(lambda: answer(_parsed(body)))
 
     def with_name(name: str) -> JSONResponse:
@@ -100,7 +121,7 @@ def _endpoint(route: Route, answer: Callable[..., Any]) -> Callable[..., Any]:
 
     if "{name}" in route.path:
         return with_name
-    return with_body if route.body else plain
+    return with_body if route.method == "POST" else plain
 
 
 def _answer(call: Callable[[], Any]) -> JSONResponse:

@@ -23,7 +23,8 @@ def only(body: Mapping[str, Any], allowed: Sequence[str], what: str = "") -> Non
     for name in body:
         if name not in allowed:
             near = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(allowed)}"
+            fields = f"fields are {', '.join(allowed)}" if allowed else "there are no fields"
+            hint = f"did you mean '{near[0]}'?" if near else fields
             raise UnitError(f"{what}unknown field '{_shown(name)}' ({hint})")
 
 

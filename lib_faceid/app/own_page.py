@@ -13,11 +13,13 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
+from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
+from lib_faceid.app.visitors import OwnVisitors
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
 from lib_faceid.ui.host import services_for
@@ -59,14 +61,23 @@ SHIM = """() => {
 
 def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
     """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
-    with private_folder():
+    with private_folder() as folder:
         page = build_page(easel, count, note)
         _, address, _ = page.queue().launch(
             server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
-            share=False, app_kwargs={"middleware": [Middleware(StaysHere)]},
+            share=False, app_kwargs={"middleware": _middleware(folder)},
         )  # fmt: skip
         say(f"The page is at {address} (Ctrl+C ends it).")
         page.block_thread()
+
+
+def _middleware(folder: Path) -> list[Middleware]:
+    """Return what stands between a browser and gradio. folder: what lies there is all that is served by path."""
+    return [
+        Middleware(OwnVisitors),
+        Middleware(PrivateFiles, is_private=lambda path: not is_inside(path, [folder])),
+        Middleware(StaysHere),
+    ]
 
 
 def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:

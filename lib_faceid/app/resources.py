@@ -93,7 +93,7 @@ class Workshop:
 
     def clip_vision(self, encoder: str = "clip_vit_h") -> ClipVision:
         """Return an image encoder, which is never downloaded unasked."""
-        return load_clip_vision(require_clip_vision(self.roots), encoder=encoder)
+        return load_clip_vision(require_clip_vision(self.roots, encoder), encoder=encoder)
 
     def people(self) -> People:
         """Return the library of saved people."""

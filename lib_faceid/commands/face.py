@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_face_commands"]
 
 Options = argparse.Namespace
+MAX_STEM_BYTES = 100  # what is put behind a photo's name must fit, too; encrypted folders have 143 bytes for all
 
 
 def add_face_commands(parser: argparse.ArgumentParser) -> None:
@@ -155,10 +156,11 @@ def _crop(options: Options) -> None:
     path = Path(options.PHOTO)
     image_rgb, photo = analysed(path, analyser_of(options))
     options.out.mkdir(parents=True, exist_ok=True)
+    stem = path.stem.encode(errors="surrogateescape")[:MAX_STEM_BYTES].decode(errors="ignore")
     for number, face in enumerate(photo.require("the photo", path.name), 1):
         crops = {"recogniser-112": aligned(image_rgb, face.points, 112)}
         crops |= {f"clip-{sees}-224": clip_crop(image_rgb, face.points, sees) for sees in ("face", "head", "whole")}
         for kind, crop in crops.items():
-            target = options.out / f"{path.stem}-{number}-{kind}.png"
+            target = options.out / f"{stem}-{number}-{kind}.png"
             Image.fromarray(crop).save(target)
             print(target)

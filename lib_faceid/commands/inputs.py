@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lib_faceid.errors import PhotoError
+from lib_faceid.models.leftovers import is_leftover
+
 if TYPE_CHECKING:
     from lib_faceid.faces.analyser import FaceAnalyser
     from lib_faceid.people.library import People
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["analysed", "analyser_of", "library_of", "photos_in", "with_progress"]
 
-PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".jp2"}
+NAMED = 10  # of the files that are left out
 
 
 def analyser_of(options: argparse.Namespace) -> FaceAnalyser:
@@ -45,12 +48,43 @@ def analysed(path: Path, analyser: FaceAnalyser) -> tuple[NDArray[np.uint8], Ana
 
 
 def photos_in(texts: Sequence[str]) -> list[Path]:
-    """Return the files, and of folders the pictures in them by name."""
+    """Return the files, and of folders the pictures in them by name, whatever their endings are.
+
+    What else is in a folder is named on standard error, but for what systems leave behind. Raises PhotoError for a
+    folder without a picture.
+    """
     found: list[Path] = []
     for path in map(Path, texts):
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [file for file in files if file == path or file.suffix.lower() in PHOTO_SUFFIXES]
+        found += _pictures_in(path) if path.is_dir() else [path]
     return found
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.iterdir()) if not is_leftover(path)]
+    pictures = [path for path in files if _is_picture(path)]
+    others = [f"{path.name}/" if path.is_dir() else path.name for path in files if path not in pictures]
+    names = ", ".join(others[:NAMED]) + (f" and {len(others) - NAMED} more" if len(others) > NAMED else "")
+    if not pictures:
+        found = f"{len(others)} files or folders that are no pictures ({names})" if others else "nothing"
+        raise PhotoError(
+            f"The folder {folder.name} holds {found}; photos were expected. Name another one, or the files."
+        )
+    if others:
+        sys.stderr.write(f"Left out in {folder.name}, as no pictures that can be read here: {names}.\n")
+    return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    """Return whether a file's content begins like a picture; true as well where it cannot be opened, to be told why."""
+    from lib_faceid.pictures.files import PREFIX_BYTES, is_picture
+
+    if not path.is_file():
+        return path.is_symlink() and not path.exists()
+    try:
+        with path.open("rb") as file:
+            return is_picture(file.read(PREFIX_BYTES))
+    except OSError:
+        return True
 
 
 def with_progress(paths: Sequence[Path]) -> Iterator[Path]:

@@ -46,15 +46,16 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _save(options: Options) -> None:
     from lib_faceid.encoders.clip_vision import load_clip_vision
     from lib_faceid.references.joining import Look, join_photos
-    from lib_faceid.references.unit_identity import which_face
+    from lib_faceid.units.region import which_face
 
     try:
         clip = load_clip_vision()
     except MissingModelError:
         clip = None
         print("CLIP ViT-H is not here, so the Plus variants cannot draw this person.")
+    photos = photos_in(options.PHOTO)
     joined = join_photos(
-        list(with_progress(photos_in(options.PHOTO))),
+        list(with_progress(photos)),
         analyser=analyser_of(options),
         clip=clip,
         combine=options.combine,
@@ -64,7 +65,7 @@ def _save(options: Options) -> None:
     record = replace(joined.record, notes=options.notes)
     if options.thumbnail:
         first = next(use.number for use in joined.photos if use.is_used)
-        record = replace(record, thumbnail_rgb=_thumbnail(photos_in(options.PHOTO)[first - 1], options))
+        record = replace(record, thumbnail_rgb=_thumbnail(photos[first - 1], options))
     name = library_of(options).save(options.NAME, joined.identity, record, overwrite=options.overwrite)
     for message in joined.messages:
         print(message)
@@ -75,7 +76,7 @@ def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
     from lib_faceid.faces.crops import clip_crop
     from lib_faceid.pictures.photo import read_photo
     from lib_faceid.references.face_choice import Skipped, look_at, nothing_left
-    from lib_faceid.references.unit_identity import which_face
+    from lib_faceid.units.region import which_face
 
     chosen = look_at(path, "the photo", analyser_of(options), which_face(options.face))
     if isinstance(chosen, Skipped):

@@ -199,7 +199,12 @@ def _check_fit(weights: KeyValueWeights, cross: Sequence[AttentionLayer]) -> Non
             f"{weights.name} is for {weights.base} (cross attention {weights.cross_attention_dim}), and this UNet has "
             f"{cross[0].context_dim}. Adapters exist for SD 1.5 (768) and SDXL (2048)."
         )
+    same = len(found) == len(wanted)
+    differing = next((index for index in wanted if index in found and wanted[index] != found[index]), None)
+    layers = f"it has {len(found)} cross-attention layers, the UNet {len(wanted)}"
+    if same and differing is not None:
+        layers = f"layer {differing} takes {list(found[differing])} weights there, and {list(wanted[differing])} here"
     raise MismatchError(
-        f"{weights.name} does not fit this UNet: it has {len(found)} cross-attention layers, the UNet {len(wanted)}, "
-        f"or their sizes differ. Use an adapter made for this checkpoint's base model."
+        f"{weights.name} does not fit this UNet: {layers}. Both are {weights.base}: one of them is a small or "
+        f"cut-down model (such as SSD-1B, BK-SDM or a miniature), for which only an adapter of its own will do."
     )

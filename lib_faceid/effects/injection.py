@@ -11,46 +11,29 @@ hypernetworks). Which slot a row belongs to is set (`set_rows`) or travels with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.arguments import as_many, as_number, require, shown
 from lib_faceid.effects.attention import Said, identity_attention, is_own
 from lib_faceid.effects.bank import Bank, Selection, bank_of
-from lib_faceid.effects.effect import CrossAttention
-from lib_faceid.effects.schedule import Schedule
+from lib_faceid.effects.contribution import Contribution
 from lib_faceid.errors import UnitError
 from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
-from lib_faceid.unet.regions import Region, RegionMasks, rows_of_shares
+from lib_faceid.unet.regions import RegionMasks, rows_of_shares
 from lib_faceid.unet.rows import MAX_SLOT, place_of, untag_rows
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unet.tiles import Tiles
-from lib_faceid.units.layer_weights import LayerWeights
 from lib_faceid.units.region import WHOLE, Box
 
 __all__ = ["Contribution", "Injection", "inject"]
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """Tokens, and how strongly, when and where they act. Several contributions add up, in any order."""
-
-    effect: CrossAttention
-    schedule: Schedule = Schedule()
-    regions: Sequence[Region | None] = ()
-    """Where it acts in each image of a batch; a single one serves all, none at all is everywhere."""
-    layers: LayerWeights = LayerWeights()
-    """How the weight is distributed over the UNet's layers."""
-
-    def weight_at(self, progress: float, step: float = 0.0) -> float:
-        """Return the weight for the step that begins at that fraction of the pass; `Schedule.weight_at`."""
-        return self.schedule.weight_at(progress, step) if self.layers.acts else 0.0
 
 
 class _Member(NamedTuple):
@@ -96,7 +79,7 @@ class Injection:
 
     def set_progress(self, progress: float, step: float = 0.0) -> None:
         """Say how far the pass is where the coming step begins (0 is the first), and how much of the pass it is."""
-        self._progress = progress, step
+        self._progress = as_number(progress, "progress"), as_number(step, "step")
 
     def set_rows(self, slots: Sequence[int] | None) -> None:
         """Say which slot each row of the coming UNet calls belongs to; None switches everything off.
@@ -106,8 +89,7 @@ class Injection:
         """
         self.expect_tags(())
         if slots is not None:
-            self._check_slots(slots)
-            self._rows = torch.tensor(slots)
+            self._rows = torch.tensor(self._checked(slots), dtype=torch.long)
 
     def expect_tags(self, lengths: Sequence[int], people: int = 1, tiles: Tiles | None = None) -> None:
         """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none.
@@ -121,11 +103,15 @@ class Injection:
         if lengths:
             self.watch.begin_step(people)
 
-    def _check_slots(self, slots: Sequence[int]) -> None:
+    def _checked(self, slots: Any) -> list[int]:
+        if isinstance(slots, (str, bytes)) or not isinstance(slots, Iterable):
+            raise UnitError(f"slots is {shown(slots)}; a slot for each row, such as [0, 1], or None was expected.")
+        slots = [_slot(slot, row) for row, slot in enumerate(slots)]
         most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
         wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
         if wrong:
             raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
+        return slots
 
     # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_identity per layer, end_call.
 
@@ -212,12 +198,16 @@ class Injection:
 
 
 @contextmanager
-def inject(unet: nn.Module, contributions: Sequence[Contribution], view: Box = WHOLE) -> Generator[Injection]:
+def inject(
+    unet: nn.Module, contributions: Contribution | Iterable[Contribution], view: Box = WHOLE
+) -> Generator[Injection]:
     """Attach contributions to a UNet of `ldm`, `sgm` or diffusers, and yield the Injection that steers them.
 
     view: the part of the whole picture that the UNet draws, for regions (an inpainted part of it, say).
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
     """
+    require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
+    contributions = as_many(contributions, "contributions", Contribution, "a Contribution")
     layers = attention_layers(unet)
     injection = Injection([_member(one, layers) for one in contributions], view)
     with ExitStack() as hooks:
@@ -245,6 +235,13 @@ def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Inject
         if layer.is_cross:
             yield layer.projection("q").register_forward_hook(_keep_query(injection, layer))
             yield layer.projection("out").register_forward_pre_hook(_add_identity(injection, layer))
+
+
+def _slot(slot: Any, row: int) -> int:
+    try:
+        return operator.index(slot)
+    except TypeError:
+        raise UnitError(f"slots[{row}] is {shown(slot)}; a whole number was expected.") from None
 
 
 def _latent_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int]:

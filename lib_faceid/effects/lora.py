@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.arguments import as_number, require
 from lib_faceid.errors import MismatchError
 from lib_faceid.unet.layers import attention_layers
 
@@ -24,6 +25,7 @@ class LoraPair(NamedTuple):
     """[out, rank]"""
 
 
+@runtime_checkable
 class LoraWeights(Protocol):
     """The part of an adapter that is merged into the UNet's attention weights."""
 
@@ -76,6 +78,9 @@ def merge_lora(unet: nn.Module, adapter: LoraWeights, strength: float) -> Genera
     Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they
     are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half precision), and not on the device.
     """
+    require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
+    require(adapter, "adapter", LoraWeights, "an Adapter, as load_adapter(path) gives one,")
+    strength = as_number(strength, "strength")
     saved: list[tuple[nn.Linear, Tensor]] = []
     try:
         if strength != 0:

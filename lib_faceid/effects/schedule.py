@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lib_faceid.arguments import as_number
+
 __all__ = ["Schedule"]
 
 
@@ -18,6 +20,11 @@ class Schedule:
     """... up to, and without, this one."""
     fade: float = 0.0
     """Ramps the weight up over this fraction of the steps after start, and down before an end below 1."""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "start", "end", "fade"):
+            limits = () if name == "weight" else (0, 1)
+            object.__setattr__(self, name, as_number(getattr(self, name), name, *limits))
 
     def weight_at(self, progress: float, step: float = 0.0) -> float:
         """Return the weight for the step that begins at that fraction of the pass; 0 where nothing is to be done.

@@ -1,18 +1,17 @@
-"""What CLIP ViT-H/14 sees of a face: the hidden states that the Plus family reads besides the identity.
+"""What CLIP image encoders give of a picture: ViT-H/14 and ViT-bigG/14, the ones that adapters read.
 
-Only this encoder fits: the adapters read tokens of width 1280. It computes in float32, and one picture at a
-time, so that neither a host's precision nor the batch changes what a photo means.
+They compute in float32, and one picture at a time, so that neither a host's precision nor the batch changes what a
+picture means.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,89 +19,137 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lib_faceid.encoders.clip_layouts import vision_tensors
-from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
-from lib_faceid.models.checkpoint import read_tensors
+from lib_faceid.arguments import as_path, one_of, shown
+from lib_faceid.encoders.clip_layouts import PROJECTION
+from lib_faceid.encoders.clip_model import encoder_tensors, read_model
+from lib_faceid.encoders.features import FeatureKey
+from lib_faceid.errors import FileError, UnitError
+from lib_faceid.models.checkpoint import file_fingerprint
 from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS, IMAGE_SIZE_PX, ImageEncoder, image_encoder
+from lib_faceid.pictures.pixels import require_rgb
 
 if TYPE_CHECKING:
-    from transformers import CLIPVisionModel
+    from lib_faceid.encoders.clip_model import Model
 
-__all__ = ["ClipVision", "check_clip_vision", "load_clip_vision", "preprocess", "unload"]
+__all__ = ["ClipVision", "Output", "check_clip_vision", "load_clip_vision", "preprocess", "unload"]
 
-IMAGE_SIZE_PX = 224
-PATCH_PX = 14
-TOKENS = (IMAGE_SIZE_PX // PATCH_PX) ** 2 + 1  # 257: the patches and the class token
-WIDTH = 1280
-# Neither can be deduced from the shapes: 16 heads of 80, and the exact gelu (ViT-L has the quick one).
-HEADS, ACTIVATION = 16, "gelu"
+Output = Literal["penultimate", "projected"]
+"""The hidden states before the last layer, or image_embeds: the class token after the last one, normed, projected."""
+OUTPUTS: tuple[Output, ...] = ("penultimate", "projected")
+
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB, the same for every CLIP (github.com/openai/CLIP, MIT)
 STD = (0.26862954, 0.26130258, 0.27577711)
-OTHER_ENCODERS = {768: "CLIP ViT-B", 1024: "CLIP ViT-L/14", 1152: "SigLIP", 1664: "CLIP ViT-bigG/14"}
-FREED_AFTER_S = 300  # without use: it has 2.5 GB
-USE_OFFICIAL = "Use models/image_encoder/model.safetensors of h94/IP-Adapter."
+FREED_AFTER_S = 300  # without use: ViT-H has 2.5 GB, bigG 7.4 GB
 
 
 class ClipVision:
-    """CLIP ViT-H's image encoder on one device."""
+    """One image encoder on one device."""
 
-    def __init__(self, model: CLIPVisionModel, source: str) -> None:
+    def __init__(self, model: Model, source: str, encoder: str = "clip_vit_h", fingerprint: str = "") -> None:
         self._model = model
+        self._kind = image_encoder(encoder)
+        self._lock = threading.Lock()
+        self._blank: dict[str, Tensor] = {}
         self.source = source
         """Which file it came from."""
-        self._lock = threading.Lock()
-        self._uncond: Tensor | None = None
+        self.fingerprint = fingerprint or source
+        """Changes when the file is replaced by another: what was encoded before is then no longer its own."""
+
+    @property
+    def encoder(self) -> str:
+        """Its id, such as `clip_vit_h`: the first part of its features' keys."""
+        return self._kind.id
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self._model.device
 
-    def encode(self, crops_rgb: Sequence[NDArray[np.uint8]], output: str = "penultimate") -> Tensor:
-        """Return penultimate hidden states [n, 257, 1280] (float32, CPU) of n crops (uint8 RGB [H, W, 3])."""
-        hidden = [self._hidden(preprocess(crop)[None]) for crop in crops_rgb]
-        return torch.cat([torch.zeros(0, TOKENS, WIDTH), *hidden])
+    @property
+    def has_projection(self) -> bool:
+        """Whether its file has what image_embeds are made with."""
+        return hasattr(self._model, "visual_projection")
 
-    def blank(self, output: str = "penultimate") -> Tensor:
-        """Return the same [257, 1280] for the negative side: of pixel values that are all zero.
+    def encode(self, crops_rgb: Sequence[NDArray[np.uint8]], output: Output = "penultimate") -> Tensor:
+        """Return what the encoder gives of n crops (uint8 RGB [H, W, 3]), float32 on the CPU, without any norm.
 
-        Zero after the normalisation, so not of a black picture, as in the authors' own code
-        (github.com/tencent-ailab/IP-Adapter 62e4af9, ip_adapter_faceid.py).
+        `penultimate` is [n, 257, width] (1280 for ViT-H, 1664 for bigG), `projected` is [n, 1024] or [n, 1280].
+        Raises FileError for `projected` where the file has no projection.
         """
-        if self._uncond is None:
-            self._uncond = self._hidden(torch.zeros(1, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX))[0]
-        return self._uncond
+        self._require(output)
+        encoded = [self._encoded(preprocess(crop)[None], output) for crop in crops_rgb]
+        return torch.cat([torch.zeros(0, *self._shape(output)), *encoded])
 
-    def _hidden(self, pixel_values: Tensor) -> Tensor:
+    def blank(self, output: Output = "penultimate") -> Tensor:
+        """Return what stands for no image, on the negative side: [257, width] or [projection], float32 on the CPU.
+
+        The hidden states are those of pixel values that are all zero: zero after the normalisation, so not of a black
+        picture. The image_embeds are zeros. Both as in the authors' own code (github.com/tencent-ailab/IP-Adapter
+        62e4af9, ip_adapter.py).
+        """
+        self._require(output)
+        if output not in self._blank:
+            zeros = torch.zeros(1, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+            is_hidden = output == "penultimate"
+            self._blank[output] = self._encoded(zeros, output)[0] if is_hidden else torch.zeros(self._shape(output))
+        return self._blank[output]
+
+    def encode_uncond(self) -> Tensor:
+        """Return `blank("penultimate")`."""
+        return self.blank("penultimate")
+
+    def _shape(self, output: Output) -> tuple[int, ...]:
+        return FeatureKey(self.encoder, output).shape
+
+    def _require(self, output: Output) -> None:
+        one_of(output, "output", OUTPUTS)
+        if output == "projected" and not self.has_projection:
+            raise FileError(
+                f"{Path(self.source).name} has no {PROJECTION}, which the image_embeds of {self._kind.label} are made "
+                f"with. {self._kind.remedy}"
+            )
+
+    def _encoded(self, pixel_values: Tensor, output: Output) -> Tensor:
+        is_hidden = output == "penultimate"
         with self._lock, torch.no_grad(), _full_precision(self.device.type):
-            output = self._model(pixel_values.to(self.device), output_hidden_states=True)
-            return output.hidden_states[-2].float().cpu()
+            given = self._model(pixel_values.to(self.device), output_hidden_states=is_hidden)
+            return (given.hidden_states[-2] if is_hidden else given.image_embeds).float().cpu()
 
 
 def load_clip_vision(
-    path: Path | None = None, device: str | torch.device = "cpu", encoder: str = "clip_vit_h"
+    path: Path | str | None = None, device: str | torch.device = "cpu", encoder: str = "clip_vit_h"
 ) -> ClipVision:
-    """Return the encoder in a file, or of the first file in the usual places.
+    """Return an encoder of a file, or of the first file in the usual places that holds it.
 
-    It is kept until `unload`, or until nobody has asked for it for five minutes. Raises MissingModelError,
-    WrongFamilyError for another encoder, FileError for no encoder at all.
+    One of each kind is kept until `unload`, until its file is replaced, or until nobody has asked for it for five
+    minutes. Raises MissingModelError, WrongFamilyError for another encoder, FileError for a damaged file, and
+    UnitError for an id that is not in IMAGE_ENCODERS.
     """
-    path = path or require_clip_vision()
-    with _loading:
-        loaded = _load(path, torch.device(device))
-        _idle.restart()
-        return loaded
+    kept = _kept[image_encoder(encoder).id]
+    path = require_clip_vision(encoder=encoder) if path is None else as_path(path, "path")
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UnitError(f"device is {shown(device)}; one of torch's, such as cpu or cuda, was expected.") from error
+    return kept.load(path, place)
 
 
-def check_clip_vision(path: Path) -> None:
-    """Raise what `load_clip_vision` would raise for another encoder or a damaged file, without loading it."""
-    _check_is_vit_h(vision_tensors(read_tensors(path), path.name, USE_OFFICIAL), path.name)
+def check_clip_vision(path: Path, encoder: str = "clip_vit_h") -> str:
+    """Return what the encoder in a file lacks, as a sentence; empty for a whole one. It is not loaded.
+
+    Raises what `load_clip_vision` would raise for another encoder or a damaged file.
+    """
+    kind = image_encoder(encoder)
+    if PROJECTION in encoder_tensors(path, kind):
+        return ""
+    return f"It has no {PROJECTION}: adapters that read image_embeds cannot be used with it. {kind.remedy}"
 
 
 def unload() -> None:
-    """Forget the encoder that is kept in memory (2.5 GB)."""
-    _idle.stop()
-    _load.cache_clear()
+    """Forget the encoders that are kept in memory."""
+    for kept in _kept.values():
+        kept.free()
 
 
 def preprocess(crop_rgb: NDArray[np.uint8]) -> Tensor:
@@ -110,7 +157,7 @@ def preprocess(crop_rgb: NDArray[np.uint8]) -> Tensor:
 
     As transformers' CLIPImageProcessor does: shorter side to 224 px, the centre square, normalised.
     """
-    height_px, width_px = crop_rgb.shape[:2]
+    height_px, width_px = require_rgb(crop_rgb).shape[:2]
     shorter = min(height_px, width_px)
     size = (IMAGE_SIZE_PX * width_px // shorter, IMAGE_SIZE_PX * height_px // shorter)
     image = Image.fromarray(np.ascontiguousarray(crop_rgb)).resize(size, Image.Resampling.BICUBIC)
@@ -126,93 +173,48 @@ def _full_precision(device_type: str) -> contextlib.AbstractContextManager[objec
     return torch.autocast(device_type, enabled=False) if has_it else contextlib.nullcontext()
 
 
-_loading = threading.Lock()
+class _Kept:
+    """The one encoder of a kind that is in memory, with the file and the device that it is for."""
 
-
-class _Idle:
-    """Unloads the encoder when it has not been asked for in a while."""
-
-    def __init__(self) -> None:
+    def __init__(self, kind: ImageEncoder) -> None:
+        self._kind = kind
+        self._lock = threading.Lock()
+        self._clip: ClipVision | None = None
+        self._key: tuple[str, torch.device] | None = None
         self._timer: threading.Timer | None = None
+        self._until = 0.0
 
-    def restart(self) -> None:
-        self.stop()
-        self._timer = threading.Timer(FREED_AFTER_S, _load.cache_clear)
+    def load(self, path: Path, device: torch.device) -> ClipVision:
+        with self._lock:
+            key = (file_fingerprint(path), device)
+            if self._clip is None or self._key != key:
+                self._clip = None  # two of them do not fit where one does
+                model = read_model(path, self._kind, device)
+                self._clip, self._key = ClipVision(model, str(path), self._kind.id, key[0]), key
+            self._restart()
+            return self._clip
+
+    def free(self) -> None:
+        with self._lock:
+            self._clip = None
+            self._stop()
+
+    def _restart(self) -> None:
+        self._stop()
+        self._until = time.monotonic() + FREED_AFTER_S
+        self._timer = threading.Timer(FREED_AFTER_S, self._free_if_idle)
         self._timer.daemon = True  # it keeps no program alive
         self._timer.start()
 
-    def stop(self) -> None:
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def _free_if_idle(self) -> None:
+        with self._lock:
+            if time.monotonic() >= self._until:  # or it was asked for while this waited
+                self._clip = None
 
 
-_idle = _Idle()
-
-
-@functools.lru_cache(maxsize=1)
-def _load(path: Path, device: torch.device) -> ClipVision:
-    tensors = vision_tensors(read_tensors(path), path.name, USE_OFFICIAL)
-    _check_is_vit_h(tensors, path.name)
-    model = _empty_model(tensors)
-    weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
-    _fill(model, weights, path.name)
-    # The one buffer: a plain count, which older files hold and newer ones do not.
-    model.vision_model.embeddings.position_ids = torch.arange(TOKENS, device=device)[None]
-    return ClipVision(model.eval().requires_grad_(requires_grad=False), str(path))
-
-
-def _fill(model: CLIPVisionModel, weights: Mapping[str, Tensor], file_name: str) -> None:
-    """Give the model the file's tensors themselves; raise FileError unless they are exactly what it needs.
-
-    By hand: a WebUI that is loading a checkpoint meanwhile has put another `load_state_dict` into torch itself.
-    """
-    needed = dict(model.named_parameters())
-    missing = [name for name in needed if name not in weights]
-    unknown = [name for name in weights if name not in needed and not name.endswith("position_ids")]
-    wrong = [name for name, tensor in weights.items() if name in needed and tensor.shape != needed[name].shape]
-    if missing or unknown or wrong:
-        first = (missing + unknown + wrong)[0]
-        problem = f"{len(missing)} missing, {len(unknown)} unknown, {len(wrong)} of another shape, first {first}"
-        raise FileError(f"{file_name} is not a whole CLIP ViT-H ({problem}). {USE_OFFICIAL}")
-    for name in needed:
-        owner, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(owner), attribute, torch.nn.Parameter(weights[name], requires_grad=False))
-
-
-def _check_is_vit_h(tensors: Mapping[str, Tensor], file_name: str) -> None:
-    width = tensors["vision_model.embeddings.class_embedding"].shape[-1]
-    expected = {
-        "embeddings.patch_embedding.weight": (WIDTH, 3, PATCH_PX, PATCH_PX),
-        "embeddings.position_embedding.weight": (TOKENS, WIDTH),
-        "encoder.layers.1.layer_norm1.weight": (WIDTH,),  # so there is a layer before the last
-    }
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = [name for name, shape in expected.items() if shapes.get(f"vision_model.{name}") != shape]
-    if width != WIDTH or wrong:
-        kind = OTHER_ENCODERS.get(width, f"another image encoder (its {wrong[0]} differs)")
-        raise WrongFamilyError(
-            f"{file_name} is {kind} of width {width}; the Plus variants read CLIP ViT-H/14 of width {WIDTH} "
-            f"for pictures of {IMAGE_SIZE_PX} px. {USE_OFFICIAL}"
-        )
-
-
-def _empty_model(tensors: Mapping[str, Tensor]) -> CLIPVisionModel:
-    """Return a model of the right size without weights: nothing is allocated, nor drawn at random."""
-    try:
-        from transformers import CLIPVisionConfig, CLIPVisionModel
-    except (ImportError, RuntimeError) as error:  # its lazy imports raise the latter
-        command = f'"{sys.executable}" -m pip install transformers'
-        raise MissingPackageError(f"The Plus variants need transformers ({error}). Run: {command}") from error
-    layers = {name.split(".")[3] for name in tensors if name.startswith("vision_model.encoder.layers.")}
-    inner = tensors.get("vision_model.encoder.layers.0.mlp.fc1.weight", torch.empty(4 * WIDTH, 0))
-    config = CLIPVisionConfig(
-        hidden_size=WIDTH,
-        intermediate_size=inner.shape[0],
-        num_hidden_layers=len(layers),
-        num_attention_heads=HEADS,
-        image_size=IMAGE_SIZE_PX,
-        patch_size=PATCH_PX,
-        hidden_act=ACTIVATION,
-    )
-    with torch.device("meta"):
-        return CLIPVisionModel(config)
+_kept = {name: _Kept(kind) for name, kind in IMAGE_ENCODERS.items()}

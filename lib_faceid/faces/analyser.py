@@ -9,11 +9,12 @@ import functools
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lib_faceid.arguments import as_path, one_of
 from lib_faceid.errors import FileError, MissingPackageError
 from lib_faceid.faces.by_hand import edges_px, points_in
 from lib_faceid.faces.crops import CLIP_CROP_PX, aligned, warped
@@ -22,6 +23,7 @@ from lib_faceid.faces.geometry import Floats, View, inverse
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
 from lib_faceid.faces.search import MIN_SCORE, Sighting, search_views
 from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.pictures.pixels import require_rgb
 from lib_faceid.units.region import Box
 
 __all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
@@ -56,7 +58,7 @@ class FaceAnalyser:
         One view after another is tried until a face scores 0.5: the photo as it is, in a border, smaller,
         then turned. Crops and embeddings always come from the photo's own pixels, straightened.
         """
-        image_bgr = np.ascontiguousarray(image_rgb[:, :, ::-1])
+        image_bgr = np.ascontiguousarray(require_rgb(image_rgb)[:, :, ::-1])
         with self._lock:
             seen = search_views(functools.partial(self._look, image_bgr))
             found = np.flatnonzero(seen.scores >= MIN_SCORE)
@@ -66,7 +68,7 @@ class FaceAnalyser:
 
     def face_in(self, image_rgb: NDArray[np.uint8], box: Box) -> Face:
         """Return the face in a box that somebody drew, taken for upright and frontal. Its score is 0."""
-        image_bgr = np.ascontiguousarray(image_rgb[:, :, ::-1])
+        image_bgr = np.ascontiguousarray(require_rgb(image_rgb)[:, :, ::-1])
         size_px = (image_rgb.shape[1], image_rgb.shape[0])
         with self._lock:
             return self._face(image_bgr, np.array(edges_px(box, size_px)), points_in(box, size_px), 0.0)
@@ -98,13 +100,14 @@ class FaceAnalyser:
         )
 
 
-def load_face_analyser(folder: Path | None = None, *, device: Device = "cpu") -> FaceAnalyser:
+def load_face_analyser(folder: Path | str | None = None, *, device: Device = "cpu") -> FaceAnalyser:
     """Return the analyser of a folder with a detector and a recogniser, or of the best in the usual places.
 
     It is kept until `unload`. "auto" takes a GPU where onnxruntime has one; the CPU needs a fraction of a
     second for a new photo. Raises MissingModelError, FileError for a damaged model, MissingPackageError.
     """
-    pack = require_face_pack(folder)
+    one_of(device, "device", get_args(Device))
+    pack = require_face_pack(None if folder is None else as_path(folder, "folder"))
     with _loading:
         return _load(pack, device)
 

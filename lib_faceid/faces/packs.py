@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.models.folders import Roots, face_pack_folders, usual_roots
+from lib_faceid.models.leftovers import is_leftover
 
 __all__ = ["PUBLISHED_BYTES", "FacePack", "find_face_pack", "require_face_pack"]
 
@@ -73,7 +74,7 @@ def _unpacked(folder: Path) -> FacePack | None:
 
 
 def _pack_in(folder: Path) -> FacePack | None:
-    files = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    files = [path for path in sorted(folder.glob("*.onnx")) if not is_leftover(path)] if folder.is_dir() else []
     detector, recogniser = _first_match(files, DETECTOR_NAMES), _first_match(files, RECOGNISER_NAMES)
     return FacePack(detector, recogniser) if detector and recogniser else None
 
@@ -84,4 +85,6 @@ def _first_match(files: list[Path], patterns: Iterable[str]) -> Path | None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+    if not folder.is_dir():
+        return []
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not is_leftover(child))

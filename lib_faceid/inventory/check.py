@@ -14,13 +14,14 @@ from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter, identify_adapter
 from lib_faceid.methods.method import Variant
 from lib_faceid.methods.ranking import rank
 from lib_faceid.methods.registry import methods_for, variants
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import is_licence_accepted
 
 __all__ = ["Auto", "Row", "SetupReport", "check_setup"]
@@ -95,15 +96,14 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     """
     families = tuple(BASE_LABELS) if family is None else tuple(one for one in BASE_LABELS if one == family)
     adapters, damaged = _adapters(roots)
-    clip, faces, known = _clip_row(roots), _face_row(roots), versions()
-    auto = tuple(_auto(one, adapters, _why_no_clip(clip, known)) for one in families)
+    encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
+    faces, known = _face_row(roots), versions()
+    auto = tuple(_auto(one, adapters, _why_no_clip(encoders["clip_vit_h"], known)) for one in families)
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
-    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families), clip, faces]
-    problems = (
-        []
-        if families
-        else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {describe_base(family or 0)}."]
-    )
+    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
+    rows += [*encoders.values(), faces]
+    checkpoint = describe_base(family or 0)
+    problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]
     try:
         known["onnxruntime"] += f" ({check_packages()})"
     except MissingPackageError as error:
@@ -121,7 +121,7 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
     for path in find_adapters(roots):
         published = _published(path)
         try:
-            found.append((path, load_adapter(path)))
+            found.append((path, identify_adapter(path)))
         except WrongFamilyError:
             continue
         except FileError as error:
@@ -182,16 +182,16 @@ def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
     return "transformers is not installed." if known["transformers"] == NOT_INSTALLED else ""
 
 
-def _clip_row(roots: Roots) -> Row:
-    published, path = entry("clip_vit_h"), find_clip_vision(roots)
+def _encoder_row(encoder: str, roots: Roots) -> Row:
+    published, path = entry(encoder), find_clip_vision(roots, encoder)
     if path is None:
         return _missing(published)
     try:
-        check_clip_vision(path)
+        lacking = check_clip_vision(path, encoder)
     except FileError as error:
         return _damaged("clip_vision", path, str(error), published)
     size_bytes = path.stat().st_size
-    note = _size_note(size_bytes, published)
+    note = lacking or _size_note(size_bytes, published)
     return Row(
         "clip_vision", published.label, "found", paths=(path,), size_bytes=size_bytes, note=note, entry=published
     )

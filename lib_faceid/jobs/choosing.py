@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter, check_numbers, identify_adapter, load_adapter
 from lib_faceid.methods.method import Method, Purpose, Variant
 from lib_faceid.methods.ranking import rank
-from lib_faceid.methods.registry import methods_for
+from lib_faceid.methods.registry import methods_for, named_by_user
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import AUTO, Unit
@@ -45,22 +46,21 @@ def choose_adapter(unit: Unit, models: Models, dim: int, saved: Sequence[Referen
     """Return the unit's adapter for a UNet of that cross attention dimension, and what was assumed in choosing it.
 
     "Auto" is the best variant found that can be used right now, with the features of the saved references where there
-    are any. Raises MissingModelError where there is none, HostError for a checkpoint that no adapter exists for.
+    are any; of the unit's variant, if it sets one. Raises MissingModelError where there is none, HostError for a
+    checkpoint that no adapter exists for.
     """
     if dim not in BASE_LABELS:
         raise HostError(f"Adapters exist for SD 1.5 and SDXL only; the loaded checkpoint is {describe_base(dim)}.")
     files = models.adapter_files()
     if unit.adapter != AUTO:
         return _named(unit, files, dim)
-    purpose = cast("Purpose", unit.purpose)
-    found, unreadable = _readable(files, methods_for(purpose))
-    fitting = [one for one in found if one.cross_attention_dim == dim and unit.variant in (AUTO, one.variant.id)]
+    found, unreadable = _readable(files, methods_for(cast("Purpose", unit.purpose)))
+    fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
+    if unit.variant != AUTO:
+        fitting = _of_variant(fitting, files, unit.variant, dim)
     if not fitting:
         raise MissingModelError(_none_found(unit, found, unreadable, dim))
-    choice = rank(fitting, lambda variant: _missing(variant, models, saved))
-    if choice.adapter is None or choice.adapter is choice.best:  # where none can be used, the best one's need is named
-        return choice.best, choice.best.assumed
-    return choice.adapter, f"Auto took {choice.adapter.name}, as {choice.best.name} cannot be used: {choice.reason}"
+    return _first_sound(fitting, models, saved)
 
 
 def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:
@@ -76,16 +76,64 @@ def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:
     return adapter, " ".join(filter(None, [adapter.assumed, read_as]))
 
 
+def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, dim: int) -> list[Adapter]:
+    """Return the adapters of one variant: those recognised as it, else those that can be read as it and as others.
+
+    Raises MismatchError for an unknown variant, MissingModelError where there is no adapter of it.
+    """
+    variant = named_by_user(wanted)
+    if recognised := [adapter for adapter in fitting if adapter.variant is variant]:
+        return recognised
+    undecided = {
+        adapter.name for adapter in fitting if adapter.assumed and not adapter.variant.is_named_in(adapter.name)
+    }
+    read: list[Adapter] = []
+    for path in files:
+        if path.stem in undecided:
+            with suppress(MismatchError):
+                read.append(identify_adapter(path, wanted))
+    if read:
+        return read
+    there = ", ".join(f"{adapter.name} ({adapter.variant.label})" for adapter in fitting) or "none at all"
+    exists = "" if dim in variant.bases else f" {variant.label} exists for {variant.base_labels} only."
+    raise MissingModelError(
+        f"No adapter of the variant {variant.label} for {BASE_LABELS[dim]} was found (found: {there}).{exists} Set "
+        f"variant to '{AUTO}', or put such a file into models/faceid."
+    )
+
+
 def file_of(name: str, files: Sequence[Path]) -> Path:
     """Return the file of that name, with or without its extension, or of that whole path.
 
     Raises MissingModelError, naming what is there.
     """
     for path in files:
-        if name in (path.name, path.stem, str(path)):
+        if name in (path.name, path.stem, path.name.strip(), path.stem.strip(), str(path)):
             return path
     there = ", ".join(path.name for path in files) or "none at all"
     raise MissingModelError(f"There is no adapter '{name}'. Found: {there}. Put the file into models/faceid.")
+
+
+def _first_sound(fitting: Sequence[Adapter], models: Models, saved: Sequence[Reference]) -> tuple[Adapter, str]:
+    """Return the best adapter whose weights are numbers; the others are named. Raises FileError where there is none."""
+    broken: dict[Adapter, str] = {}
+    while left := [adapter for adapter in fitting if adapter not in broken]:
+        adapter, note = _best(left, models, saved)
+        try:
+            check_numbers(adapter)
+        except FileError as error:
+            broken[adapter] = str(error)
+        else:
+            return adapter, " ".join(filter(None, [note, *broken.values()]))
+    raise FileError(" ".join(broken.values()))
+
+
+def _best(fitting: Sequence[Adapter], models: Models, saved: Sequence[Reference]) -> tuple[Adapter, str]:
+    """Return the first adapter whose needs are met; the first of all where none is, so that its need is named."""
+    choice = rank(fitting, lambda variant: _missing(variant, models, saved))
+    if choice.adapter is None or choice.adapter is choice.best:
+        return choice.best, choice.best.assumed
+    return choice.adapter, f"Auto took {choice.adapter.name}, as {choice.best.name} cannot be used: {choice.reason}"
 
 
 def _missing(variant: Variant, models: Models, saved: Sequence[Reference]) -> str:
@@ -109,7 +157,7 @@ def _readable(files: Sequence[Path], methods: Sequence[Method]) -> tuple[list[Ad
     variants = [variant for method in methods for variant in method.variants]
     for path in files:
         try:
-            adapter = load_adapter(path)
+            adapter = identify_adapter(path)
         except FileError as error:
             if any(method.file_hint in path.name.lower() for method in methods):
                 unreadable.append(str(error))
@@ -122,11 +170,10 @@ def _none_found(unit: Unit, found: Sequence[Adapter], unreadable: Sequence[str],
     methods = methods_for(cast("Purpose", unit.purpose))
     labels = " or ".join(method.label for method in methods)
     others = ", ".join(f"{adapter.name} ({adapter.base})" for adapter in found) or "none at all"
-    wanted = "" if unit.variant == AUTO else f" of the variant {unit.variant}"
     get = " or ".join(f"{one.best_files[dim]}, from {one.source}," for one in methods if dim in one.best_files)
     return " ".join(
         [
-            f"No {labels} adapter{wanted} for {BASE_LABELS[dim]} was found (found: {others}).",
+            f"No {labels} adapter for {BASE_LABELS[dim]} was found (found: {others}).",
             *unreadable,
             f"Put {get} into models/faceid." if get else "Put one into models/faceid.",
         ]

@@ -29,7 +29,7 @@ __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 FIRST_PASS = Pass()
 NOT_REACHED = (
-    "no step of this job reached it. Widen start and end, or switch other extensions off one by one to find the one "
+    "no step reached it. Widen start and end, or switch other extensions off one by one to find the one "
     "that replaces the UNet."
 )
 LOST = (
@@ -67,6 +67,7 @@ class Job:
         self.seconds = 0.0
         """Time spent on getting ready."""
         self._watch = TagWatch()
+        self._before_batch = (0, 0, 0)
 
     def prepare(self, unet: nn.Module) -> tuple[Prepared, ...]:
         """Return the units, ready for this UNet. A second checkpoint in one job chooses its adapters anew.
@@ -90,11 +91,12 @@ class Job:
 
     def attach(self, unet: nn.Module, now: Pass = FIRST_PASS) -> Injection:
         """Return the injection into this UNet for one pass, moving the hooks there if they are on another one."""
+        everybody = self.prepare(unet)  # first: whether the images differ is known only then
         if not self.differs_by_image:
             now = replace(now, images=range(1))  # one attachment serves all
         if self.injection is None or self._attached != (unet, now):
             self.detach()
-            self.taking_part = [one for one in self.prepare(unet) if one.unit.acts_in(hires=now.hires)]
+            self.taking_part = [one for one in everybody if one.unit.acts_in(hires=now.hires)]
             contributions = [found for one in self.taking_part if (found := self._contribution(one, now))]
             began = time.perf_counter()
             self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
@@ -122,7 +124,11 @@ class Job:
         if not pictures:
             return []
         self.detach()
-        people = [one.references[0] for one in self.prepare(unet) if is_auto(one.unit)]
+        units = [one.references for one in self.prepare(unet) if is_auto(one.unit)]
+        people = [
+            [references[image % len(references)] for references in units]
+            for image in range(first, first + len(pictures))
+        ]
         return self._places.see(first, pictures, people, self._models.face_analyser())
 
     def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:
@@ -161,21 +167,33 @@ class Job:
 
     close = detach
 
+    def begin_batch(self) -> None:
+        """Count anew for `is_applied`: what follows is another batch."""
+        self._before_batch = self._counts()
+
     @property
     def is_applied(self) -> bool:
-        """Whether the people reached the UNet so far, at least in one step."""
-        calls = self.calls + (self.injection.calls if self.injection else 0)
-        return calls > 0 and not 0 < self._watch.steps == self._watch.missed()
+        """Whether the people reached the UNet in this batch so far, at least in one step."""
+        calls, steps, missed = self._counts_of_batch()
+        return calls > 0 and not 0 < steps == missed
 
-    def report(self, when: Callable[[Prepared], str]) -> list[str]:
+    def _counts(self) -> tuple[int, int, int]:
+        """Return the UNet calls with an identity, the steps with tags, and how many of these missed people."""
+        calls = self.calls + (self.injection.calls if self.injection else 0)
+        return calls, self._watch.steps, self._watch.missed()
+
+    def _counts_of_batch(self) -> tuple[int, ...]:
+        return tuple(now - then for now, then in zip(self._counts(), self._before_batch, strict=True))
+
+    def report(self, when: Callable[[Prepared], str], batch: str = "") -> list[str]:
         """Return a sentence for each unit on what was applied so far, and others on what was not.
 
-        when: gives in words in which steps a unit acted.
+        when: gives in words in which steps a unit acted; batch: names the batch where there are several.
         """
         missed, others = self._watch.missed(), self._watch.untagged_calls
         if not self.is_applied:
-            why = LOST if missed else NOT_REACHED
-            return [f"{infotext_key(one.number)} was NOT applied: {why}" for one in self.prepared]
+            why = LOST if self._counts_of_batch()[2] else NOT_REACHED
+            return [f"{infotext_key(one.number)} was NOT applied{batch}: {why}" for one in self.prepared]
         lines = [one.summary(when(one)) for one in self.prepared]
         if missed:
             lines.append(f"FaceID was NOT applied in {missed} of {self._watch.steps} steps: {LOST}")

@@ -43,21 +43,26 @@ class Places:
         self._seen: dict[int, list[Box | None]] = {}
 
     def see(
-        self, first: int, pictures: Sequence[NDArray[np.uint8]], people: Sequence[Reference], analyser: FaceAnalyser
+        self,
+        first: int,
+        pictures: Sequence[NDArray[np.uint8]],
+        people: Sequence[Sequence[Reference]],
+        analyser: FaceAnalyser,
     ) -> list[str]:
-        """Bind the units to the faces in these pictures (uint8 RGB [H, W, 3]), and return what was found.
+        """Bind the units to the faces in these pictures (uint8 RGB [H, W, 3]), and return what was missed.
 
-        first: the number of the first picture, counted through the job; people: each unit's identity, in their order.
+        first: the number of the first picture, counted through the job; people: for each picture the identity of each
+        unit, in the order of the units.
         """
         notes: list[str] = []
-        for image, picture in enumerate(pictures, first):
+        for image, (picture, wanted) in enumerate(zip(pictures, people, strict=True), first):
             photo = analyse(picture, analyser)
-            self._seen[image] = _bound(photo, people, analyser.recogniser)
+            self._seen[image] = _bound(photo, wanted, analyser.recogniser)
             missing = self._seen[image].count(None)
             if missing:
                 notes.append(
-                    f"Auto region: image {image + 1} has {len(photo.faces)} faces for {len(people)} units; "
-                    f"{'all' if missing == len(people) else missing} of them act in their column of the picture."
+                    f"Auto region: image {image + 1} has {len(photo.faces)} faces for {len(wanted)} units; "
+                    f"{'all' if missing == len(wanted) else missing} of them act in their column of the picture."
                 )
         return notes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lib_faceid.arguments import as_many, as_number, as_path, require
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.effects.effect import CrossAttention, Effect, EffectKind, Lora
 from lib_faceid.effects.lora import LoraPair
@@ -20,11 +21,14 @@ from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.methods import registry
 from lib_faceid.methods.foreign import family_of
 from lib_faceid.methods.method import Purpose, Reads, Variant
-from lib_faceid.models.checkpoint import read_metadata, read_tensors, sha256_of
+from lib_faceid.models.adapter_names import canonical, in_short, unwrapped
+from lib_faceid.models.checkpoint import Weights, read_whole, sha256_of
+from lib_faceid.models.numbers import check_finite, check_floats
+from lib_faceid.models.shards import fingerprint_of
 from lib_faceid.references.negative import BLANK, Negative
 from lib_faceid.references.reference import Features, Reference
 
-__all__ = ["Adapter", "EncodedReference", "load_adapter"]
+__all__ = ["Adapter", "EncodedReference", "check_numbers", "identify_adapter", "load_adapter"]
 
 METADATA_KEY = "faceid_variant"
 RECOGNISER_KEY = "recogniser"
@@ -48,6 +52,18 @@ class Adapter:
     """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
     recogniser: str = ""
     """The face recogniser whose vectors it was trained on: the file's metadata, else the variant's; "" for none."""
+
+    @property
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Give every tensor of the file that is used, with its published name."""
+        yield from ((f"image_proj.{key}", tensor) for key, tensor in self.image_proj_state.items())
+        for number in self.to_k_ip:
+            yield f"ip_adapter.{number}.to_k_ip.weight", self.to_k_ip[number]
+            yield f"ip_adapter.{number}.to_v_ip.weight", self.to_v_ip[number]
+        for number, pairs in self.lora.items():
+            for kind, pair in pairs.items():
+                yield f"ip_adapter.{number}.to_{kind}_lora.down.weight", pair.down
+                yield f"ip_adapter.{number}.to_{kind}_lora.up.weight", pair.up
 
     @property
     def cross_attention_dim(self) -> int:
@@ -82,12 +98,17 @@ class Adapter:
             raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
 
     def tokens(
-        self, references: Sequence[Reference], settings: Mapping[str, float] | None = None, negative: Negative = BLANK
+        self,
+        references: Reference | Iterable[Reference],
+        settings: Mapping[str, float] | None = None,
+        negative: Negative = BLANK,
     ) -> CrossAttention:
         """Return the effect of references on the cross-attention: one for all images of a batch, or one for each.
 
         settings: values of the unit's fields that the variant's network takes, such as `structure`.
         """
+        expected = "a reference, as identity_from_photos(photos) or Identity.load(path) gives one,"
+        references = as_many(references, "references", Reference, expected)
         given = self._network_settings(settings)
         return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
 
@@ -108,6 +129,7 @@ class Adapter:
         Uncond is the projection of the blank features, as in training (never zero tokens), unless `negative` puts
         others there. Raises MismatchError when the reference lacks features that the variant reads.
         """
+        require(reference, "reference", Reference, "an Identity, or another reference,")
         negative.require_comparable(reference)
         cond_inputs, uncond_inputs = self._inputs(reference, negative)
         network = self.image_proj
@@ -119,7 +141,9 @@ class Adapter:
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
 
     def _network_settings(self, settings: Mapping[str, float] | None) -> dict[str, float]:
-        return {name: value for name, value in (settings or {}).items() if name in self.variant.network_settings}
+        given = require(settings or {}, "settings", Mapping, "values of the unit's fields by name")
+        numbers = {name: as_number(value, name) for name, value in given.items()}
+        return {name: value for name, value in numbers.items() if name in self.variant.network_settings}
 
     def _inputs(self, reference: Reference, negative: Negative) -> tuple[list[Tensor], list[Tensor]]:
         """Return what the network is called with for cond and for uncond: all that the variant reads, in order."""
@@ -168,53 +192,66 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     `variant` (the id of one) decides where the file does not: Plus and Plus v2 have the same tensors, for example.
     Raises FileError for a damaged file, WrongFamilyError for another kind of model.
     """
-    path = Path(path)
-    stat = path.stat() if path.is_file() else None
-    fingerprint = f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}" if stat else ""
-    return _load(path, fingerprint, variant)
+    adapter = identify_adapter(path, variant)
+    check_numbers(adapter)
+    return adapter
 
 
-@lru_cache(maxsize=16)  # what lies in memory is mapped from the file, so that many cost little
+def identify_adapter(path: Path | str, variant: str | None = None) -> Adapter:
+    """Return the same without a look at the numbers, which stay on the disk: enough to know which one it is."""
+    path = as_path(path, "path")
+    require(variant or "", "variant", str, f"one of {', '.join(one.id for one in registry.variants())}, or None,")
+    return _load(path, fingerprint_of(path), variant)
+
+
+@lru_cache(maxsize=64)  # what lies in memory is mapped from the file, so that many cost little
 def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
-    tensors = _canonical(read_tensors(path))
-    shapes = {key: tuple(tensor.shape) for key, tensor in tensors.items()}
-    _refuse_other_families(path, shapes)
+    weights = read_whole(path)
+    try:
+        tensors = canonical(weights.tensors)
+    except ValueError as error:
+        raise FileError(
+            f"{path.name} {error}, and one was expected. Save each adapter to a file of its own."
+        ) from error
     image_proj = _below(tensors, "image_proj.")
     layers = _below(tensors, "ip_adapter.")
     to_k_ip, to_v_ip = (_numbered(layers, rf"(\d+)\.to_{kind}_ip\.weight") for kind in "kv")
     dims = {tensor.shape[1] for tensor in to_k_ip.values()} | {tensor.shape[1] for tensor in to_v_ip.values()}
-    if not image_proj or to_k_ip.keys() != to_v_ip.keys() or dims not in ({768}, {2048}):
+    is_whole = bool(image_proj) and to_k_ip.keys() == to_v_ip.keys() and dims in ({768}, {2048})
+    _refuse_other_families(path, [tensors] if is_whole else [*unwrapped(weights.tensors), tensors])
+    if not is_whole:
         raise FileError(
             f"{path.name} is not an adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
-            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found. Use an ip-adapter file for "
-            "SD 1.5 or SDXL."
+            f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found, in {in_short(weights.tensors)}. Use an "
+            f"ip-adapter file for SD 1.5 or SDXL."
         )
+    check_floats(path.name, tensors.items())
     found = registry.candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
     if variant:
         chosen, assumed = _variant_from_user(path, found, variant)
     else:
-        chosen, assumed = _variant_from_file(path, fingerprint, found, tensors)
-    recogniser = read_metadata(path).get(RECOGNISER_KEY, "") or chosen.recogniser
+        chosen, assumed = _variant_from_file(weights, fingerprint, found, tensors)
+    recogniser = weights.metadata.get(RECOGNISER_KEY, "") or chosen.recogniser
     return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers), recogniser)
 
 
 def _variant_from_file(
-    path: Path, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
+    weights: Weights, fingerprint: str, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]
 ) -> tuple[Variant, str]:
     """Return the variant that a file is and, where it had to be assumed, a sentence on why.
 
     Its hash decides, then its metadata, then its name.
     """
+    path = weights.path
     if not found:
         raise FileError(f"{path.name} has an image_proj of unknown kind. Known: {_labels(registry.variants())}.")
     first = found[0]
     if len(found) == 1 and not first.lookalike:
         return first, ""
-    known = _published(path, fingerprint) or read_metadata(path).get(METADATA_KEY)
+    known = _published(path, fingerprint) or weights.metadata.get(METADATA_KEY)
     if known in {variant.id for variant in found}:
         return registry.by_id(known), ""
-    letters = re.sub(r"[^a-z0-9]", "", path.stem.lower())
-    hinted = sorted((one for one in found if one.filename_hint in letters), key=lambda one: -len(one.filename_hint))
+    hinted = sorted((one for one in found if one.is_named_in(path.stem)), key=lambda one: -len(one.filename_hint))
     if hinted:
         return hinted[0], f"Taken for {hinted[0].label} by its file name."
     if first.is_lookalike(tensors):
@@ -234,11 +271,7 @@ def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - th
 
 def _variant_from_user(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
     """Return the variant that the user chose, where its tensors can be read as that one."""
-    try:
-        variant = registry.by_id(wanted)
-    except KeyError:
-        known = ", ".join(variant.id for variant in registry.variants())
-        raise MismatchError(f"There is no variant '{wanted}'. Known variants: {known}.") from None
+    variant = registry.named_by_user(wanted)
     if variant not in found:
         raise MismatchError(
             f"{path.name} cannot be read as {variant.label} ({variant.base_labels}); its tensors fit "
@@ -247,26 +280,18 @@ def _variant_from_user(path: Path, found: tuple[Variant, ...], wanted: str) -> t
     return variant, ""
 
 
-def _canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors under `image_proj.` and `ip_adapter.`, whatever the file calls them."""
-    renamed: dict[str, Tensor] = {}
-    training = any(key.startswith("image_proj_model.") for key in tensors)
-    flat = any(re.fullmatch(r"\d+\.to_k_ip\.weight", key) for key in tensors)
-    for key, tensor in tensors.items():
-        if training and key.startswith("unet."):
-            continue
-        if flat:
-            name = f"ip_adapter.{key}" if key[0].isdigit() else f"image_proj.{key}"
-        else:
-            name = re.sub(r"^adapter_modules\.", "ip_adapter.", re.sub(r"^image_proj_model\.", "image_proj.", key))
-        renamed[name] = tensor
-    return renamed
+@lru_cache(maxsize=64)  # for each adapter once: it reads all of its file
+def check_numbers(adapter: Adapter) -> None:
+    """Raise FileError, naming the tensor, where a weight is NaN or infinite: no picture could be drawn with it."""
+    check_finite(adapter.name, adapter.tensors)
 
 
-def _refuse_other_families(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    family = family_of(shapes)
-    if family:
-        raise WrongFamilyError(f"{path.name} is {family.name}, not an adapter. {family.remedy}")
+def _refuse_other_families(path: Path, names: Iterable[Mapping[str, Tensor]]) -> None:
+    """Raise WrongFamilyError where the tensors, under one of their names, are those of a known other kind."""
+    for tensors in names:
+        family = family_of({key: tuple(tensor.shape) for key, tensor in tensors.items()})
+        if family:
+            raise WrongFamilyError(f"{path.name} is {family.name}, not an adapter. {family.remedy}")
 
 
 def _numbered(layers: Mapping[str, Tensor], pattern: str) -> dict[int, Tensor]:

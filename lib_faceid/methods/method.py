@@ -6,6 +6,7 @@ declared here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
@@ -71,6 +72,10 @@ class Variant:
 
     def __repr__(self) -> str:
         return f"<Variant {self.id}>"
+
+    def is_named_in(self, file_stem: str) -> bool:
+        """Say whether a file's name, without its extension, contains the hint."""
+        return self.filename_hint in re.sub(r"[^a-z0-9]", "", file_stem.lower())
 
     @property
     def reads_face(self) -> bool:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from lib_faceid.errors import MismatchError
 from lib_faceid.methods.faceid.method import METHOD as FACEID
 from lib_faceid.methods.ip_adapter.method import METHOD as IP_ADAPTER
 from lib_faceid.methods.method import Method, Purpose, Shapes, Variant
 
-__all__ = ["METHODS", "by_id", "candidates", "known_files", "method_of", "methods_for", "preference", "variants"]
+__all__ = [
+    "METHODS",
+    "by_id",
+    "candidates",
+    "known_files",
+    "method_of",
+    "methods_for",
+    "named_by_user",
+    "preference",
+    "variants",
+]
 
 METHODS: tuple[Method, ...] = (FACEID, IP_ADAPTER)
 """In the order in which the page lists them."""
@@ -30,6 +41,15 @@ def preference(variant: Variant) -> int:
 def by_id(variant_id: str) -> Variant:
     """Return the variant of that id; KeyError for an unknown one."""
     return {variant.id: variant for variant in variants()}[variant_id]
+
+
+def named_by_user(variant_id: str) -> Variant:
+    """Return the variant of that id. Raises MismatchError, naming the known ones."""
+    try:
+        return by_id(variant_id)
+    except KeyError:
+        known = ", ".join(variant.id for variant in variants())
+        raise MismatchError(f"There is no variant '{variant_id}'. Known variants: {known}.") from None
 
 
 def method_of(variant: Variant) -> Method:

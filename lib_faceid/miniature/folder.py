@@ -10,6 +10,8 @@ from lib_faceid.miniature.adapter import published_name, write_adapter
 from lib_faceid.miniature.checkpoint import write_checkpoint
 from lib_faceid.miniature.clip_vision import write_clip_vision
 from lib_faceid.miniature.trained import write_trained_models
+from lib_faceid.models.catalogue import entry
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 
 __all__ = ["write_models"]
 
@@ -20,7 +22,7 @@ _PUBLISHED = {
 
 
 def write_models(folder: Path) -> Iterator[Path]:
-    """Write checkpoints, every published adapter and CLIP ViT-H where a WebUI expects them; give each path.
+    """Write checkpoints, every published adapter and the image encoders where a WebUI expects them; give each path.
 
     Raises FileError for a folder that holds anything but saved people: beside real models, miniatures would be taken
     for real ones.
@@ -33,4 +35,5 @@ def write_models(folder: Path) -> Iterator[Path]:
         yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
         for variant in variants:
             yield write_adapter(folder / "faceid" / f"{published_name(variant, family)}.bin", variant, family)
-    yield write_clip_vision(folder / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors")
+    for encoder in IMAGE_ENCODERS:
+        yield write_clip_vision(folder / "clip_vision" / entry(encoder).file_name, encoder)

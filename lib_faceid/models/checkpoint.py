@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import pickle
-import struct
-import zipfile
+import mmap
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch.serialization import load as torch_load
+from torch import Tensor
 
 from lib_faceid.errors import FileError
+from lib_faceid.models.arrays import Array
+from lib_faceid.models.kinds import GET_AGAIN, START_BYTES, Kind, kind_of
+from lib_faceid.models.shards import parts_of
+from lib_faceid.models.torch_files import OddTensor, StoredTensor, read_torch_pickle, read_torch_zip
+from lib_faceid.models.tree import leaves
 
-__all__ = ["read_metadata", "read_tensors", "sha256_of"]
+__all__ = [
+    "Weights",
+    "file_fingerprint",
+    "read_content",
+    "read_metadata",
+    "read_tensors",
+    "read_weights",
+    "read_whole",
+    "sha256_of",
+    "tensor_of",
+]
 
-DOWNLOAD_AGAIN = "Delete it and download it again."
-MAX_HEADER = 100_000_000  # bytes; the safetensors format allows no longer one
+# A file may hold a tensor under several names, as checkpoints of trainers do; not hundreds of times what it has.
+MOST_TIMES, MOST_BYTES_MORE = 8, 16 * 1024 * 1024
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Return every tensor of a model file on the CPU, keyed by its dotted path.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The tensors and the text metadata of one model file."""
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    """On the CPU, by dotted path; mapped from the file where its format allows."""
+    metadata: Mapping[str, str]
+    """Of `.safetensors`; empty for every other kind."""
+
+
+def read_weights(path: Path) -> Weights:
+    """Return every tensor of a model file on the CPU, keyed by its dotted path, with the file's metadata.
 
     A nested dict comes out flat (`{"ip_adapter": {"1.to_k_ip.weight": t}}` gives `ip_adapter.1.to_k_ip.weight`), as
     `.safetensors` stores it anyway. The content decides how the file is read, never its extension. Tensors are
@@ -32,21 +55,78 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
     Raises FileError when the file is missing, empty, damaged, or holds something other than weights.
     """
-    kind = _kind_of(path)
-    tensors = _read_safetensors(path) if kind == "safetensors" else _read_torch(path)
-    if not tensors:
-        raise FileError(f"{path.name} holds no weights at all. Use a model file from its official page.")
-    return tensors
+    kind, size_bytes = _kind(path)
+    if kind == "safetensors":
+        weights = _read_safetensors(path)
+    else:
+        weights = Weights(path, _tensors(read_content(path), path.name, size_bytes), {})
+    if not weights.tensors:
+        raise FileError(f"{path.name} holds no weights at all. Use a file that was saved from a model's state_dict.")
+    return weights
+
+
+def read_whole(path: Path) -> Weights:
+    """Return the tensors of a model file and of its other parts. Raises FileError, naming a missing part."""
+    parts = parts_of(path)
+    missing = [part.name for part in parts if not part.is_file()]
+    if len(parts) == 1 or not path.is_file():
+        return read_weights(path)
+    if missing:
+        there = f"{', '.join(missing[:3])} {'is' if len(missing) == 1 else 'are'} not beside it"
+        raise FileError(
+            f"{path.name} is part {parts.index(path) + 1} of {len(parts)} of a model, and {there}. Put all parts into "
+            f"one folder."
+        )
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for part in parts:
+        weights = read_weights(part)
+        tensors |= weights.tensors
+        metadata |= weights.metadata
+    return Weights(path, tensors, metadata)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of `read_weights`."""
+    return dict(read_weights(path).tensors)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the text metadata of a `.safetensors` file; empty for every other kind."""
-    if _kind_of(path) != "safetensors":
-        return {}
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = cast("dict[str, Any]", json.loads(file.read(length)))
-    return {str(key): str(value) for key, value in header.get("__metadata__", {}).items()}
+    return dict(_read_safetensors(path).metadata) if _kind(path)[0] == "safetensors" else {}
+
+
+def read_content(path: Path) -> Any:
+    """Return what a torch file or a pickle holds, nested as it is; its tensors are not made yet.
+
+    Nothing in it is run. Raises FileError.
+    """
+    with _opened(path) as file:
+        kind = kind_of(_start(file, path), path.stat().st_size, path.name)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # so that tensors may be written to
+        return read_torch_zip(mapped, file, path.name) if kind == "zip" else read_torch_pickle(mapped, path.name)
+
+
+def tensor_of(value: Any) -> Tensor | None:
+    """Return the tensor that a leaf of `read_content` is; None for anything else. Raises ValueError for a bad one."""
+    if isinstance(value, OddTensor):
+        raise ValueError(f"is a {value.kind} tensor, and plain numbers were expected")
+    if isinstance(value, Array):
+        return value.tensor()
+    if not isinstance(value, StoredTensor):
+        return None
+    try:
+        return value.tensor()
+    except (RuntimeError, OverflowError) as error:
+        raise ValueError(f"cannot be read ({str(error).splitlines()[0][:80]})") from error
+
+
+def file_fingerprint(path: Path) -> str:
+    """Return what changes when a file is replaced: its path, size and time of change; empty where there is none."""
+    if not path.is_file():
+        return ""
+    status = path.stat()
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def sha256_of(path: Path) -> str:
@@ -58,84 +138,58 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _kind_of(path: Path) -> str:
-    """Tell `safetensors` from `torch` by the first bytes; raise FileError for anything else."""
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
-        raise FileError(f"{path} {found}, a model file was expected. Check the name, or refresh the list.")
+def _opened(path: Path) -> IO[bytes]:
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(16)
+        if not path.is_file():
+            found = "is a folder" if path.is_dir() else "does not exist"
+            raise FileError(f"{path} {found}, a model file was expected. Check the name, or refresh the list.")
+        return path.open("rb")
+    except (OSError, ValueError) as error:  # a path too long, or with a zero byte
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FileError(f"{path} cannot be read ({reason}). Check who may read it.") from error
+
+
+def _start(file: IO[bytes], path: Path) -> bytes:
+    try:
+        return file.read(START_BYTES)
     except OSError as error:
-        raise FileError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
-    if size == 0:
-        raise FileError(f"{path.name} is empty (0 bytes). {DOWNLOAD_AGAIN}")
-    if len(start) >= 9 and start[8:9] == b"{":
-        (length,) = struct.unpack("<Q", start[:8])
-        if length <= size:
-            return "safetensors"
-        if length <= MAX_HEADER:
-            raise FileError(f"{path.name} is cut off ({size:,} bytes, shorter than its own header). {DOWNLOAD_AGAIN}")
-    if start[:2] in (b"PK", b"\x80\x02"):
-        return "torch"
-    is_text = start.isascii() and b"\0" not in start
-    found = "a text or web page" if is_text else "an unknown kind of file"
-    raise FileError(f"{path.name} is {found}, not .safetensors or .bin weights. {DOWNLOAD_AGAIN}")
+        raise FileError(f"{path} cannot be read ({error.strerror}). Check the disk.") from error
 
 
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _kind(path: Path) -> tuple[Kind, int]:
+    """Return how a file is read, and its bytes; raise FileError for anything that holds no weights."""
+    with _opened(path) as file:
+        size_bytes = path.stat().st_size
+        return kind_of(_start(file, path), size_bytes, path.name), size_bytes
+
+
+def _read_safetensors(path: Path) -> Weights:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, ValueError, OSError, RuntimeError) as error:
-        raise FileError(f"{path.name} is damaged ({_first_line(error)}). {DOWNLOAD_AGAIN}") from error
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+            return Weights(path, tensors, {str(key): str(value) for key, value in (file.metadata() or {}).items()})
+    except (SafetensorError, ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
+        raise FileError(f"{path.name} is damaged ({_first_line(error)}). {GET_AGAIN}") from error
 
 
-def _read_torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        content = _load_weights(path)
-    except FileError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise FileError(
-            f"{path.name} was not loaded: it is damaged, or holds Python objects besides weights, which could run "
-            f"code. Use the .safetensors file, or download it again from its official page."
-        ) from error
-    except Exception as error:  # a damaged pickle trips torch's reader up anywhere, down to struct.error
-        raise FileError(f"{path.name} is damaged ({_first_line(error)}). {DOWNLOAD_AGAIN}") from error
-    return dict(_flatten(content, ""))
-
-
-def _load_weights(path: Path) -> object:
-    # Not torch.load: hosts replace that name by a loader of theirs that prints an error and returns None.
-    can_be_mapped = _is_torch_zip(path)
-    if path.name.endswith(".safetensors"):  # torch goes by the extension, except with an open file
-        with path.open("rb") as file:
-            return torch_load(file, map_location="cpu", weights_only=True)
-    # A str, not a Path: torch 2.1 refuses to map anything else.
-    return torch_load(str(path), map_location="cpu", weights_only=True, mmap=can_be_mapped)
-
-
-def _is_torch_zip(path: Path) -> bool:
-    """Say whether the file is torch's zip format, which can be memory-mapped; other zips are refused."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        if any(name.endswith("data.pkl") for name in archive.namelist()):
-            return True
-    raise FileError(f"{path.name} is a zip archive, not a model file. Unpack it and use the file inside.")
-
-
-def _flatten(content: object, prefix: str) -> list[tuple[str, torch.Tensor]]:
-    if isinstance(content, torch.Tensor):
-        return [(prefix, content)]
-    if not isinstance(content, Mapping):
-        return []
-    items: list[tuple[str, torch.Tensor]] = []
-    for key, value in cast("Mapping[object, object]", content).items():
-        items += _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return items
+def _tensors(content: Any, name: str, size_bytes: int) -> dict[str, Tensor]:
+    """Return the tensors in what a torch file holds. Raises FileError for those that cannot be weights."""
+    tensors: dict[str, Tensor] = {}
+    left = MOST_TIMES * size_bytes + MOST_BYTES_MORE
+    for key, value in list(leaves(content, name)):  # so that what unfolds is refused before a tensor is made
+        left -= value.size_bytes if isinstance(value, StoredTensor) else 0
+        if left < 0:
+            raise FileError(
+                f"{name} is not what it seems: its tensors would unfold to more than {MOST_TIMES} times its "
+                f"{size_bytes:,} bytes ({key[-80:]} was the first too much). Use a file that holds real weights."
+            )
+        try:
+            tensor = tensor_of(value)
+        except ValueError as error:
+            raise FileError(f"{name} cannot be used: the tensor {key[-80:]} {error}. {GET_AGAIN}") from error
+        if tensor is not None:
+            tensors[key] = tensor
+    return tensors
 
 
 def _first_line(error: Exception) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.models.catalogue import Entry, entry
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS, encoder_in, image_encoder
+from lib_faceid.models.leftovers import is_leftover
+from lib_faceid.models.shards import is_later_part
 
 __all__ = [
     "Roots",
@@ -33,22 +36,9 @@ CLIP_FOLDERS = (
     "ControlNetPreprocessor/clip_vision",
     "ipadapter",
 )
-CLIP_NAMES = (
-    "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors",
-    "CLIP-ViT-H-14.safetensors",
-    "clip_h.safetensors",
-    "CLIP-ViT-H-14-laion2B-s32B-b79K/model.safetensors",
-    "image_encoder/model.safetensors",
-    "SD1.5/model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "CLIP-ViT-H-14-laion2B-s32B-b79K/open_clip_pytorch_model.safetensors",
-    "model.safetensors",
-    "clip_h.pth",
-    "image_encoder/pytorch_model.bin",
-    "SD1.5/pytorch_model.bin",
-)
+ENCODER_FOLDERS = ("clip_vision", "ControlNetPreprocessor/clip_vision")  # with nothing but encoders in them
 ADAPTER_FOLDERS = ("faceid", "ipadapter", "ControlNet", "controlnet")
-ADAPTER_SUFFIXES = (".safetensors", ".bin", ".pth")
+MODEL_SUFFIXES = (".safetensors", ".bin", ".pth")
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,8 @@ class Roots:
     face_models: Path | None = None
     """Named by the user: a pack, or a folder with `models/<pack>` in it. Then no other place counts."""
     clip_vision: Path | None = None
-    """Named by the user: a file, or a folder with one. Then no other place counts."""
+    """Named by the user: a file, or a folder with some. It is looked at first; another encoder than it holds is looked
+    for in the usual places."""
 
     @property
     def all_models(self) -> tuple[Path, ...]:
@@ -113,33 +104,66 @@ def face_pack_folders(roots: Roots) -> tuple[Path, ...]:
     return tuple(folders)
 
 
-def clip_vision_files(roots: Roots) -> tuple[Path, ...]:
-    """Return the files that may be the image encoder CLIP ViT-H."""
-    if (named := roots.clip_vision) is not None:
-        return (named, *(named / name for name in ("model.safetensors", *CLIP_NAMES, "pytorch_model.bin")))
-    folders = [models / folder for models in roots.models for folder in CLIP_FOLDERS]
-    if roots.controlnet is not None:
-        folders.append(roots.controlnet / "annotator/downloads/clip_vision")
-    if roots.comfyui_models is not None:
-        folders += [roots.comfyui_models / folder for folder in CLIP_FOLDERS]
-    return tuple(folder / name for folder in folders for name in CLIP_NAMES)
+def clip_vision_files(roots: Roots, encoder: str = "clip_vit_h") -> tuple[Path, ...]:
+    """Return the files that may be an image encoder by their names; the named place, where there is one, comes first.
+
+    Raises UnitError for an id that is not in IMAGE_ENCODERS.
+    """
+    names = image_encoder(encoder).file_names
+    return (*_named_files(roots), *(folder / name for folder in _clip_folders(roots, CLIP_FOLDERS) for name in names))
 
 
-def find_clip_vision(roots: Roots) -> Path | None:
-    """Return the first of `clip_vision_files` that is there."""
-    return next((path for path in clip_vision_files(roots) if path.is_file()), None)
+def find_clip_vision(roots: Roots, encoder: str = "clip_vit_h") -> Path | None:
+    """Return the first file that holds the encoder, by its content; without one, a file that is only named like it.
+
+    Reading the latter says what is wrong with it.
+    """
+    if roots.clip_vision is not None:
+        named = [path for path in _named_files(roots) if path.is_file()]
+        candidates = [*named, *_files_in([roots.clip_vision])]
+        found = next((path for path in candidates if encoder_in(path) == encoder), None)
+        found = found or next((path for path in named if not encoder_in(path)), None)
+        return found if found or not candidates else find_clip_vision(replace(roots, clip_vision=None), encoder)
+    named_like_it = [path for path in clip_vision_files(roots, encoder) if path.is_file()]
+    candidates = [*named_like_it, *_files_in(_clip_folders(roots, ENCODER_FOLDERS))]
+    found = next((path for path in candidates if encoder_in(path) == encoder), None)
+    return found or next((path for path in named_like_it if not encoder_in(path)), None)
 
 
-def require_clip_vision(roots: Roots | None = None) -> Path:
-    """Return the file of CLIP ViT-H of the roots (default: the usual ones)."""
+def require_clip_vision(roots: Roots | None = None, encoder: str = "clip_vit_h") -> Path:
+    """Return the file of an image encoder in the roots (default: the usual ones)."""
     roots = roots or usual_roots()
-    if path := find_clip_vision(roots):
+    if path := find_clip_vision(roots, encoder):
         return path
-    place = place_of(entry("clip_vit_h"), roots)
+    one, published = image_encoder(encoder), entry(encoder)
     raise MissingModelError(
-        "The Plus variants need the image encoder CLIP ViT-H (2.5 GB), which is not here. Put "
-        f"models/image_encoder/model.safetensors of h94/IP-Adapter at {place}. No network was used."
+        f"The image encoder {one.label} ({published.about_mb / 1000:.1f} GB) is not here. Put {one.published} at "
+        f"{place_of(published, roots)}. No network was used."
     )
+
+
+def _named_files(roots: Roots) -> tuple[Path, ...]:
+    """Return the files that may be in the place that the user named."""
+    if (named := roots.clip_vision) is None:
+        return ()
+    every_name = [name for one in IMAGE_ENCODERS.values() for name in one.file_names]
+    return (named, *(named / name for name in dict.fromkeys(["model.safetensors", *every_name, "pytorch_model.bin"])))
+
+
+def _clip_folders(roots: Roots, names: tuple[str, ...]) -> Iterator[Path]:
+    yield from (models / name for models in roots.models for name in names)
+    if roots.controlnet is not None:
+        yield roots.controlnet / "annotator/downloads/clip_vision"
+    if roots.comfyui_models is not None:
+        yield from (roots.comfyui_models / name for name in names)
+
+
+def _files_in(folders: Iterable[Path]) -> Iterator[Path]:
+    """Give the model files in the folders and in the folders in them, by name."""
+    for folder in folders:
+        for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
+            if path.suffix.lower() in MODEL_SUFFIXES and not is_leftover(path, folder) and path.is_file():
+                yield path
 
 
 def adapter_folders(roots: Roots) -> tuple[Path, ...]:
@@ -149,14 +173,14 @@ def adapter_folders(roots: Roots) -> tuple[Path, ...]:
 
 
 def find_adapters(roots: Roots) -> tuple[Path, ...]:
-    """Return every file that may be an adapter, by folder, then by name. Nothing is opened."""
+    """Return every file that may be an adapter, by folder, then by name; of a model in parts the first."""
     files = (
         path
         for folder in adapter_folders(roots)
         for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower())
-        if path.suffix.lower() in ADAPTER_SUFFIXES and path.is_file()
+        if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder) and path.is_file()
     )
-    return tuple(_distinct(files))
+    return tuple(_distinct(path for path in files if not is_later_part(path)))
 
 
 def place_of(one: Entry, roots: Roots) -> Path:
@@ -166,10 +190,19 @@ def place_of(one: Entry, roots: Roots) -> Path:
     """
     if one.kind == "face_models" and roots.face_models is not None:
         return face_pack_folders(roots)[0] / Path(one.folder).name
-    if one.kind == "clip_vision" and (named := roots.clip_vision) is not None:
-        return named if named.suffix.lower() in ADAPTER_SUFFIXES else named / "model.safetensors"
+    if one.kind == "clip_vision" and (place := _named_place(one, roots)):
+        return place
     folder = next(iter(roots.models), Path("models")) / one.folder
     return folder if one.members else folder / one.file_name
+
+
+def _named_place(one: Entry, roots: Roots) -> Path | None:
+    """Return where an image encoder goes in the place that the user named; None where that is another encoder's."""
+    if (named := roots.clip_vision) is None:
+        return None
+    if named.suffix.lower() in MODEL_SUFFIXES:
+        return None if encoder_in(named) not in ("", one.id) else named
+    return named / ("model.safetensors" if one.id == "clip_vit_h" else one.file_name)
 
 
 def _distinct(files: Iterable[Path]) -> Iterator[Path]:

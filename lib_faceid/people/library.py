@@ -6,6 +6,7 @@ new gets a harmless name first. Links are not followed.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import unicodedata
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import torch
 
+from lib_faceid.arguments import as_path
 from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
+from lib_faceid.models.leftovers import is_leftover
 from lib_faceid.people.index import Known, forget_known, known_of
 from lib_faceid.references.analysis import forget_all as forget_photos
 from lib_faceid.references.files import load_reference, save_reference
@@ -29,6 +32,8 @@ __all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
 
 SUFFIX = ".safetensors"
 MAX_NAME = 60
+# Of UTF-8: encrypted folders (eCryptfs) have 143 bytes for a file's name, and while it is written it has 26 more.
+MAX_NAME_BYTES = 117
 MIN_DIGITS = 8  # of a photo's hash: fewer could be anybody's
 # Not allowed in a file's name somewhere, or with a meaning to a shell or a prompt.
 HARMFUL = re.compile(r"[\\/:*?\"<>|\x00-\x1f\x7f$`~%&;!#{}\[\]]+")
@@ -46,9 +51,14 @@ class Person:
 
 
 def safe_name(name: str) -> str:
-    """Return a name that is harmless as a file's name everywhere; raise UnitError where nothing is left of it."""
-    text = "".join(letter for letter in unicodedata.normalize("NFC", name) if letter.isprintable())
-    text = HARMFUL.sub("-", text)[:MAX_NAME].strip(" .-")
+    """Return a name that is harmless as a file's name everywhere; raise UnitError where nothing is left of it.
+
+    It has at most 60 letters and 117 bytes: what is longer is cut.
+    """
+    # Cut before it is composed: that takes the square of the accents' number.
+    text = "".join(letter for letter in unicodedata.normalize("NFC", name[: 4 * MAX_NAME]) if letter.isprintable())
+    text = HARMFUL.sub("-", text).lstrip(" .-")[:MAX_NAME]
+    text = text.encode(errors="ignore")[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .-")
     if not text:
         raise UnitError(f"{name[:40]!r} is no name for a person. Use letters and digits.")
     return f"{text}_" if WINDOWS_DEVICES.fullmatch(text) else text
@@ -63,8 +73,8 @@ def open_library(roots: Roots | None = None) -> People:
 class People:
     """The people saved in one folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = as_path(folder, "folder")
 
     def names(self) -> tuple[str, ...]:
         """Return who is saved, by name. Files are not opened."""
@@ -81,7 +91,7 @@ class People:
     def load(self, name: str) -> Person:
         """Return a saved person. Raises FileError when there is none of this name, or the file is damaged."""
         path = self.path(name)
-        return Person(path.stem, load_reference(path), read_record(path))
+        return Person(name, load_reference(path), read_record(path))
 
     def identity(self, name: str) -> Identity:
         """Return a saved person's identity. Raises FileError where there is none, or where it is a saved image."""
@@ -97,14 +107,14 @@ class People:
         if present and not overwrite:
             raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_reference(self.folder / f"{present or name}{SUFFIX}", identity, record)
+        save_reference(self.path(present) if present else self.folder / f"{name}{SUFFIX}", identity, record)
         return present or name
 
     def rename(self, old: str, new: str) -> str:
         """Give a person another name, and return the name that was used. Raises FileError when it is taken."""
         path, new = self.path(old), safe_name(new)
         present = self._same_name(new)
-        if present and present != path.stem:
+        if present and present != old:
             raise FileError(f"There is a saved person '{present}' already. Choose another name.")
         path.rename(self.folder / f"{new}{SUFFIX}")
         return new
@@ -166,19 +176,41 @@ class People:
         return found
 
     def _files(self) -> dict[str, os.DirEntry[str]]:
-        """Return everybody's file by name. The folder says what is a file; no disk is asked for each."""
+        """Return everybody's file by name. The folder says what is a file; no disk is asked for each.
+
+        A file that somebody put here may be called what no person can be ("a>b", blanks at the ends, letters of macOS):
+        it goes by its harmless name, and by a number where another one has that.
+        """
         if not self.folder.is_dir():
             return {}
         with os.scandir(self.folder) as entries:
-            return {
-                one.name.removesuffix(SUFFIX): one
+            files = [
+                one
                 for one in entries
-                if one.name.endswith(SUFFIX) and one.is_file(follow_symlinks=False)
-            }
+                if one.name.strip().endswith(SUFFIX)
+                and not is_leftover(Path(one.name))
+                and one.is_file(follow_symlinks=False)
+            ]
+        named = [(_callable(one.name.strip().removesuffix(SUFFIX)), one) for one in files]
+        # Those whose files are called as they are come first: a stranger takes nobody's name.
+        named.sort(key=lambda pair: (f"{pair[0]}{SUFFIX}" != pair[1].name, pair[1].name))
+        found: dict[str, os.DirEntry[str]] = {}
+        for name, one in named:
+            free = (f"{name} {number}" if number > 1 else name for number in itertools.count(1))
+            found[next(text for text in free if text not in found)] = one
+        return found
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
         return next((one for one in self._files() if one.casefold() == name.casefold()), "")
+
+
+def _callable(stem: str) -> str:
+    """Return what the person in a file of that name is called."""
+    try:
+        return safe_name(stem)
+    except UnitError:
+        return "unnamed"
 
 
 def _forget() -> None:

@@ -11,39 +11,44 @@ import binascii
 import errno
 import io
 import struct
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lib_faceid.errors import PhotoError
+from lib_faceid.pictures.files import SAVE_AGAIN, open_image
+from lib_faceid.pictures.mending import mended
+from lib_faceid.pictures.sources import PhotoSource, as_source
 
 __all__ = ["MAX_BASE64_BYTES", "MAX_PIXELS", "PhotoSource", "decode_base64", "photo_name", "read_photo"]
 
-PhotoSource = str | Path | bytes | Image.Image | NDArray[Any]
-"""What `read_photo` takes. A `str` is always a path; base64 goes through `decode_base64` first."""
-
-MAX_PIXELS = 32 * 1024 * 1024
-"""The largest picture that is decoded: 33.5 megapixels, 100 MB as an array. The header decides."""
-MAX_SIDE_PX = 32_000
-"""The longest side; OpenCV warps nothing longer than 32,766 px."""
+MAX_PIXELS = 110_000_000
+"""The largest picture that is decoded: 330 MB as an array, and phones' largest sensors. The header decides."""
+MAX_SIDE_PX = 65_535
+"""The longest side: JPEG's."""
 MAX_BASE64_BYTES = 20 * 1024 * 1024
 """The largest picture file that is accepted as base64 text."""
 
-# A list of our own: Pillow also opens what starts another program (EPS) and what is no picture (PDF, HDF5).
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
 MID_GREY = (128, 128, 128, 255)
 ALPHA_MODES = ("LA", "PA", "RGBA", "RGBa")
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 EXIF_ORIENTATION = 0x0112
-T = Image.Transpose
-# What undoes the orientations 2 to 8, in their order.
-UNDO = (T.FLIP_LEFT_RIGHT, T.ROTATE_180, T.FLIP_TOP_BOTTOM, T.TRANSPOSE, T.ROTATE_270, T.TRANSVERSE, T.ROTATE_90)
-SAVE_AGAIN = "Save it again as JPEG, PNG or WebP."
+# What undoes the orientations 2 to 8 of an array [H, W, 3].
+UNDO: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda pixels: np.rot90(pixels, 1),
+}
+STRIP_PIXELS = 16_000_000  # converted at once: Pillow needs four bytes for each, and as many for each step
 
 
 def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
@@ -53,14 +58,24 @@ def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
     the first frame counts. An array is RGB, RGBA, grey + alpha or grey, in uint8 or uint16.
     Raises PhotoError when there is no picture in it, or one larger than `MAX_PIXELS` or `MAX_SIDE_PX`.
     """
+    source = as_source(source, "The picture")
     label = photo_name(source) or "The picture"
     with _decoding(label):
         if isinstance(source, np.ndarray):
             return _from_array(source, label)
         if isinstance(source, Image.Image):
             return _from_image(source, label)
-        with _open(source, label) as image:
-            return _from_image(image, label)
+        with _open(source, label) as file:
+            try:
+                return _from_image(open_image(file, label), label)
+            except (_TooLargeError, MemoryError):
+                raise
+            except Exception:  # Pillow's decoders raise nearly every type there is
+                file.seek(0)
+                content = mended(file.read())
+                if content is None:
+                    raise
+            return _from_image(open_image(io.BytesIO(content), label), label)
 
 
 def photo_name(source: PhotoSource) -> str:
@@ -96,6 +111,10 @@ def decode_base64(text: str) -> bytes:
         ) from error
 
 
+class _TooLargeError(PhotoError):
+    """A picture that is refused for its size."""
+
+
 @contextmanager
 def _decoding(label: str) -> Generator[None, None, None]:
     """Turn whatever a damaged file makes Pillow raise into one sentence."""
@@ -103,30 +122,22 @@ def _decoding(label: str) -> Generator[None, None, None]:
         yield
     except PhotoError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PhotoError(_too_large(label, "far too large")) from error
-    except UnidentifiedImageError as error:
-        raise PhotoError(f"{label} is not a picture that can be read here. {SAVE_AGAIN}") from error
     except MemoryError as error:
         raise PhotoError(f"{label} needs more memory than there is. Make it smaller.") from error
     except Exception as error:  # Pillow's decoders raise nearly every type there is
         raise PhotoError(f"{label} is damaged or cut off and cannot be read. {SAVE_AGAIN}") from error
 
 
-def _open(source: str | Path | bytes, label: str) -> Image.Image:
-    """Read the header; the pixels are decoded later."""
-    Image.init()
-    formats = [name for name in FORMATS if name in Image.OPEN]
+def _open(source: str | Path | bytes, label: str) -> IO[bytes]:
+    """Return the file to read from its beginning."""
     if isinstance(source, bytes):
         if not source:
             raise PhotoError("The picture is empty (0 bytes). Choose it again.")
-        return Image.open(io.BytesIO(source), formats=formats)
+        return io.BytesIO(source)
     try:
         _check_file(Path(source), label)
-        return Image.open(source, formats=formats)
+        return Path(source).open("rb")
     except OSError as error:
-        if error.errno is None:  # of Pillow's making, about the content
-            raise
         is_text = error.errno == errno.ENAMETOOLONG
         remedy = "Base64 text is not a path: decode it first." if is_text else "Check its name and permissions."
         raise PhotoError(f"{label} cannot be opened. {remedy}") from error
@@ -147,19 +158,29 @@ def _check_size(width_px: int, height_px: int, label: str) -> None:
     if width_px < 1 or height_px < 1:
         raise PhotoError(f"{label} has no pixels ({width_px}x{height_px} px). Choose another picture.")
     if width_px * height_px > MAX_PIXELS or max(width_px, height_px) > MAX_SIDE_PX:
-        raise PhotoError(_too_large(label, f"{width_px}x{height_px} px"))
-
-
-def _too_large(label: str, size: str) -> str:
-    limit = f"{MAX_PIXELS / 1e6:.1f} megapixels and {MAX_SIDE_PX} px a side"
-    return f"{label} is {size}; at most {limit} are read. Make it smaller: a face of 500 px is plenty."
+        raise _TooLargeError(
+            f"{label} is {width_px}x{height_px} px; at most {MAX_PIXELS // 1_000_000} megapixels and {MAX_SIDE_PX} px "
+            "a side are read. Make it smaller: a face of 500 px is plenty."
+        )
 
 
 def _from_image(image: Image.Image, label: str) -> NDArray[np.uint8]:
     _check_size(*image.size, label)
-    image.load()
+    _load(image)
+    _check_size(*image.size, label)  # an icon says another size than it has
     orientation = _orientation(image)
-    return _flatten(image.transpose(UNDO[orientation - 2]) if 2 <= orientation <= 8 else image, label)
+    pixels = _flatten(image, label)
+    del image  # before the pixels are turned: of 100 megapixels, it has 400 MB
+    return np.ascontiguousarray(UNDO[orientation](pixels)) if orientation in UNDO else pixels
+
+
+def _load(image: Image.Image) -> None:
+    """Decode the pixels. Damage behind them, in a text of a PNG, is no reason to lose them."""
+    try:
+        image.load()
+    except Exception:  # Pillow's decoders raise nearly every type there is
+        if image.format != "PNG" or getattr(image, "tile", True):  # some of it is not decoded yet
+            raise
 
 
 def _orientation(image: Image.Image) -> int:
@@ -168,12 +189,20 @@ def _orientation(image: Image.Image) -> int:
         return 1  # Pillow turns these itself, and older ones leave the tag
     try:
         return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except (SyntaxError, struct.error, ValueError, TypeError, KeyError, OSError):
+    except (SyntaxError, struct.error, ValueError, TypeError, KeyError, OverflowError, OSError):
         return 1
 
 
 def _flatten(image: Image.Image, label: str) -> NDArray[np.uint8]:
     """Decode any mode to RGB."""
+    width_px, height_px = image.size
+    rows = max(1, STRIP_PIXELS // width_px)
+    if rows < height_px:
+        pixels = np.empty((height_px, width_px, 3), np.uint8)
+        for top in range(0, height_px, rows):
+            strip = image.crop((0, top, width_px, min(top + rows, height_px)))
+            pixels[top : top + rows] = _flatten(strip, label)
+        return pixels
     if image.mode in DEEP_MODES:
         return _from_array(np.asarray(image).clip(0, 65535).astype(np.uint16), label)
     if image.mode == "F":

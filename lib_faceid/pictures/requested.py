@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from lib_faceid.errors import PhotoError
-from lib_faceid.pictures.photo import MAX_BASE64_BYTES, PhotoSource, decode_base64, photo_name
+from lib_faceid.pictures.photo import MAX_BASE64_BYTES, decode_base64, photo_name
 from lib_faceid.pictures.public_web import fetch_public
+from lib_faceid.pictures.sources import PhotoSource
 
 __all__ = ["BASE64_ONLY", "RequestPolicy", "photo_from_request"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.clip_vision import ClipVision, Output
 from lib_faceid.encoders.crops import ImageCrop, image_crop
 from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import NoFaceError
@@ -106,9 +107,9 @@ def _features(
 
     def make() -> Tensor:
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
-        return _apart(clip.encode([make_crop()], key.output)[0].half())
+        return _apart(clip.encode([make_crop()], cast("Output", key.output))[0].half())
 
-    return _hidden.get((photo.sha256, crop, key, clip.source, str(clip.device)), make).float()
+    return _hidden.get((photo.sha256, crop, key, clip.fingerprint, str(clip.device)), make).float()
 
 
 def forget_all() -> None:

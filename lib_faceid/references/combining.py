@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lib_faceid.arguments import shown
 from lib_faceid.errors import UnitError
 
 __all__ = ["SAME_PERSON", "geometric_median", "likeness_to_rest", "mean_direction", "relative_weights"]
@@ -22,10 +23,19 @@ def relative_weights(weights: Sequence[float], number: int) -> Tensor:
 
     Raises UnitError unless there is one for each, none is negative, and they are not all zero.
     """
-    given = torch.tensor(list(weights) or [1.0] * number, dtype=torch.float32)
-    if len(given) != number or not bool(given.isfinite().all()) or bool((given < 0).any()) or not float(given.sum()):
+    try:
+        given = torch.tensor(list(weights) or [1.0] * number, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        given = torch.tensor([])
+    if (
+        given.ndim != 1
+        or len(given) != number
+        or not bool(given.isfinite().all())
+        or bool((given < 0).any())
+        or not float(given.sum())
+    ):
         raise UnitError(
-            f"The photos' weights are {list(weights)}; {number} numbers from 0 on, not all of them 0, were expected."
+            f"The photos' weights are {shown(weights)}; {number} numbers from 0 on, not all of them 0, were expected."
         )
     return given / given.sum()
 

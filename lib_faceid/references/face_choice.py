@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
-from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError
+from lib_faceid.arguments import is_number, one_of, shown
+from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.faces.face import largest
-from lib_faceid.pictures.photo import PhotoSource, photo_name
+from lib_faceid.pictures.photo import photo_name
+from lib_faceid.pictures.sources import PhotoSource
 from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.references.combining import SAME_PERSON
 from lib_faceid.references.identity import Identity
@@ -41,6 +43,15 @@ class Look:
 
     face: WhichFace = "largest"
     clip_sees: ClipSees = "face"
+
+    def __post_init__(self) -> None:
+        is_face = self.face == "largest" if isinstance(self.face, str) else isinstance(self.face, (Box, Identity))
+        if not is_face and not (is_number(self.face) and isinstance(self.face, int) and self.face > 0):
+            raise UnitError(
+                f"face is {shown(self.face)}; 'largest', the number of a face from 1 on, a Box or an Identity was "
+                "expected."
+            )
+        one_of(self.clip_sees, "clip_sees", get_args(ClipSees))
 
 
 def choose_face(photo: AnalysedPhoto, which: Literal["largest"] | int | Identity, where: str, name: str = "") -> int:

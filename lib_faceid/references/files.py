@@ -11,6 +11,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from lib_faceid.arguments import require
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FEATURE_SHAPES, FeatureKey
 from lib_faceid.errors import FileError, MismatchError, UnitError
 from lib_faceid.faces.recognisers import TRAINED_ON
@@ -23,6 +24,7 @@ __all__ = ["load_reference", "save_reference"]
 
 PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
 FORMATS = (PERSON, IMAGE)
+MAX_PART_BYTES = 129
 # What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
 REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
 # The names that the first format gave to two kinds of features; all others are named by their key.
@@ -37,7 +39,7 @@ def save_reference(path: Path, reference: Reference, record: Record | None = Non
 
     It holds no photo; `record` is what else is to be remembered.
     """
-    record = record or Record()
+    record = Record() if record is None else require(record, "record", Record, "a Record")
     tensors: dict[str, Tensor] = {}
     for key, features in reference.features.items():
         for name, tensor in zip(_names(key), features, strict=True):
@@ -107,7 +109,9 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    # Cut, so that what is put behind it fits into a file's name too; names of the library are never that long.
+    name = path.name.encode(errors="surrogateescape")[:MAX_PART_BYTES].decode(errors="ignore")
+    part = path.with_name(f"{name}.{secrets.token_hex(4)}.part")
     try:
         part.touch(mode=0o600)
         part.write_bytes(content)

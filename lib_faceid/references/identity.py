@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lib_faceid.arguments import as_many, as_path, one_of, require, shown
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FeatureKey
-from lib_faceid.errors import FileError, MismatchError
+from lib_faceid.errors import FileError, MismatchError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.references.combining import geometric_median, mean_direction
 from lib_faceid.references.reference import MAX_PICTURES, Features, Reference, TokenMerge
@@ -56,6 +58,8 @@ class Identity(Reference):
         super().__init__(first | found, recogniser, weights, tokens)
 
     def __post_init__(self) -> None:
+        require(self.recogniser, "recogniser", str, "the recogniser's id as text, '' where it is unknown")
+        one_of(self.tokens, "tokens", get_args(TokenMerge))
         super().__post_init__()
         if not self.id_embeddings.any(dim=-1).all():
             raise MismatchError("id_embeddings are all zeros: that is nobody. Make the identity again from its photos.")
@@ -90,20 +94,32 @@ class Identity(Reference):
     @classmethod
     def from_embedding(
         cls,
-        embedding: Tensor | Sequence[float],
+        embedding: Tensor | NDArray[Any] | Sequence[float],
         clip_hidden: Tensor | None = None,
         clip_hidden_uncond: Tensor | None = None,
+        recogniser: str = "",
     ) -> Identity:
-        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any."""
-        vector = torch.as_tensor(embedding).to("cpu", torch.float32).reshape(1, -1)
+        """Return the identity of one 512-vector, with the CLIP hidden states [257, 1280] of the face, if any.
+
+        A tensor, an array or a list of numbers, of shape [512] or with ones around it. recogniser: which one made it,
+        such as "w600k_r50"; "" is unknown. Raises UnitError for anything else, naming what was given.
+        """
+        vector = _numbers(embedding, "embedding")
+        if vector.numel() != ID_DIM or max(vector.shape, default=0) != ID_DIM:
+            raise MismatchError(f"embedding has shape {list(vector.shape)}, [{ID_DIM}] was expected: one face's.")
         hidden, uncond = (
-            None if tensor is None else tensor.to("cpu", torch.float32) for tensor in (clip_hidden, clip_hidden_uncond)
+            None if tensor is None else _numbers(tensor, name)
+            for name, tensor in (("clip_hidden", clip_hidden), ("clip_hidden_uncond", clip_hidden_uncond))
         )
-        return cls(vector, hidden[None] if hidden is not None and hidden.ndim == 2 else hidden, uncond)
+        hidden = hidden[None] if hidden is not None and hidden.ndim == 2 else hidden
+        return cls(vector.reshape(1, -1), hidden, uncond, recogniser)
 
     @classmethod
     def joined(cls, identities: Sequence[Identity]) -> Identity:
         """Return one identity with the faces of all of them, in order. All must come from one recogniser."""
+        identities = as_many(identities, "identities", Identity, "an Identity")
+        if not identities:
+            raise UnitError("identities is empty; at least one Identity was expected.")
         first = identities[0]
         if not all(is_same_space(first.recogniser, identity.recogniser) for identity in identities):
             names = " and ".join(sorted({identity.recogniser or "unknown" for identity in identities}))
@@ -137,18 +153,35 @@ class Identity(Reference):
         nearest = int((self.normed_embeddings @ direction).argmax())
         return self.as_one(lambda key, values: direction * length if key == ARCFACE else values[nearest])
 
-    def save(self, path: Path, record: Record | None = None) -> None:
+    def save(self, path: Path | str, record: Record | None = None) -> None:
         """Write the identity to one file: `save_reference`."""
         from lib_faceid.references.files import save_reference
 
-        save_reference(path, self, record)
+        save_reference(as_path(path, "path"), self, record)
 
     @classmethod
-    def load(cls, path: Path) -> Identity:
+    def load(cls, path: Path | str) -> Identity:
         """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
         from lib_faceid.references.files import load_reference
 
+        path = as_path(path, "path")
         found = load_reference(path)
         if not isinstance(found, Identity):
             raise FileError(f"{path.name} holds a saved image, not a person. Use it for an image unit.")
         return found
+
+
+def _numbers(values: Any, name: str) -> Tensor:
+    """Return real numbers as a float32 tensor of their own on the CPU, without a gradient. Raises UnitError."""
+    expected = "a tensor, an array or a list of numbers was expected."
+    if isinstance(values, (str, bytes, dict, set)) or values is None:
+        raise UnitError(f"{name} is {shown(values)}; {expected}")
+    try:
+        tensor = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise UnitError(f"{name} is {shown(values)} that holds no numbers ({error}); {expected}") from error
+    if tensor.is_complex() or tensor.dtype == torch.bool or tensor.is_quantized or tensor.layout != torch.strided:
+        raise UnitError(f"{name} is {shown(values)} of {tensor.dtype}, {tensor.layout}; real numbers were expected.")
+    if tensor.is_meta or tensor.numel() > CLIP_SHAPE[0] * CLIP_SHAPE[1] * MAX_FACES:
+        raise UnitError(f"{name} is {shown(values)} of shape {list(tensor.shape)}; a face's numbers were expected.")
+    return tensor.detach().to("cpu", torch.float32, copy=True)

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.clip_vision import ClipVision, Output
 from lib_faceid.encoders.crops import ImageCrop
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError
@@ -58,7 +58,7 @@ def join_images(
                     for one, box in zip(opened, boxes, strict=True)
                 ]
             ),
-            encoder.blank(key.output),
+            encoder.blank(cast("Output", key.output)),
         )
         for key, encoder in encoders.items()
     }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Literal
+from typing import Any, Generic, Literal, cast, get_args
 
 import torch
 
-from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.arguments import as_number, is_number, one_of, require, shown
+from lib_faceid.encoders.clip_vision import ClipVision, Output
 from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.faces.recognisers import require_same_space, untrained_note
 from lib_faceid.faces.report import PhotoReport
-from lib_faceid.pictures.photo import PhotoSource, photo_name
+from lib_faceid.pictures.photo import photo_name
+from lib_faceid.pictures.sources import PhotoSource, as_photos
 from lib_faceid.references.analysis import clip_features, forget_all
 from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest, relative_weights
 from lib_faceid.references.face_choice import Chosen, Look, Skipped, look_at, worth_using
@@ -88,28 +90,28 @@ class Joined(Generic[ReferenceT]):
 
 
 def identity_from_photos(
-    photos: Sequence[PhotoSource],
+    photos: PhotoSource | Iterable[PhotoSource],
     *,
     analyser: FaceAnalyser | None = None,
     clip: ClipVision | Mapping[FeatureKey, ClipVision] | None = None,
     combine: Combine = "average",
-    weights: Sequence[float] = (),
+    weights: float | Iterable[float] = (),
     look: Look | None = None,
 ) -> Identity:
-    """Return the person in up to 20 photos; as `join_photos`, for who needs no details."""
+    """Return the person in one photo, or in up to 20; as `join_photos`, for who needs no details."""
     return join_photos(photos, analyser=analyser, clip=clip, combine=combine, weights=weights, look=look).identity
 
 
 def join_photos(
-    photos: Sequence[PhotoSource],
+    photos: PhotoSource | Iterable[PhotoSource],
     *,
     analyser: FaceAnalyser | None = None,
     clip: ClipVision | Mapping[FeatureKey, ClipVision] | None = None,
     combine: Combine = "average",
-    weights: Sequence[float] = (),
+    weights: float | Iterable[float] = (),
     look: Look | None = None,
 ) -> Joined[Identity]:
-    """Return the person in up to 20 photos, and which of them were used.
+    """Return the person in one photo, or in up to 20, and which of them were used.
 
     Without `weights`, better photos count more (`quality_weight`); weight 0 leaves a photo out, and "concatenate" knows
     no other weight. A photo that cannot be read, has no face, or is poor while another is not, is skipped, and
@@ -119,10 +121,12 @@ def join_photos(
     Raises the first photo's error when no photo is left, UnitError for impossible weights, MismatchError for a person
     of another recogniser.
     """
+    photos, weights = as_photos(photos), _weights(weights)
+    one_of(combine, "combine", get_args(Combine))
+    look = require(Look() if look is None else look, "look", Look, "a Look")
     if not 1 <= len(photos) <= MAX_PHOTOS:
         found = f"There are {len(photos)} reference photos" if photos else "There is no reference photo"
         raise PhotoError(f"{found}. Give 1 to {MAX_PHOTOS} photos of the person.")
-    look = look or Look()
     if isinstance(look.face, Box) and len(photos) > 1:
         raise UnitError(
             f"A face box is for one photo, and there are {len(photos)}. Give one photo, or the number of a face."
@@ -158,6 +162,15 @@ def quality_weight(report: PhotoReport) -> float:
     The reciprocal of what the photo is expected to lose, so that the best photos of a mixed lot decide.
     """
     return 1 / (1.05 - report.score)
+
+
+def _weights(weights: Any) -> tuple[float, ...]:
+    """Return the weight of each photo. Raises UnitError, naming the first that can be none."""
+    if is_number(weights):
+        return (as_number(weights, "weights", 0),)
+    if isinstance(weights, (str, bytes)) or not isinstance(weights, Iterable):
+        raise UnitError(f"weights is {shown(weights)}; a number from 0 on for each photo was expected.")
+    return tuple(as_number(weight, f"weights[{number}]", 0) for number, weight in enumerate(weights))
 
 
 def _use(index: int, source: PhotoSource, one: Chosen | Skipped, weight: float, likeness: float) -> PhotoUse:
@@ -207,4 +220,4 @@ def _clip_features(
 ) -> Features:
     # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
     values = [clip_features(Opened(photo), one.face, clip, sees, key) for photo, one in chosen]
-    return Features(torch.stack(values), clip.blank(key.output))
+    return Features(torch.stack(values), clip.blank(cast("Output", key.output)))

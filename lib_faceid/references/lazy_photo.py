@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_faceid.pictures.photo import PhotoSource, read_photo
+from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.sources import PhotoSource
 from lib_faceid.references.single_flight import Recent
 
 __all__ = ["Opened", "digest", "forget_files"]

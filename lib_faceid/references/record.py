@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib_faceid.arguments import as_path
 from lib_faceid.errors import FileError
 from lib_faceid.faces.report import PhotoReport
 from lib_faceid.models.checkpoint import read_metadata, read_tensors
@@ -73,8 +74,9 @@ class Record:
         return {"thumbnail_rgb": torch.from_numpy(np.ascontiguousarray(self.thumbnail_rgb))}
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path | str) -> Record:
     """Return what a saved identity remembers; an empty record where it remembers nothing. Raises FileError."""
+    path = as_path(path, "path")
     check_size(path)
     thumbnail = read_tensors(path).get("thumbnail_rgb")
     text = read_metadata(path).get("record", "")

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from lib_faceid.arguments import require
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import MismatchError
 from lib_faceid.references.combining import relative_weights
@@ -45,9 +46,11 @@ class Reference:
     tokens: TokenMerge = "concatenate"
 
     def __post_init__(self) -> None:
+        require(self.features, "features", Mapping, "features by key")
         if not self.features:
             raise MismatchError("A reference without any features was given. Make it again from its pictures.")
         for key, (values, blank) in self.features.items():
+            require(values, " ".join(key), torch.Tensor, f"a tensor {['pictures', *key.shape]} of float32")
             _check(f"the features {key.encoder} {key.output}", values, (max(self.num_pictures, 1), *key.shape))
             _check(f"the blank features {key.encoder} {key.output}", blank, key.shape)
         if self.num_pictures > MAX_PICTURES:
@@ -71,7 +74,7 @@ class Reference:
             if key not in (ARCFACE, CLIP_H_HIDDEN):  # the two that saved people always had are counted by shape alone
                 digest.update(repr(tuple(key)).encode())
             digest.update(str(tuple(tensor.shape)).encode())
-            digest.update(tensor.contiguous().numpy().data)
+            digest.update(tensor.detach().contiguous().numpy().data)
         return digest.hexdigest()
 
     @property

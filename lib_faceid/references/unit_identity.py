@@ -11,13 +11,13 @@ from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy, photo_from_request
-from lib_faceid.references.face_choice import Look, WhichFace
+from lib_faceid.references.face_choice import Look
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.joining import Combine, Joined, join_photos
-from lib_faceid.units.region import figures
+from lib_faceid.units.region import which_face
 from lib_faceid.units.unit import Unit
 
-__all__ = ["join_unit", "which_face"]
+__all__ = ["join_unit"]
 
 
 def join_unit(
@@ -40,19 +40,4 @@ def join_unit(
         combine=cast("Combine", unit.combine),
         weights=[photo.weight for photo in unit.images],
         look=Look(which_face(unit.face), cast("ClipSees", unit.clip_crop)),
-    )
-
-
-def which_face(face: str) -> WhichFace:
-    """Return what the unit's field `face` means. Raises UnitError unless it is largest, a number or a box."""
-    text = face.strip().lower()
-    if text in ("", "largest"):
-        return "largest"
-    if text.isascii() and text.isdigit() and 1 <= len(text) <= 4 and int(text):
-        return int(text)
-    if box := figures(text):
-        return box
-    raise UnitError(
-        f"face is {face[:40]!r}; 'largest', the number of a face, from 1 on, or four fractions of the photo around "
-        "one, such as 'box 0.3 0.1 0.6 0.5' (left, top, right, bottom), was expected."
     )

@@ -12,7 +12,7 @@ from lib_faceid.faces.crops import ClipSees
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
-from lib_faceid.methods.adapter import load_adapter
+from lib_faceid.methods.adapter import identify_adapter
 from lib_faceid.methods.method import Variant
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.download import download
@@ -74,10 +74,10 @@ def _auto_means(report: SetupReport) -> str:
 
 def _variant_of(name: str, setup: Callable[[], SetupReport], roots: Callable[[], Roots]) -> Variant | None:
     if name != AUTO:
-        return load_adapter(file_of(name, find_adapters(roots()))).variant
+        return identify_adapter(file_of(name, find_adapters(roots()))).variant
     report = setup()
     chosen = next((one.adapter for one in report.auto if one.adapter), None) if report.family else None
-    return load_adapter(chosen).variant if chosen else None
+    return identify_adapter(chosen).variant if chosen else None
 
 
 def _name_of(person: Person | None) -> str:

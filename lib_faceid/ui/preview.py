@@ -19,8 +19,7 @@ from lib_faceid.pictures.photo import decode_base64, read_photo
 from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest
 from lib_faceid.references.face_choice import WhichFace
-from lib_faceid.references.unit_identity import which_face
-from lib_faceid.units.region import Box
+from lib_faceid.units.region import Box, which_face
 
 __all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "preview", "strangers", "thumbnail"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lib_faceid.errors import UnitError
 
@@ -18,6 +18,7 @@ __all__ = [
     "column",
     "figures",
     "region_choices",
+    "which_face",
 ]
 
 EVERYWHERE, AUTO_REGION, MASK = "everywhere", "auto", "mask"
@@ -129,3 +130,18 @@ def figures(text: str) -> Box | None:
         return None
     is_inside = 0 <= left < right <= 1 and 0 <= top < bottom <= 1  # never so where one is no number
     return Box(left, top, right, bottom) if word == "box" and is_inside else None
+
+
+def which_face(face: str) -> Literal["largest"] | int | Box:
+    """Return what the unit's field `face` means. Raises UnitError unless it is largest, a number or a box."""
+    text = face.strip().lower()
+    if text in ("", "largest"):
+        return "largest"
+    if text.isascii() and text.isdigit() and 1 <= len(text) <= 4 and int(text):
+        return int(text)
+    if box := figures(text):
+        return box
+    raise UnitError(
+        f"face is {face[:40]!r}; 'largest', the number of a face, from 1 on, or four fractions of the photo around "
+        "one, such as 'box 0.3 0.1 0.6 0.5' (left, top, right, bottom), was expected."
+    )

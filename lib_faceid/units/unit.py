@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lib_faceid.arguments import is_number, require, shown
 from lib_faceid.errors import UnitError
 from lib_faceid.units.layer_weights import LayerWeights, read_factors
 from lib_faceid.units.old_names import OLD_FIELDS, OLD_ORDERS
-from lib_faceid.units.region import EVERYWHERE, MASK, box_of
+from lib_faceid.units.photos import MAX_PHOTOS, Photo, as_unit_photos, is_photo, photos_shown
+from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
 __all__ = ["AUTO", "FIELDS", "ONE_EACH", "Field", "Photo", "Picture", "Range", "Unit", "units_from_args"]
@@ -19,7 +21,6 @@ __all__ = ["AUTO", "FIELDS", "ONE_EACH", "Field", "Photo", "Picture", "Range", "
 AUTO = "Auto"
 ONE_EACH = "one each"
 """The value of `batch` and `adetailer` that gives each image, or each face, its own."""
-MAX_PHOTOS = 20
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Photo:
-    """A photo of the person, and how much it counts beside the others."""
-
-    image: Any
-    """Base64 or a data URL in text, pixels (a PIL image, a numpy array), or a `Path`. Text is never a path."""
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
 class Field:
     """What everybody has to know about one field of a unit: the page, the API, the metadata, the plots."""
 
@@ -64,8 +56,8 @@ class Field:
         """Raise UnitError unless the value may stand in this field."""
         fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
         if not fits(value, self.kind):
-            shown = repr(value) if len(repr(value)) < 40 else f"a {type(value).__name__}"
-            raise UnitError(f"{self.name} is {shown}; {expected(self.kind)} was expected.")
+            found = photos_shown(value) if self.kind is list else shown(value)
+            raise UnitError(f"{self.name} is {found}; {expected(self.kind)} was expected.")
         if self.read:
             self.read(value)
 
@@ -99,6 +91,7 @@ class Unit:
         str,
         "Face",
         "Largest, its number in the preview, or 'box 0.3 0.1 0.6 0.5': marked by hand, in fractions of the photo.",
+        which_face,
     )
     combine: str = _setting(
         "average",
@@ -186,7 +179,12 @@ class Unit:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "images", as_unit_photos(self.images))
+        object.__setattr__(self, "unlike", as_unit_photos(self.unlike))
         for one in FIELDS.values():
+            value = getattr(self, one.name)
+            if isinstance(one.kind, Range) and is_number(value) and not isinstance(value, (int, float)):
+                object.__setattr__(self, one.name, float(value))  # numpy's, or a fraction
             one.check(getattr(self, one.name))
         object.__setattr__(self, "region", " ".join(self.region.lower().split()))
         if self.enabled and self.region == MASK and self.mask is None:
@@ -219,7 +217,7 @@ class Unit:
 
         `image` is short for `images` with one photo; a photo is text or {"image": text, "weight": number}.
         """
-        settings = dict(values)
+        settings = dict(require(values, "a unit", Mapping, "an object with its settings by name"))
         if "image" in settings:
             if settings.get("images"):
                 raise UnitError("image and images were both given. Use images for all photos.")
@@ -228,7 +226,7 @@ class Unit:
         for name in settings:
             if name not in FIELDS:
                 raise UnitError(f"unknown field '{name}' ({_hint(str(name))})")
-        settings["images"], settings["unlike"] = _photos(settings.get("images")), _photos(settings.get("unlike"))
+        settings["images"] = as_unit_photos(settings.get("images"))
         if settings.get("mask") is not None:
             settings.setdefault("region", MASK)
         given: dict[str, Any] = {"enabled": bool(settings["images"] or settings.get("person")), **settings}
@@ -265,28 +263,12 @@ def _order_of(length: int) -> Sequence[str]:
     orders = [tuple(FIELDS), *reversed(OLD_ORDERS)]
     found = next((order for order in orders if length % len(order) == 0), None)
     if found is None:
+        size = len(FIELDS)
         raise UnitError(
-            f"{length} values were sent for all units, and {len(FIELDS)} for each unit were expected. Reload the page, "
-            "or send one object with named fields for each unit."
+            f"{length} values were sent for units that have {size} fields; {size} for each unit were expected. "
+            f"Send each unit as an object, as the HTTP API takes it: there the fields have names."
         )
     return found
-
-
-def _photos(value: Any) -> tuple[Photo, ...]:
-    """Return photos from what a request or the page may hold: nothing, one, or a list."""
-    if value is None:
-        return ()
-    return tuple(_photo(one) for one in (value if isinstance(value, (list, tuple)) else [value]))
-
-
-def _photo(value: Any) -> Photo:
-    if isinstance(value, Photo):
-        return value
-    if not isinstance(value, Mapping):
-        return Photo(value)
-    if "image" not in value or not value.keys() <= {"image", "weight"}:
-        raise UnitError(f"a photo in images has {sorted(value)}; image, and perhaps weight, was expected.")
-    return Photo(value["image"], value.get("weight", 1.0))
 
 
 def _hint(name: str) -> str:
@@ -295,20 +277,20 @@ def _hint(name: str) -> str:
 
 
 def _is_number(value: Any, allowed: Any) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and allowed.lowest <= value <= allowed.highest
-
-
-def _are_photos(value: Any, _kind: Any) -> bool:
-    weights = Range(0, 10, 0.1)
-    return len(value) <= MAX_PHOTOS and all(one.image is not None and _is_number(one.weight, weights) for one in value)
+    return is_number(value) and allowed.lowest <= value <= allowed.highest
 
 
 _CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
     bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
     str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
-    list: (_are_photos, lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,"),
-    tuple: (lambda value, choices: value in choices, lambda choices: f"one of {', '.join(choices)}"),
+    list: (
+        lambda value, _: len(value) <= MAX_PHOTOS and all(map(is_photo, value)),
+        lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,",
+    ),
+    tuple: (
+        lambda value, choices: isinstance(value, str) and value in choices,
+        lambda choices: f"one of {', '.join(choices)}",
+    ),
     Range: (_is_number, str),
     Picture: (lambda value, _: not isinstance(value, (bool, int, float)), lambda _: "a picture or nothing"),
 }

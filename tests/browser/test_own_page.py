@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +87,7 @@ def test_a_picture_is_seen_while_it_is_drawn(page: Page) -> None:
     assert f"Steps: {STEPS}, " in page.locator("#html_info_txt2img .faceid-parameters").inner_text()
 
 
+@pytest.mark.one_gradio
 def test_stop_says_at_which_step(page: Page) -> None:
     settings(page, steps=100)
     page.locator("#txt2img_generate").click()
@@ -125,6 +127,7 @@ def test_metadata_bring_back_the_unit_and_the_very_same_picture(
     assert hashlib.sha256(file_of(page, address)).digest() == hashlib.sha256(path.read_bytes()).digest()
 
 
+@pytest.mark.one_gradio
 def test_a_pasted_picture_finds_the_saved_person_or_says_what_is_missing(page: Page, photos: Path) -> None:
     drop(page, photos / "Chris.jpeg")
     settings(page, steps=2, seed=3)
@@ -205,3 +208,28 @@ def test_the_page_asks_no_other_machine_for_anything(browser: Browser, address: 
     own = (address, address.replace("http", "ws"), "data:", "blob:")
     assert len(asked) > 5
     assert [url for url in [*asked, *hinted] if not url.startswith(own)] == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+def test_another_sites_page_gets_no_answer(address: str, headers: dict[str, str]) -> None:
+    """Neither the page nor what its buttons do; its own browser is in all the other tests."""
+    for path, body in (("/", None), ("/config", None), ("/run/predict", b"{}"), ("/upload", b"")):
+        told = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(f"{address}{path}", body, told)  # noqa: S310 - our own server
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)  # noqa: S310 - our own server
+        assert refused.value.code == 403, path
+
+
+def test_no_file_of_the_working_folder_is_served(address: str, folder: Path) -> None:
+    """gradio 3 serves everything below it: checkpoints, saved people, whatever else lies there."""
+    (folder / "notes.txt").write_text("mine")
+    models = sorted(path for path in (folder / "models").rglob("*.*") if path.is_file())
+    for path in (folder / "notes.txt", models[0]):
+        for spelled in (str(path), str(path.relative_to(folder)), f"{folder}/none/../{path.relative_to(folder)}"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"{address}/file={spelled}", timeout=30)  # noqa: S310 - our own server
+            assert refused.value.code == 403, spelled

@@ -45,6 +45,7 @@ def test_from_a_photo_to_a_picture(page: Page, photos: Path) -> None:
     keep(page, "page-drawn")
 
 
+@pytest.mark.one_gradio
 def test_a_unit_that_is_off_stays_off_and_draws_nobody(page: Page, photos: Path) -> None:
     drop(page, photos / "Paul.jpeg")
     page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
@@ -85,6 +86,7 @@ def test_a_preset_sets_the_sliders_and_ones_own_can_be_saved(page: Page) -> None
     is_value(page, "weight", "1.1")
 
 
+@pytest.mark.one_gradio
 def test_a_person_is_saved_and_drawn_without_the_photos(page: Page, photos: Path) -> None:
     drop(page, photos / "Paul.jpeg")
     open_part(page, "save_person")
@@ -100,6 +102,7 @@ def test_a_person_is_saved_and_drawn_without_the_photos(page: Page, photos: Path
     assert "A friend" not in told, "a picture tells nobody who is in it"
 
 
+@pytest.mark.one_gradio
 def test_a_face_of_a_group_is_chosen_by_its_number(page: Page, photos: Path) -> None:
     drop(page, photos / "solvay_conference_1927.png")
     card = page.locator(f"{UNIT}_cards .faceid-card")
@@ -111,6 +114,7 @@ def test_a_face_of_a_group_is_chosen_by_its_number(page: Page, photos: Path) -> 
     assert "FaceID 0: ip-adapter-faceid" in generate(page)
 
 
+@pytest.mark.one_gradio
 def test_a_photo_without_a_face_says_so_at_once_and_ends_the_job_with_a_sentence(page: Page, photos: Path) -> None:
     drop(page, photos / "no_face.jpeg")
     card = page.locator(f"{UNIT}_cards .faceid-card").inner_text()
@@ -123,6 +127,7 @@ def test_a_photo_without_a_face_says_so_at_once_and_ends_the_job_with_a_sentence
     keep(page, "page-no-face")
 
 
+@pytest.mark.one_gradio
 def test_stop_ends_the_job_keeps_what_is_finished_and_leaves_the_next_job_alone(page: Page, photos: Path) -> None:
     drop(page, photos / "Paul.jpeg")
     page.locator("#faceid_picture .label-wrap").first.click()

@@ -73,6 +73,48 @@ def test_the_docs_list_our_schema(server: Server) -> None:
     assert body["properties"]["units"]["items"]["properties"]["weight"]["maximum"] == 2
 
 
+PRIVATE = "faceid/faces/Eileen.safetensors"
+
+
+@pytest.fixture
+def shared(webui_dir: Path, data_dir: Path, server: Server, photo: str) -> Iterator[Server]:
+    """Another WebUI that others may open, whose gradio gives out all models; with a saved person."""
+    assert ask(server, f"{PREFIX}/faces", {"name": "Eileen", "images": [photo]})[0] == 200
+    one = Server(webui_dir, data_dir)
+    one.start(
+        *("--ckpt", str(data_dir / "models/Stable-diffusion/mini_sd15.safetensors")),
+        *("--listen", "--server-name", "127.0.0.1", "--gradio-allowed-path", str(data_dir)),
+    )
+    yield one
+    one.stop()
+    assert ask(server, f"{PREFIX}/faces/Eileen", method="DELETE")[0] == 200
+
+
+def fetched(server: Server, path: str) -> int:
+    """The status of a file that is asked of gradio."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/file={path}", timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_saved_people_are_not_given_out_by_the_pages_server(shared: Server, data_dir: Path) -> None:
+    models = data_dir / "models"
+    (data_dir / "link").symlink_to(models)
+    assert (models / PRIVATE).is_file()
+    assert fetched(shared, str(models / "Stable-diffusion" / "mini_sd15.safetensors")) == 200  # the WebUI's own affair
+    for way in (f"{models}/{PRIVATE}", f"{models}/VAE/../{PRIVATE}", f"{data_dir}/link/{PRIVATE}"):
+        assert fetched(shared, way) == 403, way
+        assert fetched(shared, way.replace("/", "%2F").replace(".", "%2E")) == 403, way
+    assert "Eileen" in ask(shared, f"{PREFIX}/faces")[1]["faces"]  # the API is there as before
+
+
+def test_no_page_of_another_origin_frees_the_memory(server: Server) -> None:
+    status, answer = ask(server, f"{PREFIX}/unload", method="POST", Origin="http://evil.example")
+    assert (status, "Content-Type: application/json" in answer["detail"]) == (415, True)
+
+
 @pytest.fixture(scope="module")
 def guarded(webui_dir: Path, data_dir: Path, server: Server) -> Iterator[Server]:
     """Another WebUI on the same models, whose API asks for a name and a password."""

@@ -19,7 +19,7 @@ from lib_faceid.pictures.requested import RequestPolicy
 from lib_faceid.references import analysis
 from lib_faceid.unet.layers import cross_attention_dim
 
-__all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "loaded_family", "request_policy"]
+__all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "image_encoder", "loaded_family", "request_policy"]
 
 GUARDED_ROUTE = "/sdapi/v1/txt2img"
 """There only where the WebUI runs with --api. `--api-auth` guards its routes one by one: what guards this one guards
@@ -31,7 +31,7 @@ def api_services() -> ApiServices:
     return ApiServices(
         setup=_setup,
         face_analyser=face_analyser,
-        clip_vision=lambda: clip_vision.load_clip_vision(require_clip_vision(roots())),
+        clip_vision=image_encoder,
         people=lambda: open_library(roots()),
         policy=request_policy,
         unload=_unload,
@@ -43,6 +43,11 @@ def face_analyser() -> faces.FaceAnalyser:
     return faces.load_face_analyser(
         require_face_pack(roots=roots()).detector.parent, device=setting("faceid_face_device")
     )
+
+
+def image_encoder(encoder: str = "clip_vit_h") -> clip_vision.ClipVision:
+    """Return one of this WebUI's image encoders."""
+    return clip_vision.load_clip_vision(require_clip_vision(roots(), encoder), encoder=encoder)
 
 
 def request_policy() -> RequestPolicy:

@@ -47,11 +47,14 @@ class WebUIJob:
         self.called = list(called)
         """Those that the prompt calls besides."""
         self.is_closed = False
+        self.is_part = False
+        """Whether it draws a face inside another job."""
         self.is_in_step = False
         """Whether the UNet is being called for one of its steps."""
         self._step = ExitStack()
         self._faces: dict[int, list[Box]] = {}
         self._job = Job(units, models, called)
+        self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
         self._merged = ExitStack()
         self._steps = Steps()
@@ -65,11 +68,11 @@ class WebUIJob:
             raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
         everybody = self._job.prepare(_unet())
         for prepared in everybody:
-            self._p.extra_generation_params[infotext_key(prepared.number)] = prepared.infotext(
-                has_hashes=setting("faceid_write_hashes")
-            )
+            line = prepared.infotext(has_hashes=setting("faceid_write_hashes"))
+            self._infotexts[infotext_key(prepared.number)] = line
             for note in prepared.notes:
                 say(self._p, f"FaceID {prepared.number}: {note}")
+        self._p.extra_generation_params.update(self._infotexts)
         if self._job.follows_faces:
             self._undo.callback(on_first_pass(self._p, self._see))
         return everybody
@@ -111,7 +114,7 @@ class WebUIJob:
         unet = _unet()
         loras = self._job.loras(unet, hires=is_hires_pass(self._p))
         if webui_lora.is_available():
-            for message in webui_lora.activate(loras):
+            for message in webui_lora.activate(loras, [one.adapter for one in self._job.prepared]):
                 say(self._p, message)
         elif self._lora_pass != (unet, is_hires_pass(self._p)):
             self._merged.close()
@@ -201,12 +204,14 @@ class WebUIJob:
             self._fail_at_next_call(_unet(), error)
 
     def report(self) -> None:
-        """Say in one line per unit what was applied, once at least a batch is drawn."""
-        if not self._job.is_applied:
-            for prepared in self._job.prepared:
-                self._p.extra_generation_params[infotext_key(prepared.number)] = "not applied"
-        for line in self._job.report(self._steps.told):
+        """Say in one line per unit what was applied, after a batch; its pictures' metadata are written next."""
+        is_applied = self._job.is_applied
+        lines = self._infotexts if is_applied else dict.fromkeys(self._infotexts, "not applied")
+        self._p.extra_generation_params.update(lines)
+        batch = f" in batch {self._p.iteration + 1}" if self._p.n_iter > 1 else ""
+        for line in self._job.report(self._steps.told, batch):
             say(self._p, line)
+        self._job.begin_batch()
 
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""

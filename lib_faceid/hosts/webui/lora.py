@@ -7,9 +7,10 @@ composes with the user's own LoRAs and is undone exactly.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from modules import shared
@@ -19,7 +20,8 @@ from lib_faceid.effects.lora import LoraWeights, named_lora
 __all__ = ["activate", "deactivate", "is_available"]
 
 _MARK = "faceid_lora"  # an attribute on the networks that are ours
-_made: dict[tuple[str, int], Any] = {}
+_made: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+"""For each checkpoint the networks of a job's adapters, by the adapter's fingerprint; they hold its layers."""
 
 
 def is_available() -> bool:
@@ -27,16 +29,18 @@ def is_available() -> bool:
     return "networks" in sys.modules and hasattr(sys.modules["networks"], "loaded_networks")
 
 
-def activate(loras: Sequence[tuple[LoraWeights, float]]) -> list[str]:
+def activate(loras: Sequence[tuple[LoraWeights, float]], of_job: Iterable[LoraWeights] = ()) -> list[str]:
     """Have these LoRAs merged, instead of those of an earlier call, and return what the user should know about it.
 
-    A FaceID LoRA that the user typed into the prompt wins: it is never applied twice.
+    A FaceID LoRA that the user typed into the prompt wins: it is never applied twice. of_job: the adapters of all
+    passes, whose networks are kept for them; those of other jobs go, as one has some hundred MB.
     """
     deactivate()
     loaded = sys.modules["networks"].loaded_networks
     typed = [network for network in loaded if "faceid" in network.name.lower()]
     if typed and loras:
         return [f"FaceID LoRA taken from the prompt ({typed[0].name}: {typed[0].unet_multiplier:g})."]
+    _keep_only({adapter.fingerprint for adapter in (*of_job, *(adapter for adapter, _ in loras))})
     for adapter, strength in loras:
         network = _network_of(adapter)
         network.strength = strength
@@ -51,14 +55,20 @@ def deactivate() -> None:
         loaded[:] = [network for network in loaded if not hasattr(network, _MARK)]
 
 
+def _keep_only(fingerprints: Container[str]) -> None:
+    """Forget the networks of all other adapters."""
+    for made in _made.values():
+        for fingerprint in [one for one in made if one not in fingerprints]:
+            del made[fingerprint]
+
+
 def _network_of(adapter: LoraWeights) -> Any:
     """Return the adapter's LoRA as a network for the loaded checkpoint, made once for each pair of them."""
-    key = (adapter.fingerprint, id(shared.sd_model))
-    if key not in _made:
-        _made.clear()  # one is some hundred MB; a job uses one adapter, rarely two
+    made = _made.setdefault(shared.sd_model, {})
+    if adapter.fingerprint not in made:
         with torch.random.fork_rng(devices=[]):  # its layers are initialised at random first: not at the cost of a seed
-            _made[key] = _make_network(adapter)
-    return _made[key]
+            made[adapter.fingerprint] = _make_network(adapter)
+    return made[adapter.fingerprint]
 
 
 def _own_class(base: Any) -> Any:

@@ -43,14 +43,19 @@ def row_images(p: Any, rows: int, *, is_cond: bool) -> list[int] | None:
 
 
 def init_pictures(p: Any) -> list[Pixels]:
-    """Return the init image of img2img as it will be seen, once for each image of the batch; none in txt2img."""
-    found = getattr(p, "init_images", None)
-    if not found:
-        return []
-    picture = found[0]
+    """Return the init images of img2img as they will be seen, one for each image of the batch; none in txt2img.
+
+    The WebUI takes one for all images of a batch, or one for each; every batch of a job begins with the same ones.
+    """
+    pictures = [_as_seen(p, picture) for picture in getattr(p, "init_images", None) or ()]
+    return pictures * p.batch_size if len(pictures) == 1 else pictures
+
+
+def _as_seen(p: Any, picture: Any) -> Pixels:
+    """Return an init image at the size that is drawn; where a part is inpainted, the whole at its own size."""
     if _view(p) == WHOLE:
         picture = images.resize_image(p.resize_mode if p.resize_mode < 3 else 0, picture, p.width, p.height)
-    return [_flat(picture)] * p.batch_size
+    return _flat(picture)
 
 
 def whole_picture(p: Any) -> Pixels:

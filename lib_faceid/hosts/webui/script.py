@@ -14,14 +14,13 @@ from weakref import WeakSet
 
 from modules import scripts
 
-from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.errors import FaceIDError
-from lib_faceid.hosts.webui.api import face_analyser, request_policy
+from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.models.folders import find_adapters, require_clip_vision
+from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.overrides import with_overrides
@@ -160,7 +159,7 @@ def is_part(p: Any) -> bool:
 
 def _outer() -> WebUIJob | None:
     """Return the job that is running, of which another one may be a part."""
-    return next((job for job in _live if not job.is_closed), None)
+    return next((job for job in _live if not job.is_closed and not job.is_part), None)
 
 
 def _inner_job(p: Any) -> WebUIJob | None:
@@ -173,12 +172,14 @@ def _inner_job(p: Any) -> WebUIJob | None:
     try:
         units, called = inner_units(outer, p)
         job = WebUIJob(p, units, models(), called)
+        job.is_part = True
         acting = [str(prepared.number) for prepared in job.prepare()]
     except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person
         outer.say(f"A face was drawn again by ADetailer WITHOUT the person: {error}")
         return None
     if not acting:
         return None
+    _live.add(job)
     setattr(p, _ATTRIBUTE, job)
     _end_on_close(p)
     outer.say(f"FaceID {', '.join(acting)} acted on a face that ADetailer drew again.")
@@ -232,7 +233,7 @@ def models() -> Models:
     return Models(
         adapter_files=adapter_files,
         face_analyser=face_analyser,
-        clip_vision=lambda encoder: load_clip_vision(require_clip_vision(roots()), encoder=encoder),
+        clip_vision=image_encoder,
         person=lambda name: open_library(roots()).load(name).identity,
         policy=request_policy,
     )
