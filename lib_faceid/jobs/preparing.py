@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
+from lib_faceid.faces.recognisers import untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.methods.adapter import Adapter
@@ -118,10 +119,21 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
         against=Against(stranger and stranger.identity, unit.noise),
         regions=(region,) if region else (),
     )
-    notes = [note, *_ignored(unit), *(message for one in joined for message in one.messages)]
+    notes = [note, *_ignored(unit), *_messages(joined, adapter)]
     references = _hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined)
     unlike = _hashes([stranger]) if stranger else ()
     return Prepared(number, unit, contribution, tuple(filter(None, notes)), references, unlike)
+
+
+def _messages(joined: Sequence[Joined], adapter: Adapter) -> list[str]:
+    """Return what there is to say of the people; of their recogniser, what it means to this adapter."""
+    messages: list[str] = []
+    for one in joined:
+        recogniser = one.identity.recogniser
+        messages += [message for message in one.messages if message != untrained_note(recogniser)]
+        note = untrained_note(recogniser, adapter.recogniser)
+        messages += [note] if note and note not in messages else []
+    return messages
 
 
 def _hashes(joined: Sequence[Joined]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lib_faceid.arguments import as_number, as_path, require
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
+from lib_faceid.faces.recognisers import TRAINED_ON
 from lib_faceid.methods.foreign import family_of
 from lib_faceid.methods.variants import (
     FAMILY_NAMES,
@@ -32,9 +33,19 @@ from lib_faceid.models.shards import fingerprint_of
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.negative import Against
 
-__all__ = ["NOBODY", "Adapter", "LoraPair", "Tokens", "check_numbers", "identify_adapter", "load_adapter"]
+__all__ = [
+    "NOBODY",
+    "RECOGNISER_KEY",
+    "Adapter",
+    "LoraPair",
+    "Tokens",
+    "check_numbers",
+    "identify_adapter",
+    "load_adapter",
+]
 
 METADATA_KEY = "faceid_variant"
+RECOGNISER_KEY = "recogniser"
 
 
 class LoraPair(NamedTuple):
@@ -72,6 +83,8 @@ class Adapter:
     to_v_ip: Mapping[int, Tensor]
     lora: Mapping[int, Mapping[str, LoraPair]]
     """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
+    recogniser: str = TRAINED_ON
+    """On whose vectors it was trained, as the file's metadata say (`recogniser`); the published files do not say it."""
 
     @property
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -182,7 +195,8 @@ def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
     check_floats(path.name, tensors.items())
     found = candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
     chosen, assumed = _wanted(path, found, variant) if variant else _told(weights, fingerprint, found, tensors)
-    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers))
+    recogniser = weights.metadata.get(RECOGNISER_KEY, TRAINED_ON)
+    return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers), recogniser)
 
 
 def _told(
