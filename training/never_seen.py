@@ -72,7 +72,7 @@ def _jpeg(photo_rgb: NDArray[np.uint8]) -> bytes:
 
 def _as_written(photo_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     decoded = cv2.imdecode(np.frombuffer(_jpeg(photo_rgb), np.uint8), cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(decoded[..., ::-1])
+    return np.ascontiguousarray(decoded[..., ::-1], dtype=np.uint8)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

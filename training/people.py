@@ -15,10 +15,13 @@ from lib_faceid.pictures.photo import read_photo
 __all__ = ["KEPT_BACK", "PARENTS", "Person", "Portrait", "find_portraits"]
 
 GROUP = "solvay_conference_1927.png"
-GROUP_FROM_LEFT_PX = (184, 276, 452, 506, 592, 728, 757, 884, 902, 1090, 1130, 1236, 1407, 1446, 1634, 1632)
-GROUP_FROM_LEFT_PX += (1706, 1884, 1905, 1993, 2124, 2156, 2316, 2334, 2498, 2496, 2619, 2640, 2732)
-GROUP_DOWN_PX = (1087, 1195, 1128, 812, 1212, 878, 1091, 940, 1192, 1096, 928, 1212, 949, 1076, 1190, 897)
-GROUP_DOWN_PX += (1080, 906, 1196, 1103, 896, 1186, 1112, 888, 1208, 803, 1128, 893, 1244)
+# The middles of the faces, from left to right.
+GROUP_AT_PX = (
+    *((184, 1087), (276, 1195), (452, 1128), (506, 812), (592, 1212), (728, 878), (757, 1091), (884, 940)),
+    *((902, 1192), (1090, 1096), (1130, 928), (1236, 1212), (1407, 949), (1446, 1076), (1634, 1190), (1632, 897)),
+    *((1706, 1080), (1884, 906), (1905, 1196), (1993, 1103), (2124, 896), (2156, 1186), (2316, 1112), (2334, 888)),
+    *((2498, 1208), (2496, 803), (2619, 1128), (2640, 893), (2732, 1244)),
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,7 @@ class Person:
 
 
 _GROUP = tuple(
-    Person(f"group_{index:02}", GROUP, "historic photograph of 1927", at_px)
-    for index, at_px in enumerate(zip(GROUP_FROM_LEFT_PX, GROUP_DOWN_PX, strict=True))
+    Person(f"group_{index:02}", GROUP, "historic photograph of 1927", at_px) for index, at_px in enumerate(GROUP_AT_PX)
 )
 KEPT_BACK_OF_GROUP = 7
 PARENTS = (

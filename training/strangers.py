@@ -125,7 +125,8 @@ def _moved(luminance: Floats, points: Floats, targets: Floats) -> Floats:
         fine[axis] + cv2.remap(field[..., axis].astype(np.float32), coarse[0], coarse[1], cv2.INTER_LINEAR)
         for axis in (0, 1)
     ]
-    return cv2.remap(luminance, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.remap(luminance, maps[0], maps[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, dtype=np.float64)
 
 
 def _plates(knots: Floats, values: Floats, places: Floats) -> Floats:

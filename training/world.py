@@ -174,7 +174,8 @@ def _seen(face_rgb: NDArray[np.uint8], matrix: Floats, size_px: int) -> Floats:
     map_finer = matrix * finer
     map_finer[:, 2] += (finer - 1) / 2
     large = warped(face_rgb, map_finer, finer * size_px, is_edge_repeated=True)
-    return cv2.resize(large.astype(np.float64), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(large.astype(np.float64), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float64)
 
 
 def _ellipse(matrix: Floats, size_px: int) -> Floats:
@@ -198,7 +199,7 @@ def _drawn(face: Floats) -> Floats:
 
 def _pressed(photo_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     _, data = cv2.imencode(".jpg", photo_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
 
 
 def _points(one: Stranger, matrix: Floats) -> Floats:
