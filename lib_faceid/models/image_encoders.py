@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from lib_faceid.arguments import one_of
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.models.checkpoint import file_fingerprint, read_tensors
+from lib_faceid.models.checkpoint import file_fingerprint, read_whole
 
 __all__ = [
     "IMAGE_ENCODERS",
@@ -138,7 +138,7 @@ def _encoder_in(path: Path, fingerprint: str) -> str:
     if not fingerprint:
         return ""
     try:
-        found = _recognised({name: tuple(tensor.shape) for name, tensor in read_tensors(path).items()})
+        found = _recognised({name: tuple(tensor.shape) for name, tensor in read_whole(path).tensors.items()})
     except FileError:
         return ""
     return found.id if found else ""
