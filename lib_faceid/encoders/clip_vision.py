@@ -24,7 +24,7 @@ from lib_faceid.encoders.clip_model import encoder_tensors, read_model
 from lib_faceid.encoders.crops import square
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FileError, UnitError
-from lib_faceid.models.checkpoint import file_fingerprint
+from lib_faceid.models.fingerprint import file_fingerprint
 from lib_faceid.models.folders import require_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS, IMAGE_SIZE_PX, ImageEncoder, image_encoder
 
