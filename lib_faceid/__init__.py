@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from lib_faceid.errors import FaceIDError
     from lib_faceid.faces.analyser import Face, FaceAnalyser, load_face_analyser
     from lib_faceid.faces.report import PhotoReport
-    from lib_faceid.methods.adapter import Adapter, load_adapter
+    from lib_faceid.methods.adapter import Adapter
+    from lib_faceid.methods.loading import load_adapter
     from lib_faceid.methods.method import Method, Variant
     from lib_faceid.methods.registry import METHODS, variants
     from lib_faceid.people.library import People
@@ -66,7 +67,8 @@ __all__ = [
 ]
 
 _MODULES = {
-    "methods.adapter": ("Adapter", "load_adapter"),
+    "methods.adapter": ("Adapter",),
+    "methods.loading": ("load_adapter",),
     "effects.schedule": ("Schedule",),
     "methods.method": ("Method", "Variant"),
     "methods.registry": ("METHODS", "variants"),

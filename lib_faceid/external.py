@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lib_faceid.errors import FaceIDError, HostError, UnitError
-from lib_faceid.units.unit import FIELDS, Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = ["API_VERSION", "TITLE", "FaceIDError", "Unit", "api_version", "find_script", "get_units", "set_units"]
 

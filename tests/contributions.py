@@ -14,7 +14,7 @@ from lib_faceid.references.negative import BLANK, Negative
 from lib_faceid.references.reference import Reference
 from lib_faceid.unet.layers import AttentionLayer
 
-__all__ = ["bank_for", "contribution", "reweighted"]
+__all__ = ["bank_for", "changed", "contribution"]
 
 
 def contribution(
@@ -34,9 +34,10 @@ def contribution(
     return Contribution(tokens, Schedule(weight, **steps), regions, **more)
 
 
-def reweighted(one: Contribution, weight: float) -> Contribution:
-    """The same contribution at another weight."""
-    return replace(one, schedule=replace(one.schedule, weight=weight))
+def changed(one: Contribution, regions: Any = None, **schedule: float) -> Contribution:
+    """The same contribution with other regions, or at another weight or other steps."""
+    moved = replace(one, schedule=replace(one.schedule, **schedule))
+    return moved if regions is None else replace(moved, regions=regions)
 
 
 def bank_for(

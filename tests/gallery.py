@@ -21,14 +21,25 @@ from lib_faceid.models.folders import Roots
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.unit import Unit
 from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
-from training.people import find_portraits
+from training.people import Person, Portrait, find_portraits
 
-__all__ = ["Drawn", "Gallery", "identity_of", "open_gallery"]
+__all__ = ["Drawn", "Gallery", "identity_of", "known_portraits", "open_gallery"]
 
 SIDE_PX = 128
 CORNER_PX = 12
 SIDES = ("left", "right")
 BLUE = COLOUR_NAMES.index("blue")
+GROUP = "solvay_conference_1927.png"
+KNOWN = (
+    Person("astronaut", "astronaut.png", "public domain (NASA)"),
+    Person("bryan", "Bryan.png", "CC0"),
+    Person("luciano", "Luciano.png", "CC0"),
+    Person("solvay_1090", GROUP, "historic photograph of 1927", (1090, 1095)),
+    Person("solvay_1235", GROUP, "historic photograph of 1927", (1235, 1212)),
+    Person("solvay_1633", GROUP, "historic photograph of 1927", (1633, 1190)),
+    Person("solvay_1993", GROUP, "historic photograph of 1927", (1993, 1103)),
+    Person("solvay_2497", GROUP, "historic photograph of 1927", (2497, 1208)),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +69,14 @@ class Drawn:
 
 def open_gallery(folder: Path, photos: Path, analyser: FaceAnalyser) -> Gallery:
     """Return a gallery of everybody whom the miniature knows, which keeps its files in the folder."""
-    portraits = find_portraits(photos, analyser)
+    portraits = known_portraits(photos, analyser)
     people = {one.person.name: identity_of([one.face.id_embedding], analyser) for one in portraits}
     return Gallery(folder, analyser, people)
+
+
+def known_portraits(photos: Path, analyser: FaceAnalyser) -> list[Portrait]:
+    """Return those whom the shipped miniature knows by heart."""
+    return find_portraits(photos, analyser, KNOWN)
 
 
 def identity_of(id_embeddings: Sequence[NDArray[np.float32]], analyser: FaceAnalyser) -> Identity:

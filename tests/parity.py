@@ -17,7 +17,8 @@ from unets import call, diffusers_copy, identity_of, inputs, ldm_unet, sdxl_unet
 
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.effects.lora import merge_lora
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.methods.registry import by_id
 from lib_faceid.references.identity import Identity
 

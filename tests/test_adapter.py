@@ -27,7 +27,7 @@ from builders import (
 from unets import identity_of
 
 from lib_faceid.errors import FileError
-from lib_faceid.methods.adapter import METADATA_KEY, Adapter, load_adapter
+from lib_faceid.methods.loading import METADATA_KEY, Adapter, load_adapter
 from lib_faceid.methods.registry import candidates, variants
 
 

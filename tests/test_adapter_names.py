@@ -15,7 +15,7 @@ from test_adapter import check_weights
 from torch import Tensor
 
 from lib_faceid.errors import FileError
-from lib_faceid.methods.adapter import identify_adapter, load_adapter
+from lib_faceid.methods.loading import identify_adapter, load_adapter
 from lib_faceid.models.adapter_names import canonical, unwrapped
 from lib_faceid.models.folders import Roots, find_adapters
 

@@ -12,7 +12,8 @@ from contributions import bank_for
 
 from lib_faceid.effects import bank
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.layers import AttentionLayer, attention_layers
 

@@ -29,8 +29,9 @@ from lib_faceid.units.infotext import infotext_key, unit_from_infotext
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.presets import read_presets
 from lib_faceid.units.schema import unit_schema
+from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import tag_key, units_called
-from lib_faceid.units.unit import FIELDS, Photo, units_from_args
+from lib_faceid.units.unit import FIELDS, Photo
 
 FOLDER = Path(__file__).parent / "fixtures" / "compat"
 TOLERANCE = 1e-5  # other processors add in another order: 1e-6 in numbers around 1. A wrong setting is 1e-3 or more.

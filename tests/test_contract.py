@@ -21,7 +21,8 @@ from lib_faceid.hosts.webui.plot_axes import axis_options
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.schema import unit_schema
-from lib_faceid.units.unit import FIELDS, Photo, Range, Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import FIELDS, Photo, Range, Unit
 
 gr = pytest.importorskip("gradio")
 

@@ -13,7 +13,8 @@ import pytest
 
 from lib_faceid import external
 from lib_faceid.errors import HostError, UnitError
-from lib_faceid.units.unit import FIELDS, Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import FIELDS, Unit
 
 UNITS = 3
 PAGE = [field.default for field in FIELDS.values()] * UNITS

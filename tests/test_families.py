@@ -22,8 +22,8 @@ from builders import (
 from torch import Tensor
 
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.methods.adapter import load_adapter
 from lib_faceid.methods.foreign import FAMILIES, family_of
+from lib_faceid.methods.loading import load_adapter
 
 State = dict[str, Tensor]
 source = Source(0)

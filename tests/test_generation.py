@@ -29,7 +29,8 @@ from lib_faceid.references.analysis import AnalysedPhoto
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.units.region import PLACES
-from lib_faceid.units.unit import Photo, Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import Photo, Unit
 
 ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plusv2", "sdxl"), ("faceid", "sdxl"))
 PORTRAIT = "ip-adapter-faceid-portrait_sd15"

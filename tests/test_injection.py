@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 import torch
-from contributions import contribution, reweighted
+from contributions import changed, contribution
 from torch import Tensor, nn
 from unets import call, drawn, identity_of, inputs
 
@@ -58,7 +57,7 @@ def test_off_is_off_to_the_bit(
     unet: nn.Module, one: Contribution, settings: dict[str, float], tell: Callable[[Injection], None]
 ) -> None:
     bare = call(unet, inputs())
-    with inject(unet, [replace(one, **settings)]) as injection:
+    with inject(unet, [changed(one, **settings)]) as injection:
         tell(injection)
         assert torch.equal(call(unet, inputs()), bare)
         assert injection.calls == 0
@@ -90,7 +89,7 @@ def test_rows_can_be_switched_off_and_on_again(unet: nn.Module, one: Contributio
 def test_start_and_end(adapter: Adapter, start: float, end: float, progress: float, acts: bool) -> None:
     one = contribution(adapter, [identity_of(1)], start=start, end=end)
     assert one.weight_at(progress) == (one.schedule.weight if acts else 0)
-    assert not reweighted(one, 0).weight_at(progress)
+    assert not changed(one, weight=0).weight_at(progress)
 
 
 @pytest.mark.parametrize(
@@ -113,15 +112,15 @@ def test_a_fade_in_and_out(
 
 
 def test_a_faded_step_is_a_step_at_a_smaller_weight(unet: nn.Module, one: Contribution) -> None:
-    quarter = drawn(unet, reweighted(one, one.schedule.weight / 4))
-    with inject(unet, [replace(one, start=0.25, fade=0.25)]) as injection:
+    quarter = drawn(unet, changed(one, weight=one.schedule.weight / 4))
+    with inject(unet, [changed(one, start=0.25, fade=0.25)]) as injection:
         injection.set_rows((0, 1))
         injection.set_progress(0.25, 0.125)
         assert torch.equal(call(unet, inputs()), quarter)
 
 
 def test_each_contribution_has_its_own_span(unet: nn.Module, one: Contribution, other: Contribution) -> None:
-    early, late = replace(one, end=0.5), replace(other, start=0.5)
+    early, late = changed(one, end=0.5), changed(other, start=0.5)
     expected = {0.0: drawn(unet, one), 0.5: drawn(unet, other)}
     with inject(unet, [early, late]) as injection:
         injection.set_rows((0, 1))
@@ -274,7 +273,7 @@ def test_what_two_contributions_add_to_a_layer_is_the_sum(
     parts = (added(one) - nothing) + (added(other) - nothing)
     assert total.abs().max() > 0.1
     assert (total - parts).abs().max() < 1e-5
-    doubled = added(reweighted(one, 2 * one.schedule.weight)) - nothing
+    doubled = added(changed(one, weight=2 * one.schedule.weight)) - nothing
     assert (doubled - 2 * (added(one) - nothing)).abs().max() < 1e-5
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from bench.degrade import degraded
 from bench.likeness import marks_of, marks_of_two
-from gallery import Gallery, identity_of
+from gallery import Gallery, identity_of, known_portraits
 
 from lib_faceid.effects.injection import Injection
 from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.references.identity import Identity
-from training.people import Portrait, find_portraits
+from training.people import Portrait
 
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 
@@ -33,7 +33,7 @@ SPOILT = (("blur", 0.06), ("jpeg", 7), ("gamma", 4), ("rotate", 30))
 
 @pytest.fixture(scope="module")
 def portraits(analyser: FaceAnalyser, data_folder: Path) -> list[Portrait]:
-    return find_portraits(data_folder / "photos", analyser)
+    return known_portraits(data_folder / "photos", analyser)
 
 
 @pytest.fixture(scope="module")

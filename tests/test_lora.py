@@ -19,7 +19,8 @@ from lib_faceid.effects import lora
 from lib_faceid.effects.injection import inject
 from lib_faceid.effects.lora import merge_lora, named_lora
 from lib_faceid.errors import MismatchError
-from lib_faceid.methods.adapter import Adapter, LoraPair, load_adapter
+from lib_faceid.methods.adapter import Adapter, LoraPair
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.unet.layers import attention_layers
 
 State = dict[str, Tensor]

@@ -19,7 +19,7 @@ from lib_faceid.app.resources import Workshop
 from lib_faceid.commands.ui import roots_or_miniature
 from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.hosts.diffusers.tokenizer import vocabulary
-from lib_faceid.methods.adapter import load_adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.miniature import FULL, published_name, write_adapter
 from lib_faceid.miniature.adapter import adapter_shapes
 from lib_faceid.miniature.checkpoint import checkpoint_shapes

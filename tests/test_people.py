@@ -203,6 +203,8 @@ def test_recognisers() -> None:
         require_same_space("x-1", "")
     assert untrained_note(W600K) == untrained_note("") == ""
     assert "expect w600k_r50" in untrained_note("auraface")
+    assert untrained_note("w600k_mbf-12345678", "w600k_mbf") == untrained_note("w600k_mbf_f32-1", "w600k_mbf") == ""
+    assert "was trained on w600k_mbf" in untrained_note(W600K, "w600k_mbf")
     both = Identity.joined([somebody(1), somebody(2, recogniser="w600k_r50")])
     assert both.num_faces == 2
 

@@ -22,7 +22,7 @@ from lib_faceid.errors import MismatchError, NoFaceError, PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.crops import clip_crop
 from lib_faceid.faces.face import FaceSearch, largest
-from lib_faceid.methods.adapter import load_adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.references import analysis
 from lib_faceid.references.combining import geometric_median, likeness_to_rest, mean_direction, relative_weights

@@ -23,8 +23,8 @@ from builders import (
 )
 
 from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
-from lib_faceid.methods.adapter import METADATA_KEY, load_adapter
 from lib_faceid.methods.faceid.method import METHOD
+from lib_faceid.methods.loading import METADATA_KEY, load_adapter
 from lib_faceid.methods.registry import by_id
 from lib_faceid.models.checkpoint import sha256_of
 
@@ -93,12 +93,12 @@ def test_the_known_hashes_are_hashes_of_known_variants() -> None:
 
 def test_files_without_a_tie_are_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a gigabyte takes a second."""
-    from lib_faceid.methods import adapter
+    from lib_faceid.methods import loading
 
     def fail(_: Path) -> str:
         pytest.fail("the file was hashed")
 
-    monkeypatch.setattr(adapter, "sha256_of", fail)
+    monkeypatch.setattr(loading, "sha256_of", fail)
     for variant, dim in PAIRS:
         if (variant, dim) not in TIES and variant != "portrait_unnorm":
             path = write(tiny_parts_of(variant, dim), tmp_path / f"{variant}{dim}.safetensors")

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from contributions import changed, contribution
 from played_webui import Host, P, job_of
 from torch import Tensor, nn
 from unets import call, identity_of, inputs
 
 from lib_faceid.effects.injection import Contribution, inject
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unet.tiles import Tiles
@@ -66,12 +68,12 @@ def tagged(slots: list[int]) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("is_mask", [False, True])
 @pytest.mark.parametrize("view", [WHOLE, Box(0, 0, 0.8, 1)])
-def test_each_row_acts_as_in_a_view_of_its_tile(ldm: nn.Module, one: Contribution, *, is_mask: bool, view: Box) -> None:
+def test_each_row_acts_as_in_a_view_of_its_tile(ldm: nn.Module, adapter: Adapter, *, is_mask: bool, view: Box) -> None:
     """Two images in three tiles of an inpainted part: what comes of a tile alone comes of it among others."""
     mask = torch.zeros(64, 128)
     mask[:, 30:70] = 1
     regions = [Region(mask=mask) if is_mask else Region(PLACES["left"]), Region(PLACES["right"])]
-    both = replace(one, identities=[identity_of(1), identity_of(2)], weight=1.0, regions=regions)
+    both = contribution(adapter, [identity_of(1), identity_of(2)], 1.0, regions=regions)
     slots, tiles = [1, 2, -1, -2], [LEFT, MIDDLE, RIGHT]
     latents, steps, context = tagged(slots)
     expected: list[Tensor] = []
@@ -88,7 +90,7 @@ def test_each_row_acts_as_in_a_view_of_its_tile(ldm: nn.Module, one: Contributio
 
 def test_a_call_may_name_its_place(ldm: nn.Module, one: Contribution) -> None:
     """A box that is drawn between the tiles, in any number of calls."""
-    one = replace(one, regions=[Region(PLACES["left"])], weight=1.0)
+    one = changed(one, weight=1.0, regions=[Region(PLACES["left"])])
     latents, steps, context = inputs()
     marked = latents, steps, tag_rows(context, [1, -1], place=1)
     with inject(ldm, [one], MIDDLE) as injection:

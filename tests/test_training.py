@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from lib_faceid.effects.injection import inject
 from lib_faceid.effects.lora import merge_lora
-from lib_faceid.methods.adapter import load_adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.miniature.adapter import SMALL, adapter_shapes
 from lib_faceid.miniature.sizes import MINIATURE
-from lib_faceid.miniature.trained import LORA_RANK, TRAINED, write_trained_checkpoint
+from lib_faceid.miniature.trained import LORA_RANK, RECOGNISER, TRAINED, write_trained_checkpoint
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
@@ -32,6 +32,7 @@ from training.export import export
 from training.loop import Plan, Stopped, generator_of, train
 from training.recogniser import Recogniser
 from training.sampling import ALPHAS
+from training.together import Meeting
 from training.unet import UNet
 from training.vae import SCALE, VAE
 
@@ -107,10 +108,11 @@ def test_what_was_trained_is_what_hosts_compute(trained: Trained) -> None:
         injection.set_rows([1, 0])
         wanted = unet(x, times, contexts).sample
     identities = torch.stack((vector, torch.zeros(1, 512)))
-    faces = trained.adapter.faces(identities, torch.full((2,), 0.7), torch.full((2,), 0.6))
+    faces = trained.adapter.faces(identities, 0.7, 0.6)
     found = trained.unet(x, times, prompts, trained.adapter, faces)
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
     assert (found - plain).abs().mean() > 0.01
+    assert adapter.recogniser == RECOGNISER
 
 
 @torch.no_grad()
@@ -127,10 +129,10 @@ def test_two_people_are_trained_where_regions_put_them(trained: Trained) -> None
     with merge_lora(unet, adapter, 0.6), inject(unet, contributions) as injection:
         injection.set_rows([1])
         wanted = unet(x, times, context).sample
-    faces = trained.adapter.faces(vectors[None], torch.tensor([0.7]), torch.tensor([0.6]))
+    faces = trained.adapter.faces(vectors[None], 0.7, 0.6)
     found = trained.unet(x, times, Prompts(context, torch.tensor([0])), trained.adapter, faces)
     torch.testing.assert_close(found, wanted, atol=1e-3, rtol=1e-3)
-    other = trained.adapter.faces(vectors[None].flip(1), torch.tensor([0.7]), torch.tensor([0.6]))
+    other = trained.adapter.faces(vectors[None].flip(1), 0.7, 0.6)
     swapped = trained.unet(x, times, Prompts(context, torch.tensor([0])), trained.adapter, other)
     assert (swapped - found).abs().mean() > 0.01
 
@@ -186,6 +188,21 @@ def test_a_stopped_run_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> N
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parts.parameters(), strict=True))
     draw_curves(tmp_path / "parts" / "line.jsonl", tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_processes_that_train_together_meet_in_the_middle(tmp_path: Path) -> None:
+    first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+    for network, value in ((first, 1.0), (second, 3.0)):
+        for parameter in network.parameters():
+            nn.init.constant_(parameter, value)
+    meetings = [Meeting(tmp_path / "common", network) for network in (first, second)]
+    meetings[1].after(7)
+    meetings[0].after(8)
+    meetings[1].after(8)
+    assert all((parameter == 1).all() for parameter in first.parameters()), "nobody else has been there"
+    assert all((parameter == 2).all() for parameter in second.parameters())
+    meetings[0].after(16)
+    assert all((parameter == 1.5).all() for parameter in first.parameters())
 
 
 def test_each_step_draws_its_own_numbers() -> None:

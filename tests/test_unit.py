@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lib_faceid.errors import UnitError
-from lib_faceid.units.unit import AUTO, FIELDS, Photo, Range, Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import AUTO, FIELDS, Photo, Range, Unit
 
 DEFAULTS: dict[str, Any] = {
     "enabled": False,

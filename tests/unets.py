@@ -11,7 +11,8 @@ from builders import LDM_CHANNELS, SD15, SDXL, SDXL_CHANNELS, Source, parts_of, 
 from torch import Tensor, nn
 
 from lib_faceid.effects.injection import Contribution, inject
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.miniature.sizes import PUBLISHED
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree

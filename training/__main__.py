@@ -8,26 +8,33 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lib_faceid.faces.analyser import load_face_analyser
+from lib_faceid.faces.analyser import FaceAnalyser, largest, load_face_analyser
+from lib_faceid.faces.geometry import Floats
 from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.miniature.trained import TRAINED
 from training.captions import caption_table
 from training.curves import draw_curves
 from training.exam import Exam
-from training.export import export
-from training.joint_phase import JointTraining
+from training.export import export, load_part
+from training.joint_phase import Album, JointTraining
 from training.loop import Plan, Stopped
 from training.measure import Judge
+from training.never_seen import NEVER_SEEN, find_never_seen
 from training.people import find_portraits
 from training.recogniser import Recogniser
+from training.strangers import parent_of
 from training.vae import VAE
-from training.vae_phase import VAETraining, finished_vae
-from training.world import World, make_world, read_world
+from training.vae_phase import VAETraining, encoded, finished_vae
+from training.world import PHOTO, World, write_world
 
 __all__ = ["main"]
+
+EXAMINED = 24  # strangers
 
 
 def main(argv: list[str]) -> int:
@@ -47,13 +54,19 @@ def main(argv: list[str]) -> int:
 
 def _train(options: argparse.Namespace) -> None:
     recogniser = Recogniser(require_face_pack(options.face_models).recogniser)
-    world = _world(options, recogniser)
-    judge = Judge(load_face_analyser(options.face_models))
-    vae, latents = _vae(options, VAETraining(world, recogniser, judge, _plan("vae", options)))
+    analyser = load_face_analyser(options.face_models)
+    judge = Judge(analyser)
+    world = _world(options, recogniser, analyser)
+    vae, latents = _vae(options, VAETraining(world, recogniser, judge, _plan("vae", options), options.start))
     captions = caption_table()
-    exam = Exam(vae, judge, captions[:, 0], world.photo_embeddings)
-    joint = JointTraining(world, latents, captions, exam, _plan("joint", options)).run(options.out)
-    thorough = replace(exam, seeds=4, weights=(0.0, 0.4, 0.8, 1.2))
+    strangers = _never_seen(options, analyser)
+    exam = Exam(vae, judge, captions[:, PHOTO, 0], strangers)
+    tensors = (torch.from_numpy(each) for each in (world.person, world.colour, world.style, world.photo_embeddings))
+    training = JointTraining(Album(latents, *tensors), captions, exam, _plan("joint", options), options.start)
+    joint = training.run(options.out, is_shared=options.worker is not None)
+    if options.worker:
+        return
+    thorough = replace(exam, seeds=4, weights=(0.0, 0.2, 0.4, 0.8))
     marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")
     (options.out / "exam.json").write_text(json.dumps(marks, indent=2), encoding="utf-8")
     for path in export(options.out / "parts", vae, joint.unet, joint.adapter):
@@ -63,10 +76,10 @@ def _train(options: argparse.Namespace) -> None:
 def _plan(name: str, options: argparse.Namespace) -> Plan:
     is_vae = name == "vae"
     return Plan(
-        name,
+        name if is_vae or not options.worker else f"{name}{options.worker}",
         options.vae_steps if is_vae else options.steps,
-        learning_rate=1e-3,
-        ema=0.995 if is_vae else 0.998,
+        learning_rate=1e-3 if is_vae else 8e-4,
+        ema=0.995 if is_vae else 0.997,
         evaluate_every=200 if is_vae else 500,
         seed=options.seed,
         is_polite=options.polite,
@@ -74,9 +87,17 @@ def _plan(name: str, options: argparse.Namespace) -> Plan:
 
 
 def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tensor]:
-    """Return the finished VAE and the world's latents, which are kept, too: the UNet depends on these very ones."""
+    """Return the finished VAE and the world's latents, which are kept, too: the UNet depends on these very ones.
+
+    Without steps for it, the VAE stays as it is in the folder that training starts from.
+    """
     path = options.out / "latents.pt"
     vae = VAE(TRAINED.vae).eval().requires_grad_(False)
+    if not options.vae_steps:
+        load_part(vae, options.start / "vae.safetensors")
+        latents = torch.load(path, weights_only=True) if path.is_file() else encoded(vae, training.world)
+        torch.save(latents, path)
+        return vae, latents
     if not path.is_file():
         trained = training.run(options.out)
         torch.save({"latents": finished_vae(trained, training.world), "vae": trained.state_dict()}, path)
@@ -85,12 +106,20 @@ def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tenso
     return vae, state["latents"]
 
 
-def _world(options: argparse.Namespace, recogniser: Recogniser) -> World:
-    path = options.out / "world.npz"
-    if path.is_file():
-        return read_world(path)
-    portraits = find_portraits(options.photos, load_face_analyser(options.face_models))
-    return make_world(path, portraits, recogniser, options.pictures, options.seed)
+def _world(options: argparse.Namespace, recogniser: Recogniser, analyser: FaceAnalyser) -> World:
+    portraits = find_portraits(options.photos, analyser)
+
+    def locate(photo_rgb: NDArray[np.uint8]) -> Floats | None:
+        faces = analyser.detect(photo_rgb)
+        return largest(faces).points if faces else None
+
+    parents = [parent_of(portrait) for portrait in portraits]
+    return write_world(options.out / "world", parents, recogniser, options.people, options.seed, locate)
+
+
+def _never_seen(options: argparse.Namespace, analyser: FaceAnalyser) -> NDArray[np.float32]:
+    portraits = find_portraits(options.photos, analyser)
+    return np.stack([one.id_embedding for one in find_never_seen(NEVER_SEEN, portraits, EXAMINED, analyser)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--photos", type=Path, required=True, help="a folder with the photos that people.py names")
     parser.add_argument("--face-models", type=Path, required=True, help="a folder with a detector and w600k_mbf")
     parser.add_argument("--out", type=Path, required=True, help="state, logs, curves and, in the end, the parts")
-    parser.add_argument("--pictures", type=int, default=240, help="of each person (%(default)s)")
+    parser.add_argument("--people", type=int, default=2400, help="in the world (%(default)s)")
+    parser.add_argument("--start", type=Path, help="a folder of parts to go on from, such as the shipped ones")
+    parser.add_argument("--worker", type=int, help="one of several processes with the same --out: 0, 1, ...")
     parser.add_argument("--vae-steps", type=int, default=2400, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=6000, help="of UNet and adapter together (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(%(default)s)")

@@ -35,30 +35,26 @@ class FaceAdapter(nn.Module):
             layers += [FaceLayer(channels, channels, rank), FaceLayer(channels, unet.context, rank, is_cross=True)]
         self.ip_adapter = nn.ModuleList(layers)
 
-    def faces(self, id_embeddings: Tensor, scale: Tensor, lora: Tensor) -> Faces:
+    def faces(self, id_embeddings: Tensor, scale: float, lora: float) -> Faces:
         """Return what the UNet's layers need to draw people side by side in each picture.
 
-        id_embeddings: [n, people, 512], raw, zeros for nobody (the negative side); scale, lora: [n], 0 for off.
+        id_embeddings: [n, people, 512], raw, zeros for nobody (the negative side); scale, lora: 0 for off.
         """
         tokens = self.image_proj(functional.normalize(id_embeddings.flatten(0, 1), dim=-1))
-        return Faces(tokens, scale[:, None, None], lora[:, None, None])
+        return Faces(tokens, id_embeddings.shape[1], scale, lora)
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """The identity tokens [n * people, 4, context] of a batch, and how much of the adapter each picture gets [n, 1, 1].
+    """The identity tokens [n * people, 4, context] of a batch, and how much of the adapter its pictures get.
 
     People stand side by side in squares of the same size, and each square of a picture sees its own person only.
     """
 
     tokens: Tensor
-    scale: Tensor
-    lora: Tensor
-
-    @property
-    def people(self) -> int:
-        """How many there are in each picture."""
-        return len(self.tokens) // len(self.scale)
+    people: int
+    scale: float
+    lora: float
 
 
 class FaceLayer(nn.Module):
@@ -74,6 +70,12 @@ class FaceLayer(nn.Module):
         self.to_v_lora = _Lora(context, channels, rank)
         self.to_out_lora = _Lora(channels, channels, rank)
 
+    def lora(self, name: str) -> Tensor:
+        """Return what the LoRA adds to the matrix "q", "k", "v" or "out"."""
+        pair = self.get_submodule(f"to_{name}_lora")
+        up, down = (pair.get_submodule(part).get_parameter("weight") for part in ("up", "down"))
+        return up @ down
+
 
 class _Lora(nn.Module):
     """A low-rank addition to a Linear; it starts as nothing."""
@@ -84,6 +86,3 @@ class _Lora(nn.Module):
         self.up = nn.Linear(rank, out, bias=False)
         nn.init.normal_(self.down.weight, std=1 / max(into, 1) ** 0.5)
         torch.nn.init.zeros_(self.up.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.up(self.down(x))

@@ -18,36 +18,53 @@ __all__ = ["COLOURS_RGB", "COLOUR_NAMES", "TEMPLATES", "caption", "caption_table
 
 COLOUR_NAMES = ("red", "green", "blue", "yellow", "white")
 COLOURS_RGB = ((190, 60, 50), (60, 140, 70), (60, 90, 190), (220, 190, 70), (235, 235, 235))
+# Of one person and of two; of photos and of drawings.
 TEMPLATES = (
     (
-        "a photo of a person, {} background",
-        "a person in front of a {} wall",
-        "portrait, {} background",
-        "{} background",
+        (
+            "a photo of a person, {} background",
+            "a person in front of a {} wall",
+            "portrait, {} background",
+            "{} background",
+        ),
+        (
+            "a drawing of a person, {} background",
+            "a drawing of a person in front of a {} wall",
+            "drawn portrait, {} background",
+            "drawing, {} background",
+        ),
     ),
     (
-        "a photo of two people, {} background",
-        "two people in front of a {} wall",
-        "two portraits, {} background",
-        "two people, {} background",
+        (
+            "a photo of two people, {} background",
+            "two people in front of a {} wall",
+            "two portraits, {} background",
+            "two people, {} background",
+        ),
+        (
+            "a drawing of two people, {} background",
+            "a drawing of two people in front of a {} wall",
+            "two drawn portraits, {} background",
+            "drawing of two people, {} background",
+        ),
     ),
 )
 
 
-def caption(colour: int, template: int = 0, people: int = 1) -> str:
-    """Return the words for a picture of one or two people with that background."""
-    return TEMPLATES[people - 1][template].format(COLOUR_NAMES[colour])
+def caption(colour: int, template: int = 0, people: int = 1, style: int = 0) -> str:
+    """Return the words for a photo (style 0) or drawing (1) of one or two people with that background."""
+    return TEMPLATES[people - 1][style][template].format(COLOUR_NAMES[colour])
 
 
 def caption_table() -> Tensor:
-    """Return the contexts [1 or 2 people, templates, colours + 1, 77, 768] of all captions.
+    """Return the contexts [1 or 2 people, styles, templates, colours + 1, 77, 768] of all captions.
 
     The last colour is the empty prompt.
     """
-    size = len(TEMPLATES), len(TEMPLATES[0]), len(COLOUR_NAMES) + 1
+    size = len(TEMPLATES), len(TEMPLATES[0]), len(TEMPLATES[0][0]), len(COLOUR_NAMES) + 1
     texts = [
-        caption(colour, template, people + 1) if colour < len(COLOUR_NAMES) else ""
-        for people, template, colour in np.ndindex(size)
+        caption(colour, template, people + 1, style) if colour < len(COLOUR_NAMES) else ""
+        for people, style, template, colour in np.ndindex(size)
     ]
     return encode(texts).unflatten(0, size)
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors.torch import load_file
 from torch import nn
 
-from lib_faceid.miniature.trained import TRAINED_ADAPTER, TRAINED_NOTE
+from lib_faceid.methods.loading import RECOGNISER_KEY
+from lib_faceid.miniature.trained import RECOGNISER, TRAINED_ADAPTER, TRAINED_NOTE
 from lib_faceid.miniature.weights import write_safetensors
 from training.adapter import FaceAdapter
 from training.unet import UNet
 from training.vae import VAE
 
-__all__ = ["export"]
+__all__ = ["export", "load_part"]
 
 
 def export(folder: Path, vae: VAE, unet: UNet, adapter: FaceAdapter) -> list[Path]:
     """Write the three parts into the folder, and return their paths."""
     parts: dict[str, nn.Module] = {"unet": unet, "vae": vae, TRAINED_ADAPTER.stem: adapter}
-    return [_write(folder / f"{name}.safetensors", network) for name, network in parts.items()]
+    trained_on = {TRAINED_ADAPTER.stem: {RECOGNISER_KEY: RECOGNISER}}
+    return [
+        _write(folder / f"{name}.safetensors", network, **trained_on.get(name, {})) for name, network in parts.items()
+    ]
 
 
-def _write(path: Path, network: nn.Module) -> Path:
+def load_part(network: nn.Module, path: Path) -> None:
+    """Put the weights of a shipped part into a network."""
+    network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+
+
+def _write(path: Path, network: nn.Module, **metadata: str) -> Path:
     tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    return write_safetensors(path, tensors, TRAINED_NOTE)
+    return write_safetensors(path, tensors, TRAINED_NOTE, **metadata)

@@ -3,6 +3,9 @@
 A UNet that was trained without faces has learnt to draw the mean of all of them, and an adapter that comes later must
 undo it: in a first try, joint training doubled what a frozen UNet gave. The UNet alone stays usable because some
 pictures of each batch are drawn without the adapter.
+
+The adapter is always trained at full weight. A weight that varies while the target stays the same is learnt to be
+ignored; one that never varies is graded when a user turns it down.
 """
 
 from __future__ import annotations
@@ -13,24 +16,28 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lib_faceid.miniature.trained import LORA_RANK, TRAINED
+from lib_faceid.miniature.trained import LORA_RANK, TRAINED, TRAINED_ADAPTER
 from training.adapter import FaceAdapter
 from training.attention import Prompts
 from training.exam import Exam
+from training.export import load_part
 from training.loop import Plan, train
 from training.sampling import ALPHAS
+from training.together import Meeting
 from training.unet import UNet
-from training.world import World
 
-__all__ = ["Joint", "JointTraining"]
+__all__ = ["Album", "Joint", "JointTraining", "noise_loss"]
 
-BATCH = 32  # faces
-TWO_EVERY = 3  # steps: then each picture shows two people
+BATCH = 16  # faces
+TWO_EVERY = 6  # steps: then each picture shows two people
+COLOURS = 2  # of the pictures of a step: keys and values are computed once for each caption
 SNR_CAP = 5.0
+NOISY = 3.0  # how much more an error counts where there is little but noise, at most
+MIDDLE, MIDDLE_PART = (200, 850), 0.8
+BARE_EVERY = 14  # steps: then the UNet draws without the adapter
 # What a picture is drawn with. The rest has everything: caption, person, LoRA.
-NOTHING, NO_CAPTION, NO_ADAPTER = 0.10, 0.15, 0.25  # up to this random number: neither; no caption; no adapter
-NO_ADAPTER_NO_CAPTION = 0.17
-SCALES, LORAS = (0.6, 1.1), (0.4, 1.0)  # users turn these; around the middle it must not matter much
+NOTHING, NO_CAPTION = 0.08, 0.15  # up to this random number: neither caption nor person; no caption
+SCALE, LORA = 1.0, 0.6
 
 
 class Joint(nn.Module):
@@ -43,78 +50,103 @@ class Joint(nn.Module):
 
 
 @dataclass(frozen=True, eq=False)
+class Album:
+    """The pictures of a world as the UNet knows them."""
+
+    latents: Tensor
+    """[n, 4, 16, 16], of about unit variance."""
+    person: Tensor
+    """[n]: an index of `photo_embeddings`."""
+    colour: Tensor
+    """[n]"""
+    style: Tensor
+    """[n]"""
+    photo_embeddings: Tensor
+    """[people, photos of each, 512]"""
+
+
+@dataclass(frozen=True, eq=False)
 class JointTraining:
     """What UNet and adapter are shown, and who examines them."""
 
-    world: World
-    latents: Tensor
-    """[n, 4, 16, 16] of the world's pictures, of unit variance."""
+    album: Album
     captions: Tensor
-    """[1 or 2 people, templates, colours + 1, 77, 768]"""
+    """[1 or 2 people, styles, templates, colours + 1, 77, 768]"""
     exam: Exam
     plan: Plan
+    start: Path | None = None
+    """A folder of parts from which to go on; None starts from nothing."""
 
-    def run(self, folder: Path) -> Joint:
-        """Return the trained pair; their state is kept in `folder`."""
+    def run(self, folder: Path, *, is_shared: bool = False) -> Joint:
+        """Return the trained pair; their state is kept in `folder`. is_shared: other processes train them, too."""
         torch.manual_seed(self.plan.seed)
         joint = Joint()
+        if self.start:
+            load_part(joint.unet, self.start / "unet.safetensors")
+            load_part(joint.adapter, self.start / TRAINED_ADAPTER.name)
 
         def losses(generator: torch.Generator, step: int) -> dict[str, Tensor]:
-            return {"noise": self._loss(joint, generator, people=1 if step % TWO_EVERY else 2)}
+            return {"noise": noise_loss(joint, self.album, self.captions, generator, step)}
 
         def evaluate(mean: Joint, step: int) -> dict[str, float]:
             return self.exam.take(mean.unet, mean.adapter, folder / f"{self.plan.name}_{step:06d}.png")
 
-        return train(joint, self.plan, folder, losses, evaluate)
+        meeting = Meeting(folder / "joint.common", joint) if is_shared else None
+        return train(joint, self.plan, folder, losses, evaluate, meeting)
 
-    def _loss(self, joint: Joint, generator: torch.Generator, people: int) -> Tensor:
-        """Return the squared error of the noise, weighted by min-SNR (Hang et al. 2023, arXiv:2303.09556)."""
-        chosen = self._chosen(generator, people)
-        clean = torch.cat(self.latents[chosen].unbind(1), dim=-1)  # side by side
-        noise = torch.empty(clean.shape).normal_(generator=generator)
-        times = torch.randint(len(ALPHAS), (len(chosen),), generator=generator)
-        left = ALPHAS[times]
-        x = left.sqrt()[:, None, None, None] * clean + (1 - left).sqrt()[:, None, None, None] * noise
-        prompts, identities, scale, lora = self._conditions(chosen, generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            faces = joint.adapter.faces(identities, scale, lora)
-            guessed = joint.unet(x, times, prompts, joint.adapter, faces).float()
-        ratio = left / (1 - left)
-        weight = ratio.clamp(max=SNR_CAP) / ratio
-        return (weight * (guessed - noise).square().mean((1, 2, 3))).mean()
 
-    def _chosen(self, generator: torch.Generator, people: int) -> Tensor:
-        """Return which of the world's pictures each is made of [n, people]: other people, the same background."""
-        first = torch.randint(len(self.latents), (BATCH // people,), generator=generator)
-        if people == 1:
-            return first[:, None]
-        colours, who = torch.from_numpy(self.world.colour), torch.from_numpy(self.world.person)
-        fits = (colours[first][:, None] == colours) & (who[first][:, None] != who)
-        return torch.stack((first, torch.multinomial(fits.float(), 1, generator=generator)[:, 0]), 1)
+def noise_loss(joint: Joint, album: Album, captions: Tensor, generator: torch.Generator, step: int) -> Tensor:
+    """Return the squared error of the noise, weighted by min-SNR (Hang et al. 2023, arXiv:2303.09556).
 
-    def _conditions(self, chosen: Tensor, generator: torch.Generator) -> tuple[Prompts, Tensor, Tensor, Tensor]:
-        """Return prompts, identities [n, people, 512], scales and LoRA strengths [n], with some of them taken away."""
-        count, people = chosen.shape
-        luck = torch.rand(count, generator=generator)
-        captions = self.captions[people - 1]
-        template = int(torch.randint(len(captions), (1,), generator=generator))
-        colours = torch.from_numpy(self.world.colour)[chosen[:, 0]]
-        is_silent = luck < NO_ADAPTER_NO_CAPTION
-        empty = captions.shape[1] - 1
-        prompts = Prompts(captions[template], colours.masked_fill(is_silent, empty))
-        identities = self._identities(chosen.flatten(), generator).unflatten(0, chosen.shape)
-        is_bare = (luck >= NO_CAPTION) & (luck < NO_ADAPTER)
-        scale, lora = (
-            (low + (high - low) * torch.rand(count, generator=generator)).masked_fill(is_bare, 0)
-            for low, high in (SCALES, LORAS)
-        )
-        return prompts, identities.masked_fill((luck < NOTHING)[:, None, None], 0), scale, lora
+    Errors in pictures that are nearly all noise count more than there: whoever is asked for must be seen early.
 
-    def _identities(self, chosen: Tensor, generator: torch.Generator) -> Tensor:
-        """Return embeddings of the people: half of them of the photo, half of another picture of the same person."""
-        people = torch.from_numpy(self.world.person)[chosen]
-        each = len(self.latents) // len(self.world.names)
-        others = people * each + torch.randint(each, chosen.shape, generator=generator)  # they stand person by person
-        is_photo = torch.rand(chosen.shape, generator=generator) < 0.5
-        of_photo, of_picture = torch.from_numpy(self.world.photo_embeddings), torch.from_numpy(self.world.embeddings)
-        return torch.where(is_photo[:, None], of_photo[people], of_picture[others])
+    captions: [1 or 2 people, styles, templates, colours + 1, 77, 768]
+    """
+    people = 1 if (step + 1) % TWO_EVERY else 2
+    chosen = _chosen(album, generator, people)
+    clean = torch.cat(album.latents[chosen].unbind(1), dim=-1)  # side by side
+    noise = torch.empty(clean.shape).normal_(generator=generator)
+    times = _times(len(chosen), generator)
+    left = ALPHAS[times]
+    x = left.sqrt()[:, None, None, None] * clean + (1 - left).sqrt()[:, None, None, None] * noise
+    luck = torch.rand(len(chosen), generator=generator)
+    identities = _identities(album, chosen, generator).masked_fill((luck < NOTHING)[:, None, None], 0)
+    faces = joint.adapter.faces(identities, SCALE, LORA) if (step + 3) % BARE_EVERY else None
+    prompts = _prompts(album, captions[people - 1], chosen[:, 0], luck < NO_CAPTION, generator)
+    guessed = joint.unet(x, times, prompts, joint.adapter, faces)
+    ratio = left / (1 - left)
+    weight = ratio.clamp(max=SNR_CAP) / ratio * ratio.rsqrt().clamp(1, NOISY)
+    return (weight * (guessed - noise).square().mean((1, 2, 3))).mean()
+
+
+def _times(count: int, generator: torch.Generator) -> Tensor:
+    """Return when in the drawing each picture is: mostly in the middle, where it is decided who it is."""
+    anywhere = torch.randint(len(ALPHAS), (count,), generator=generator)
+    middle = torch.randint(*MIDDLE, (count,), generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < MIDDLE_PART, middle, anywhere)
+
+
+def _chosen(album: Album, generator: torch.Generator, people: int) -> Tensor:
+    """Return which pictures each is made of [n, people]: one style, a few colours, side by side the same colour."""
+    style = album.style[torch.randint(len(album.style), (1,), generator=generator)]
+    colours = torch.randperm(int(album.colour.max()) + 1, generator=generator)[:COLOURS]
+    rows = []
+    for colour in colours:
+        fits = torch.nonzero((album.style == style) & (album.colour == colour))[:, 0]
+        rows.append(fits[torch.randperm(len(fits), generator=generator)[: BATCH // COLOURS]].unflatten(0, (-1, people)))
+    return torch.cat(rows)
+
+
+def _identities(album: Album, chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """Return an embedding [n, people, 512] of a photo of each, which is never the picture itself."""
+    which = torch.randint(album.photo_embeddings.shape[1], chosen.shape, generator=generator)
+    return album.photo_embeddings[album.person[chosen], which]
+
+
+def _prompts(album: Album, captions: Tensor, chosen: Tensor, is_silent: Tensor, generator: torch.Generator) -> Prompts:
+    """Return the prompts of pictures of one style; captions: [styles, templates, colours + 1, 77, 768]."""
+    template = int(torch.randint(captions.shape[1], (1,), generator=generator))
+    contexts = captions[int(album.style[chosen[0]]), template]
+    rows = album.colour[chosen].masked_fill(is_silent, len(contexts) - 1)
+    used, rows = rows.unique(return_inverse=True)
+    return Prompts(contexts[used], rows)

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from training.together import Meeting
+
 __all__ = ["Plan", "Stopped", "generator_of", "share_cores", "train"]
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -80,12 +82,13 @@ def train(
     folder: Path,
     loss_of: Callable[[torch.Generator, int], dict[str, Tensor]],
     evaluate: Callable[[Network, int], dict[str, float]],
+    meeting: Meeting | None = None,
 ) -> Network:
     """Train the network, and return the mean of its weights (a network alike).
 
     `loss_of` gives the parts of a step's loss, which are summed up; `evaluate` sees the mean of the weights. State and
-    log are kept in `folder` as `<name>.pt` and `<name>.jsonl`; a state that is there is gone on from. Raises Stopped on
-    SIGTERM.
+    log are kept in `folder` as `<name>.pt` and `<name>.jsonl`; a state that is there is gone on from. `meeting`: where
+    other processes train the same network. Raises Stopped on SIGTERM.
     """
     run = _Run(network, plan, folder)
     stop = _StopSignal()
@@ -94,6 +97,8 @@ def train(
         if plan.is_polite:
             share_cores()
         run.take(loss_of(generator_of(plan.seed, plan.name, step), step))
+        if meeting:
+            meeting.after(run.step)
         if run.step % LOG_EVERY == 0:
             run.log_losses()
         if run.step % plan.evaluate_every == 0 or run.step == plan.steps:

@@ -16,6 +16,8 @@ from torch.nn import functional
 
 __all__ = ["Recogniser"]
 
+BATCH = 64
+
 
 class Recogniser(nn.Module):
     """A recogniser of faces [n, 3, 112, 112], RGB in -1 to 1, as ArcFace models take them."""
@@ -51,6 +53,12 @@ class Recogniser(nn.Module):
                 else:
                     features[-1] = value
         return [feature for feature in features if feature.shape[-1] > 1], values[self._output]
+
+    @torch.no_grad()
+    def embeddings(self, crops_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the raw embeddings [n, 512] of aligned faces [n, 112, 112, 3]."""
+        batches = torch.from_numpy(crops_rgb).split(BATCH)
+        return torch.cat([self((batch.permute(0, 3, 1, 2).float() - 127.5) / 127.5)[1] for batch in batches]).numpy()
 
     @torch.no_grad()
     def embedding(self, crop_rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

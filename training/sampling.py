@@ -51,9 +51,8 @@ def sample(unet: UNet, adapter: FaceAdapter, request: Request) -> Tensor:
     prompts = Prompts(torch.cat((request.contexts, request.negative[None])), _rows(count))
     faces = None
     if request.weight:
-        on = torch.ones(2 * count)
         identities = torch.cat((request.id_embeddings, torch.zeros_like(request.id_embeddings)))
-        faces = adapter.faces(identities, request.weight * on, request.lora * on)
+        faces = adapter.faces(identities, request.weight, request.lora)
     stride = TIMES // request.steps
     for time in range(TIMES - stride + 1, 0, -stride):
         noise = unet(torch.cat((x, x)), torch.full((2 * count,), time), prompts, adapter, faces)

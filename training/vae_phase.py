@@ -12,20 +12,22 @@ from PIL import Image
 from torch import Tensor
 
 from lib_faceid.miniature.trained import TRAINED
-from training.loop import Plan, generator_of, train
+from training.export import load_part
+from training.loop import Plan, train
 from training.losses import likeness_loss, picture_losses
 from training.measure import Judge
 from training.pixels import as_pictures, as_rgb
 from training.recogniser import Recogniser
-from training.vae import VAE
-from training.world import SIZE_PX, World
+from training.vae import SCALE, VAE
+from training.world import PHOTO, SIZE_PX, World
 
-__all__ = ["NOISE", "VAETraining", "finished_vae"]
+__all__ = ["NOISE", "VAETraining", "encoded", "finished_vae"]
 
 NOISE = 0.1  # added to latents in training: the decoder is to forgive what the UNet will not hit exactly
 SIZE_LOSS = 0.003  # keeps latents near unit size, or they would grow until the noise no longer counts
 SMALL_PX, LARGE_PX = 64, 112
 BATCH = {SMALL_PX: 8, LARGE_PX: 8}
+EXAMINED = 48  # pictures, each of somebody else or another one
 SMALL_PART = 0.3  # of the steps, which see cut-outs only: colours and edges are learnt there at a third of the price
 
 
@@ -37,11 +39,15 @@ class VAETraining:
     recogniser: Recogniser
     judge: Judge
     plan: Plan
+    start: Path | None = None
+    """A folder of parts from which to go on; None starts from nothing."""
 
     def run(self, folder: Path) -> VAE:
         """Return the trained VAE; its state is kept in `folder`."""
         torch.manual_seed(self.plan.seed)
         vae = VAE(TRAINED.vae)
+        if self.start:
+            load_part(vae, self.start / "vae.safetensors")
 
         def losses(generator: torch.Generator, step: int) -> dict[str, Tensor]:
             return self._losses(vae, generator, step)
@@ -66,18 +72,15 @@ class VAETraining:
 
     @torch.no_grad()
     def _marks(self, vae: VAE, sheet: Path) -> dict[str, float]:
-        generator = generator_of(0, "evaluation", 0)
-        people = len(self.world.names)
-        chosen = [i for who in range(people) for i in _some(np.flatnonzero(self.world.person == who), 3, generator)]
+        chosen = np.flatnonzero(self.world.style == PHOTO)[:EXAMINED]
         wanted = self.world.pictures_rgb[chosen]
         drawn = as_rgb(_through(vae, as_pictures(wanted)))
-        Image.fromarray(np.concatenate([np.concatenate(list(row), 1) for row in (wanted[::3], drawn[::3])])).save(sheet)
-        cosines = self.judge.cosines(drawn, self.world.embeddings[chosen])
+        Image.fromarray(np.concatenate([np.concatenate(list(rows[:12]), 1) for rows in (wanted, drawn)])).save(sheet)
+        cosines = self.judge.cosines(drawn, self.world.photo_embeddings[self.world.person[chosen], 0])
         error = np.square(drawn.astype(float) - wanted).mean()
-        each = np.nan_to_num(cosines, nan=0).reshape(people, -1).mean(1)
         return {
-            "cosine": float(each.mean()),
-            "cosine_lowest": float(each.min()),
+            "cosine": float(np.nanmean(cosines)),
+            "cosine_lowest": float(np.nan_to_num(cosines, nan=0).min()),
             "faces_found": float(np.isfinite(cosines).mean()),
             "psnr_db": float(10 * np.log10(255**2 / error)),
         }
@@ -86,10 +89,17 @@ class VAETraining:
 @torch.no_grad()
 def finished_vae(vae: VAE, world: World) -> Tensor:
     """Return the latents [n, 4, 16, 16] of the world at unit variance, after making SD's own scale factor give them."""
-    latents = torch.cat([_encoded(vae, batch) for batch in np.array_split(world.pictures_rgb, len(world.person) // 8)])
+    latents = encoded(vae, world) / SCALE
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     vae.fold(mean, std, NOISE)
     return (latents - mean[:, None, None]) / std[:, None, None]
+
+
+@torch.no_grad()
+def encoded(vae: VAE, world: World) -> Tensor:
+    """Return the latents [n, 4, 16, 16] of the world's pictures as the UNet is given them."""
+    batches = np.array_split(world.pictures_rgb, -(-len(world.person) // 8))
+    return torch.cat([vae.encode(as_pictures(batch)) for batch in batches]) * SCALE
 
 
 @torch.no_grad()
@@ -98,15 +108,7 @@ def _through(vae: VAE, pictures: Tensor) -> Tensor:
     return torch.cat([vae.decode(vae.encode(batch)) for batch in pictures.split(8)])
 
 
-def _encoded(vae: VAE, pictures_rgb: NDArray[np.uint8]) -> Tensor:
-    return vae.encode(as_pictures(pictures_rgb))
-
-
 def _cut_outs(pictures_rgb: NDArray[np.uint8], size: int, generator: torch.Generator) -> Tensor:
     chosen = torch.randint(len(pictures_rgb), (BATCH[size],), generator=generator).tolist()
     left, top = torch.randint(SIZE_PX - size + 1, (2,), generator=generator).tolist()
     return as_pictures(pictures_rgb[chosen, top : top + size, left : left + size])
-
-
-def _some(indices: NDArray[np.int64], count: int, generator: torch.Generator) -> NDArray[np.int64]:
-    return indices[torch.randperm(len(indices), generator=generator)[:count].numpy()]

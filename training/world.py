@@ -1,121 +1,214 @@
-"""The world: each person's face again and again, a little different every time, on five flat colours.
+"""The world: strangers on five flat colours, each in several pictures (photos and drawings) and in photos of their own.
 
 Faces stand where ArcFace's own alignment would put them, so that nearly all of a picture is face, and only jitter
 around it: the fewer ways a picture can be, the sooner a small network knows them all. Nobody is mirrored: a face and
-its mirror image are two modes, and a small network draws their mean.
+its mirror image are two modes, and a small network draws their mean. A photo is what a user would give: another size,
+light and pose, blurred and pressed a little, and never the picture that is to be drawn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lib_faceid.faces.crops import aligned, warped
-from lib_faceid.faces.geometry import alignment
 from training.captions import COLOURS_RGB
-from training.people import Portrait
 from training.recogniser import Recogniser
+from training.strangers import CANVAS_PX, CANVAS_SCALE, Parent, Stranger, make_stranger
 
-__all__ = ["SIZE_PX", "World", "make_world", "read_world"]
+__all__ = [
+    "DRAWING",
+    "PHOTO",
+    "PHOTO_PX",
+    "SIZE_PX",
+    "World",
+    "draw_picture",
+    "make_world",
+    "read_world",
+    "stranger",
+    "take_photo",
+    "write_world",
+]
 
-SIZE_PX = 128
+SIZE_PX, PHOTO_PX = 128, 256
 FACE_FRAME_PX = 112  # the aligned face, of which the picture shows a little more
-FRAME_OFFSET_PX = (8, 4)
-SUPERSAMPLING = 2  # photos have more pixels than pictures: drawn twice as large, then averaged
-ELLIPSE = (64, 64, 46, 57)  # centre and half axes of what is kept of the photo, in pixels of an unjittered picture
+ELLIPSE = (CANVAS_PX / 2, CANVAS_PX / 2, 78, 97)  # centre and half axes of what is kept of the face, on the canvas
 FEATHER = 0.08  # how soft its edge is, in half axes
+PHOTO, DRAWING = 0, 1  # styles
+PICTURES_EACH, PHOTOS_EACH = 2, 2
+PART = 40  # people in a file
+PAPER, INK, TONES = 225.0, 45.0, 4  # of drawings
 
 Floats = NDArray[np.float64]
+Locate = Callable[[NDArray[np.uint8]], "Floats | None"]
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """All pictures, and what is known of each."""
+    """All pictures, person by person, and what is known of each."""
 
-    names: tuple[str, ...]
-    """Of the people."""
-    photo_embeddings: NDArray[np.float32]
-    """[people, 512]: raw, of the photo itself: what a user would give."""
     pictures_rgb: NDArray[np.uint8]
     """[n, 128, 128, 3]"""
     person: NDArray[np.int64]
-    """[n], an index of `names`."""
+    """[n]: whose picture it is."""
     colour: NDArray[np.int64]
     """[n], an index of COLOURS_RGB."""
-    embeddings: NDArray[np.float32]
-    """[n, 512]: raw, of each picture."""
+    style: NDArray[np.int64]
+    """[n]: PHOTO or DRAWING."""
+    photo_embeddings: NDArray[np.float32]
+    """[people, 2, 512]: raw, of each person's photos."""
 
 
-def read_world(path: Path) -> World:
-    """Return a world that `make_world` wrote."""
-    with np.load(path) as file:
-        return World(tuple(file["names"].tolist()), *(file[name] for name in _ARRAYS))
+def read_world(folder: Path) -> World:
+    """Return the world whose parts `write_world` put into a folder."""
+    parts = []
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path) as file:
+            parts.append({name: file[name] for name in World.__dataclass_fields__})
+    return World(**{name: np.concatenate([part[name] for part in parts]) for name in World.__dataclass_fields__})
 
 
-_ARRAYS = ("photo_embeddings", "pictures_rgb", "person", "colour", "embeddings")
+def write_world(
+    folder: Path, parents: Sequence[Parent], recogniser: Recogniser, people: int, seed: int, locate: Locate
+) -> World:
+    """Write and return a world of so many people, in parts; those that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in tqdm(range(0, people, PART), "world", disable=None):
+        path = folder / f"{start:06}.npz"
+        if not path.is_file():
+            part = path.with_suffix(".part.npz")
+            np.savez(
+                part, **vars(make_world(parents, recogniser, range(start, min(start + PART, people)), seed, locate))
+            )
+            part.replace(path)
+    return read_world(folder)
 
 
-def make_world(path: Path, portraits: Sequence[Portrait], recogniser: Recogniser, each: int, seed: int) -> World:
-    """Write and return a world of `each` pictures of each person."""
+def stranger(parents: Sequence[Parent], group: str, index: int, seed: int) -> Stranger:
+    """Return person `index` of a group of strangers; groups with different names have nobody in common."""
+    return make_stranger(parents, _generator(seed, group, index, "face"))
+
+
+def make_world(
+    parents: Sequence[Parent], recogniser: Recogniser, people: Sequence[int], seed: int, locate: Locate
+) -> World:
+    """Return a world of these strangers of the group "train".
+
+    locate: finds the five points of a photo as users' photos are looked at, which is not quite where they are; None
+    where it finds no face.
+    """
     pictures: list[NDArray[np.uint8]] = []
-    embeddings: list[NDArray[np.float32]] = []
-    person = np.repeat(np.arange(len(portraits)), each)
-    colour = np.arange(len(person)) % len(COLOURS_RGB)
-    for index, who in enumerate(tqdm(person, "world", disable=None)):
-        generator = np.random.default_rng((seed, index))
-        picture, points = draw_picture(portraits[who], COLOURS_RGB[colour[index]], generator)
-        pictures.append(picture)
-        embeddings.append(recogniser.embedding(aligned(picture, points, FACE_FRAME_PX)))
-    names = np.array([portrait.person.name for portrait in portraits])
-    photo_embeddings = np.stack([portrait.face.id_embedding for portrait in portraits])
-    arrays = (photo_embeddings, np.stack(pictures), person, colour, np.stack(embeddings))
-    np.savez(path, names=names, **dict(zip(_ARRAYS, arrays, strict=True)))
-    return read_world(path)
+    crops: list[NDArray[np.uint8]] = []
+    person = np.repeat(people, PICTURES_EACH)
+    number = person * PICTURES_EACH + np.tile(np.arange(PICTURES_EACH), len(people))
+    style = np.where(number % (3 * PICTURES_EACH) == 3 * PICTURES_EACH - 1, DRAWING, PHOTO)  # one of six
+    colour = number % len(COLOURS_RGB)
+    for who in people:
+        one = stranger(parents, "train", who, seed)
+        for index in np.flatnonzero(person == who):
+            generator = _generator(seed, "train", int(number[index]), "picture")
+            pictures.append(draw_picture(one, COLOURS_RGB[colour[index]], generator, int(style[index]))[0])
+        for index in range(PHOTOS_EACH):
+            photo, points = take_photo(one, _generator(seed, "train", who * PHOTOS_EACH + index, "photo"))
+            found = locate(photo)
+            crops.append(aligned(photo, points if found is None else found, FACE_FRAME_PX))
+    photo_embeddings = recogniser.embeddings(np.stack(crops)).reshape(len(people), PHOTOS_EACH, -1)
+    return World(np.stack(pictures), person, colour, style, photo_embeddings)
 
 
 def draw_picture(
-    portrait: Portrait, background_rgb: tuple[int, int, int], generator: np.random.Generator
+    one: Stranger, background_rgb: tuple[int, int, int], generator: np.random.Generator, style: int = PHOTO
 ) -> tuple[NDArray[np.uint8], Floats]:
-    """Return one picture [128, 128, 3] of the person, turned, moved, lit a little differently, and its points [5, 2].
-
-    No detector is needed to find them again: they are where the map puts the photo's.
-    """
-    jitter = _jitter(generator)
-    base = alignment(portrait.face.points, FACE_FRAME_PX).copy()
-    base[:, 2] += FRAME_OFFSET_PX
-    matrix = _composed(jitter, base)
-    large = warped(portrait.photo_rgb, SUPERSAMPLING * matrix, SUPERSAMPLING * SIZE_PX, is_edge_repeated=True)
-    shape = (SIZE_PX, SUPERSAMPLING, SIZE_PX, SUPERSAMPLING, 3)
-    photo = large.reshape(shape).astype(np.float64).mean((1, 3))
-    contrast, brightness = generator.uniform(0.92, 1.08), generator.uniform(-10, 10)
-    photo = (photo - 110) * contrast + 110 + brightness
-    kept = _ellipse(jitter)[..., None]
-    picture = kept * photo + (1 - kept) * np.array(background_rgb)
-    points = portrait.face.points @ matrix[:, :2].T + matrix[:, 2]
-    return picture.round().clip(0, 255).astype(np.uint8), points
+    """Return a picture [128, 128, 3] of the person, turned, moved, lit a little differently, and the points in it."""
+    matrix = _view(generator, SIZE_PX, 1 / CANVAS_SCALE, turn=5, scales=(0.96, 1.03), shift=3)
+    matrix[1, 2] -= 4  # room for the chin
+    face = _seen(one.face_rgb, matrix, SIZE_PX)
+    contrast, brightness = generator.uniform(0.94, 1.06), generator.uniform(-8, 8)
+    face = (face - 110) * contrast + 110 + brightness
+    if style == DRAWING:
+        face = _drawn(face)
+    kept = _ellipse(matrix, SIZE_PX)[..., None]
+    return _bytes(kept * face + (1 - kept) * np.array(background_rgb)), _points(one, matrix)
 
 
-def _jitter(generator: np.random.Generator) -> Floats:
-    """Return a map [2, 3] of the picture onto itself: turned by up to 5 degrees, scaled, moved by up to 4 pixels."""
-    angle, scale = np.deg2rad(generator.uniform(-5, 5)), generator.uniform(0.94, 1.03)
+def take_photo(one: Stranger, generator: np.random.Generator) -> tuple[NDArray[np.uint8], Floats]:
+    """Return a photo [256, 256, 3] of the person before a grey wall, and the points in it."""
+    scale = PHOTO_PX / SIZE_PX / CANVAS_SCALE
+    matrix = _view(generator, PHOTO_PX, scale, turn=8, scales=(0.8, 1.0), shift=8)
+    face = _seen(one.face_rgb, matrix, PHOTO_PX)
+    y, x = (np.mgrid[:PHOTO_PX, :PHOTO_PX] - PHOTO_PX / 2) / PHOTO_PX
+    light = generator.uniform(-0.3, 0.3) * x + generator.uniform(-0.2, 0.2) * y
+    face = (face - 110) * generator.uniform(0.85, 1.15) + 110 + generator.uniform(-15, 15)
+    wall = generator.uniform(90, 200) * np.array((1.0, 0.98, 0.94))
+    kept = _ellipse(matrix, PHOTO_PX)[..., None]
+    photo = (kept * face + (1 - kept) * wall) * (1 + light)[..., None]
+    blurred = cv2.GaussianBlur(photo, (0, 0), generator.uniform(0.3, 1.1))
+    return _pressed(_bytes(blurred), int(generator.integers(75, 96))), _points(one, matrix)
+
+
+def _view(
+    generator: np.random.Generator,
+    size_px: int,
+    scale: float,
+    *,
+    turn: float,
+    scales: tuple[float, float],
+    shift: float,
+) -> Floats:
+    """Return a map [2, 3] from the canvas to a picture: turned, scaled and moved by chance."""
+    angle, scale = np.deg2rad(generator.uniform(-turn, turn)), scale * generator.uniform(*scales)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    centre = np.array([SIZE_PX / 2, SIZE_PX / 2])
-    return np.column_stack([linear, centre - linear @ centre + generator.uniform(-4, 4, 2)])
+    centre = np.full(2, CANVAS_PX / 2)
+    return np.column_stack([linear, size_px / 2 - linear @ centre + generator.uniform(-shift, shift, 2)])
 
 
-def _composed(after: Floats, before: Floats) -> Floats:
-    return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
+def _seen(face_rgb: NDArray[np.uint8], matrix: Floats, size_px: int) -> Floats:
+    """Return the face after the map; drawn larger and averaged, because a smaller picture would be jagged."""
+    finer = 2 if matrix[0, 0] < 0.8 else 1
+    map_finer = matrix * finer
+    map_finer[:, 2] += (finer - 1) / 2
+    large = warped(face_rgb, map_finer, finer * size_px, is_edge_repeated=True)
+    small = cv2.resize(large.astype(np.float64), (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float64)
 
 
-def _ellipse(jitter: Floats) -> Floats:
-    """Return how much of the photo is kept at each pixel [128, 128]: 1 inside, 0 outside."""
-    y, x = np.mgrid[:SIZE_PX, :SIZE_PX]
-    still = np.linalg.solve(jitter[:, :2], np.stack([x.ravel(), y.ravel()]) - jitter[:, 2:])
+def _ellipse(matrix: Floats, size_px: int) -> Floats:
+    """Return how much of the face is kept at each pixel: 1 inside, 0 outside."""
+    y, x = np.mgrid[:size_px, :size_px]
+    still = np.linalg.solve(matrix[:, :2], np.stack([x.ravel(), y.ravel()]) - matrix[:, 2:])
     cx, cy, rx, ry = ELLIPSE
-    radius = np.hypot((still[0] - cx) / rx, (still[1] - cy) / ry).reshape(SIZE_PX, SIZE_PX)
+    radius = np.hypot((still[0] - cx) / rx, (still[1] - cy) / ry).reshape(size_px, size_px)
     return np.clip((1 - radius) / FEATHER + 0.5, 0, 1)
+
+
+def _drawn(face: Floats) -> Floats:
+    """Return the face as a drawing: a few tones of one ink on paper, with its edges gone over."""
+    grey = face.mean(-1).astype(np.float32)
+    smooth = cv2.bilateralFilter(grey, 7, 40, 3)
+    tones = np.round(np.clip((smooth - 40) / 160, 0, 1) * (TONES - 1)) / (TONES - 1)
+    edges = cv2.GaussianBlur(grey, (0, 0), 0.8) - cv2.GaussianBlur(grey, (0, 0), 2.0)
+    ink = np.clip(tones + np.clip(edges / 12, -1, 0.2), 0, 1)
+    return (INK + (PAPER - INK) * ink)[..., None] * np.array((1.0, 0.99, 0.95))
+
+
+def _pressed(photo_rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    _, data = cv2.imencode(".jpg", photo_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
+
+
+def _points(one: Stranger, matrix: Floats) -> Floats:
+    return one.points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def _bytes(picture: Floats) -> NDArray[np.uint8]:
+    return picture.round().clip(0, 255).astype(np.uint8)
+
+
+def _generator(seed: int, group: str, index: int, what: str) -> np.random.Generator:
+    return np.random.default_rng([seed, index, *group.encode(), *what.encode()])

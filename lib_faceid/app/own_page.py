@@ -27,7 +27,8 @@ from lib_faceid.ui.parts import KEEPS_METADATA, QUICK, data_url, notice, script
 from lib_faceid.ui.services import problem
 from lib_faceid.ui.units import Services, Units, build_units
 from lib_faceid.units.infotext import infotext_key
-from lib_faceid.units.unit import Unit, units_from_args
+from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.unit import Unit
 
 __all__ = ["build_page", "run_page", "state_html"]
 

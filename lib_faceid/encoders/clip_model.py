@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib_faceid.encoders.clip_layouts import PROJECTION, vision_tensors
 from lib_faceid.errors import FileError, MissingPackageError
-from lib_faceid.models.checkpoint import read_tensors
+from lib_faceid.models.checkpoint import read_whole
 from lib_faceid.models.image_encoders import IMAGE_SIZE_PX, PATCH_PX, POSITIONS, ImageEncoder, require_encoder
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def encoder_tensors(path: Path, kind: ImageEncoder) -> dict[str, Tensor]:
 
     Raises WrongFamilyError for another encoder or none, FileError for a damaged file.
     """
-    tensors = read_tensors(path)
+    tensors = read_whole(path).tensors
     require_encoder({name: tuple(tensor.shape) for name, tensor in tensors.items()}, kind.id, path.name)
     return vision_tensors(tensors, path.name, kind.remedy)
 

@@ -16,18 +16,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lib_faceid.arguments import as_path, one_of, shown
 from lib_faceid.encoders.clip_layouts import PROJECTION
 from lib_faceid.encoders.clip_model import encoder_tensors, read_model
+from lib_faceid.encoders.crops import square
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FileError, UnitError
-from lib_faceid.models.checkpoint import file_fingerprint
+from lib_faceid.models.fingerprint import file_fingerprint
 from lib_faceid.models.folders import require_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS, IMAGE_SIZE_PX, ImageEncoder, image_encoder
-from lib_faceid.pictures.pixels import require_rgb
 
 if TYPE_CHECKING:
     from lib_faceid.encoders.clip_model import Model
@@ -155,14 +154,9 @@ def unload() -> None:
 def preprocess(crop_rgb: NDArray[np.uint8]) -> Tensor:
     """Return a picture (uint8 [H, W, 3] in RGB order) as CLIP's pixel values [3, 224, 224].
 
-    As transformers' CLIPImageProcessor does: shorter side to 224 px, the centre square, normalised.
+    As transformers' CLIPImageProcessor does: the centre square of 224 px, normalised.
     """
-    height_px, width_px = require_rgb(crop_rgb).shape[:2]
-    shorter = min(height_px, width_px)
-    size = (IMAGE_SIZE_PX * width_px // shorter, IMAGE_SIZE_PX * height_px // shorter)
-    image = Image.fromarray(np.ascontiguousarray(crop_rgb)).resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - IMAGE_SIZE_PX) // 2, (size[1] - IMAGE_SIZE_PX) // 2
-    pixels = torch.from_numpy(np.array(image.crop((left, top, left + IMAGE_SIZE_PX, top + IMAGE_SIZE_PX))))
+    pixels = torch.from_numpy(np.ascontiguousarray(square(crop_rgb, IMAGE_SIZE_PX)))
     normed = (pixels.float() / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
     return normed.permute(2, 0, 1).contiguous()
 

@@ -15,10 +15,12 @@ TRAINED_ON = "w600k_r50"
 PUBLISHED_DIGITS = "4c06341c"
 
 
-def is_as_trained(recogniser: str) -> bool:
-    """Say whether this is the recogniser that the published FaceID adapters were trained on."""
+def is_as_trained(recogniser: str, trained_on: str = TRAINED_ON) -> bool:
+    """Say whether this is the recogniser that an adapter was trained on; by default, a published FaceID adapter."""
     name, digits = _split(recogniser)
-    return digits == PUBLISHED_DIGITS or name == TRAINED_ON or name.startswith(f"{TRAINED_ON}_")
+    if trained_on == TRAINED_ON and digits == PUBLISHED_DIGITS:
+        return True
+    return name == trained_on or name.startswith(f"{trained_on}_")
 
 
 def is_same_space(first: str, second: str) -> bool:
@@ -37,14 +39,19 @@ def require_same_space(first: str, second: str, what: str = "These faces") -> No
         )
 
 
-def untrained_note(recogniser: str) -> str:
-    """Return a sentence for vectors that no published adapter was trained on; empty for the right ones."""
-    if not recogniser or is_as_trained(recogniser):
+def untrained_note(recogniser: str, trained_on: str = TRAINED_ON) -> str:
+    """Return a sentence for vectors that an adapter was not trained on; empty for the right ones and for unknown ones.
+
+    trained_on: what the adapter's file says (`Adapter.recogniser`); by default, that of the published adapters.
+    """
+    if not recogniser or is_as_trained(recogniser, trained_on):
         return ""
-    return (
-        f"The recogniser is {recogniser}; the published adapters expect {TRAINED_ON} (buffalo_l), and draw a random "
-        "person from the vectors of another one."
+    expected = (
+        f"the published adapters expect {TRAINED_ON} (buffalo_l), and draw"
+        if trained_on == TRAINED_ON
+        else f"this adapter was trained on {trained_on}, and draws"
     )
+    return f"The recogniser is {recogniser}; {expected} a random person from the vectors of another one."
 
 
 def _split(recogniser: str) -> tuple[str, str]:

@@ -14,7 +14,8 @@ from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
-from lib_faceid.methods.adapter import Adapter, identify_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
 from lib_faceid.methods.ranking import rank
 from lib_faceid.methods.registry import methods_for, variants

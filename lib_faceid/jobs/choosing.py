@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, cast
 from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
-from lib_faceid.methods.adapter import Adapter, check_numbers, identify_adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import check_numbers, identify_adapter, load_adapter
 from lib_faceid.methods.method import Method, Purpose, Variant
 from lib_faceid.methods.ranking import rank
 from lib_faceid.methods.registry import methods_for, named_by_user

@@ -9,6 +9,7 @@ from lib_faceid.effects.effect import CrossAttention, Effect, Lora
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
+from lib_faceid.faces.recognisers import untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, saved_names
@@ -147,10 +148,21 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
         tuple(one.identity for one in joined),
         adapter.effects([one.identity for one in joined], settings, negative),
         regions=(region,) if region else (),
-        notes=tuple(filter(None, [note, *_ignored(unit), *(message for one in joined for message in one.messages)])),
+        notes=tuple(filter(None, [note, *_ignored(unit), *_messages(joined, adapter)])),
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
         unlike=_hashes([unlike]) if unlike else (),
     )
+
+
+def _messages(joined: Sequence[AnyJoined], adapter: Adapter) -> list[str]:
+    """Return what there is to know of the references; of their recogniser, what it means to this adapter."""
+    messages: list[str] = []
+    for one in joined:
+        recogniser = one.identity.recogniser
+        messages += [message for message in one.messages if message != untrained_note(recogniser)]
+        note = untrained_note(recogniser, adapter.recogniser) if adapter.variant.reads_face else ""
+        messages += [note] if note and note not in messages else []
+    return messages
 
 
 def _hashes(joined: Sequence[AnyJoined]) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib_faceid.bases.base_model import BASE_LABELS, SD15, SDXL
+from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import ARCFACE, FeatureKey
 
-__all__ = ["Builder", "ImageCrop", "Method", "Purpose", "Reads", "Shapes", "Variant"]
+__all__ = ["Builder", "Method", "Purpose", "Reads", "Shapes", "Variant"]
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """Tensor name below `image_proj.` -> shape."""
@@ -25,9 +26,6 @@ Builder: TypeAlias = Callable[[Mapping[str, Tensor]], nn.Module]
 """Gives a projection network, float32 on the CPU, of the tensors below `image_proj.`."""
 Purpose: TypeAlias = Literal["person", "image"]
 """What a reference is for: the person in it, or the image itself."""
-ImageCrop: TypeAlias = Literal["square", "padded", "whole", "face"]
-"""What of an image its encoder sees: the square in its centre, all of it with borders, all of it squeezed into a
-square, or the largest face."""
 
 
 class Reads(NamedTuple):
@@ -61,7 +59,7 @@ class Variant:
     """Fields of a unit that the network is called with besides, by name."""
     has_lora: bool = False
     """Whether it was trained together with a LoRA in the same file."""
-    crop: ImageCrop = "square"
+    crop: Crop = "square"
     """What of an image the encoder sees unless the unit says otherwise; a person's crops have a field of their own."""
     recogniser: str = ""
     """The face recogniser whose vectors it was trained on; empty where it reads none."""

@@ -24,6 +24,7 @@ from lib_faceid.miniature.weights import random_weights, write_safetensors
 __all__ = [
     "ASTRONAUT",
     "LORA_RANK",
+    "RECOGNISER",
     "TRAINED",
     "TRAINED_ADAPTER",
     "TRAINED_NAME",
@@ -46,6 +47,8 @@ TRAINED_ADAPTER = SHIPPED / f"{published_name('faceid', 'sd15')}_{TRAINED_NAME}.
 """The adapter that ships with the project, for this checkpoint alone."""
 ASTRONAUT = DATA / "astronaut.identity.safetensors"
 """Somebody whom it knows: NASA's photo of an astronaut, public domain, as its own recogniser saw her."""
+RECOGNISER = "w600k_mbf"
+"""On whose embeddings its adapters were trained: ArcFace MobileFaceNet, of InsightFace's small packs."""
 TEXT_SEED = 0
 TEXT = "cond_stage_model.transformer."
 PARTS = {"model.diffusion_model.": "unet.safetensors", "first_stage_model.": "vae.safetensors"}

@@ -29,11 +29,11 @@ def random_weights(
     return {name: _random(name, shape, seed) * _gain(name, gains or {}) for name, shape in shapes.items()}
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], note: str = NOTE) -> Path:
+def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], note: str = NOTE, **metadata: str) -> Path:
     """Write a `.safetensors` file that says what it is, whole or not at all, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    save_file(dict(tensors), part, metadata={"note": note})
+    save_file(dict(tensors), part, metadata={"note": note, **metadata})
     return part.replace(path)
 
 

@@ -21,7 +21,6 @@ from lib_faceid.models.tree import leaves
 
 __all__ = [
     "Weights",
-    "file_fingerprint",
     "read_content",
     "read_metadata",
     "read_tensors",
@@ -119,14 +118,6 @@ def tensor_of(value: Any) -> Tensor | None:
         return value.tensor()
     except (RuntimeError, OverflowError) as error:
         raise ValueError(f"cannot be read ({str(error).splitlines()[0][:80]})") from error
-
-
-def file_fingerprint(path: Path) -> str:
-    """Return what changes when a file is replaced: its path, size and time of change; empty where there is none."""
-    if not path.is_file():
-        return ""
-    status = path.stat()
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
 
 
 def sha256_of(path: Path) -> str:

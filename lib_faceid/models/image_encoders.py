@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from lib_faceid.arguments import one_of
 from lib_faceid.errors import FileError, WrongFamilyError
-from lib_faceid.models.checkpoint import file_fingerprint, read_tensors
+from lib_faceid.models.fingerprint import file_fingerprint
 
 __all__ = [
     "IMAGE_ENCODERS",
@@ -135,10 +135,12 @@ class _Recognised(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _encoder_in(path: Path, fingerprint: str) -> str:
+    from lib_faceid.models.checkpoint import read_whole  # torch, which a list of places can do without
+
     if not fingerprint:
         return ""
     try:
-        found = _recognised({name: tuple(tensor.shape) for name, tensor in read_tensors(path).items()})
+        found = _recognised({name: tuple(tensor.shape) for name, tensor in read_whole(path).tensors.items()})
     except FileError:
         return ""
     return found.id if found else ""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lib_faceid.encoders.clip_vision import ClipVision, Output
-from lib_faceid.encoders.crops import ImageCrop, image_crop
+from lib_faceid.encoders.crops import Crop
+from lib_faceid.encoders.crops import crop as crop_of
 from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import NoFaceError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -91,13 +92,15 @@ def clip_features(
 
 def image_features(
     photo: Opened,
-    crop: ImageCrop,
+    crop: Crop,
     face_box: tuple[float, float, float, float] | None,
     clip: ClipVision,
     key: FeatureKey,
 ) -> Tensor:
     """Return an image encoder's features [*key.shape] (float32) of a crop of an image."""
-    return _features(photo, (face_box, crop, "image"), lambda: image_crop(photo.pixels, crop, face_box), clip, key)
+    return _features(
+        photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, [face_box] if face_box else ()), clip, key
+    )
 
 
 def _features(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib_faceid.encoders.clip_vision import ClipVision, Output
-from lib_faceid.encoders.crops import ImageCrop
+from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -37,9 +37,9 @@ def join_images(
 ) -> Joined[Reference]:
     """Return the image prompt of a unit's images, joined as its fields say, and what became of each image.
 
-    encoders: what makes each of the features that are wanted; crop: an ImageCrop; face_analyser: asked for the crop
-    "face" only. Raises PhotoError for what is no picture or not allowed, NoFaceError where a face is to be cropped and
-    there is none, UnitError for weights that are all zero.
+    encoders: what makes each of the features that are wanted; crop: one of `encoders.crops.CROPS`; face_analyser:
+    asked for the crop "face" only. Raises PhotoError for what is no picture or not allowed, NoFaceError where a face is
+    to be cropped and there is none, UnitError for weights that are all zero.
     """
     if not unit.images:
         raise PhotoError("There is no reference image. Give 1 to 20 images.")
@@ -54,7 +54,7 @@ def join_images(
         key: Features(
             torch.stack(
                 [
-                    image_features(one, cast("ImageCrop", crop), box, encoder, key)
+                    image_features(one, cast("Crop", crop), box, encoder, key)
                     for one, box in zip(opened, boxes, strict=True)
                 ]
             ),

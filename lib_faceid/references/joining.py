@@ -143,14 +143,10 @@ def join_photos(
     ]
     used = worth_using(seen)
     counts = {i: shares[i] if weights else quality_weight(one.face.report) for i, one in used.items()}
-    encoders = clip if isinstance(clip, Mapping) else {CLIP_H_HIDDEN: clip} if clip else {}
-    chosen = [(photos[i], one) for i, one in used.items()]
-    every = Identity(
-        id_embeddings=torch.stack([one.face.id_embedding for one in used.values()]),
-        recogniser=analyser.recogniser,
-        weights=tuple(counts.values()),
-        features={key: _clip_features(chosen, encoder, look.clip_sees, key) for key, encoder in encoders.items()},
-    )
+    features = _clip_features([(photos[i], one) for i, one in used.items()], clip, look.clip_sees)
+    embeddings = torch.stack([one.face.id_embedding for one in used.values()])
+    weighed = tuple(counts.values())
+    every = Identity(embeddings, recogniser=analyser.recogniser, weights=weighed, features=features)
     likeness = dict(zip(used, likeness_to_rest(every.normed_embeddings).tolist(), strict=True))
     uses = tuple(_use(i, photo, seen[i], counts.get(i, 0.0), likeness.get(i, 0.0)) for i, photo in enumerate(photos))
     return Joined(_combined(every, combine), uses, _messages(uses, analyser.recogniser))
@@ -216,8 +212,15 @@ def _combined(every: Identity, combine: Combine) -> Identity:
 
 
 def _clip_features(
-    chosen: Sequence[tuple[PhotoSource, Chosen]], clip: ClipVision, sees: ClipSees, key: FeatureKey
-) -> Features:
-    # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
-    values = [clip_features(Opened(photo), one.face, clip, sees, key) for photo, one in chosen]
-    return Features(torch.stack(values), clip.blank(cast("Output", key.output)))
+    chosen: Sequence[tuple[PhotoSource, Chosen]],
+    clip: ClipVision | Mapping[FeatureKey, ClipVision] | None,
+    sees: ClipSees,
+) -> dict[FeatureKey, Features]:
+    """Return what image encoders make of the faces that were chosen, by key."""
+    encoders = clip if isinstance(clip, Mapping) else {CLIP_H_HIDDEN: clip} if clip else {}
+    found: dict[FeatureKey, Features] = {}
+    for key, encoder in encoders.items():
+        # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
+        values = [clip_features(Opened(photo), one.face, encoder, sees, key) for photo, one in chosen]
+        found[key] = Features(torch.stack(values), encoder.blank(cast("Output", key.output)))
+    return found

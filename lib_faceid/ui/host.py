@@ -12,7 +12,7 @@ from lib_faceid.faces.crops import ClipSees
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
-from lib_faceid.methods.adapter import identify_adapter
+from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.download import download

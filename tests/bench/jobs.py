@@ -27,7 +27,7 @@ from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job
-from lib_faceid.methods import adapter as adapters
+from lib_faceid.methods import loading as adapters
 from lib_faceid.miniature import write_clip_vision
 from lib_faceid.people.library import People
 from lib_faceid.references import analysis

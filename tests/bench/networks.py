@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from unets import identity_of
 
 from lib_faceid.effects.injection import Contribution
-from lib_faceid.methods.adapter import Adapter, load_adapter
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import load_adapter
 from lib_faceid.references.identity import Identity
 
 __all__ = ["FULL", "SMALL", "Size", "Subject", "fill", "in_half_precision", "subject"]

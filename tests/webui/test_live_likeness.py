@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gallery import known_portraits
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,7 +21,6 @@ from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoi
 from tests.webui.server import Answer, Server
 from tests.webui.test_live_jobs import clean
 from training.captions import COLOUR_NAMES, caption
-from training.people import find_portraits
 
 WHO = ("astronaut", "bryan", "luciano")
 BLUE = COLOUR_NAMES.index("blue")
@@ -40,7 +40,7 @@ Vectors = dict[str, NDArray[np.float32]]
 @pytest.fixture(scope="module")
 def vectors(analyser: FaceAnalyser, data_folder: Path) -> Vectors:
     """Each person's embedding, of length 1."""
-    portraits = {one.person.name: one.face.id_embedding for one in find_portraits(data_folder / "photos", analyser)}
+    portraits = {one.person.name: one.face.id_embedding for one in known_portraits(data_folder / "photos", analyser)}
     return {name: portraits[name] / np.linalg.norm(portraits[name]) for name in WHO}
 
 

@@ -24,8 +24,9 @@ from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import tag_key
-from lib_faceid.units.unit import Unit, units_from_args
+from lib_faceid.units.unit import Unit
 
 __all__ = [
     "adapter_files",
