@@ -46,6 +46,8 @@ def bank_for(
     structure: float,
     layers: Sequence[AttentionLayer],
     swapped: frozenset[int] = frozenset(),
+    *,
+    negative: Negative = BLANK,
 ) -> Bank:
     """The bank of references for a UNet's layers."""
-    return bank_of(adapter, adapter.tokens(references, {"structure": structure}).sources, layers, swapped)
+    return bank_of(adapter, adapter.tokens(references, {"structure": structure}, negative).sources, layers, swapped)

@@ -15,6 +15,7 @@ from lib_faceid.hosts.diffusers.checkpoint import load_parts
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.references.identity import Identity
+from lib_faceid.references.negative import Negative
 from lib_faceid.unet.layers import AttentionLayer, attention_layers
 
 
@@ -61,8 +62,8 @@ def test_the_same_people_are_computed_once(
 def test_what_changes_the_tokens_is_computed_anew(
     adapter: Adapter, layers: tuple[AttentionLayer, ...], made: list[int]
 ) -> None:
-    for people, structure in (([person(0)], 1.0), ([person(0)], 0.5), ([person(0), person(1)], 1.0)):
-        bank_for(adapter, people, structure, layers)
+    for people, noise in (([person(0)], 0.0), ([person(0)], 0.5), ([person(0), person(1)], 0.0)):
+        bank_for(adapter, people, 1.0, layers, negative=Negative(noise=noise))
     assert made == [1, 1, 2]
 
 

@@ -36,7 +36,7 @@ ADAPTERS = (("plusv2", "sd15"), ("portrait", "sd15"), ("faceid", "sd15"), ("plus
 PORTRAIT = "ip-adapter-faceid-portrait_sd15"
 
 
-def no_clip() -> ClipVision:
+def no_clip(_encoder: str) -> ClipVision:
     raise MissingModelError("CLIP ViT-H is not here.")
 
 
@@ -194,7 +194,7 @@ def test_a_saved_person_without_clip_features_gets_an_adapter_that_needs_none(mo
 
 @pytest.mark.parametrize("face", ["0", "-1", "biggest", "1.5"])
 def test_a_face_that_cannot_be_meant(models: Models, unit: Unit, unet: nn.Module, face: str) -> None:
-    with pytest.raises(FaceIDError, match=r"^Unit 0: "):
+    with pytest.raises(FaceIDError, match=r"^face is "):
         Job([replace(unit, face=face)], models).prepare(unet)
 
 

@@ -66,7 +66,7 @@ def options_table() -> str:
 
 
 TABLES = {
-    "variants": (README, "variants: generated from lib_faceid/methods/variants.py", variant_table),
+    "variants": (README, "variants: generated from lib_faceid/methods", variant_table),
     "fields": (SETTINGS, "fields: generated from lib_faceid/units/unit.py", fields_table),
     "presets": (SETTINGS, "presets: generated from lib_faceid/units/presets.py", presets_table),
     "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui/settings.py", options_table),

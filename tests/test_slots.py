@@ -168,7 +168,7 @@ def test_people_with_different_numbers_of_faces(ldm: nn.Module, portrait: Adapte
 
 
 def test_nobody_at_all(ldm: nn.Module, adapter: Adapter) -> None:
-    with pytest.raises(MismatchError, match="identit"):
+    with pytest.raises(MismatchError, match="references"):
         inject(ldm, [contribution(adapter, [])]).__enter__()
 
 

@@ -144,7 +144,7 @@ def test_a_variant_for_a_projection_that_fits_none(tmp_path: Path) -> None:
         MismatchError, match=r"cannot be read as FaceID \(SD 1.5 and SDXL\); its tensors fit no variant"
     ):
         load_adapter(path, "faceid")
-    with pytest.raises(FileError, match=r"image_proj of a kind we do not know\. Known: FaceID Plus v2 or .*FaceID"):
+    with pytest.raises(FileError, match=r"image_proj of a kind that is not known\. Known: FaceID Plus v2 or .*FaceID"):
         load_adapter(path)
 
 

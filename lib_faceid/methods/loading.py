@@ -85,7 +85,9 @@ def _variant_from_file(
     """
     path = weights.path
     if not found:
-        raise FileError(f"{path.name} has an image_proj of unknown kind. Known: {_labels(registry.variants())}.")
+        raise FileError(
+            f"{path.name} has an image_proj of a kind that is not known. Known: {_labels(registry.variants())}."
+        )
     first = found[0]
     if len(found) == 1 and not first.lookalike:
         return first, ""

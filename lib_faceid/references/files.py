@@ -84,7 +84,7 @@ def _features(key: FeatureKey, tensors: Mapping[str, Tensor]) -> tuple[FeatureKe
     if values not in tensors:
         return None
     if blank and blank not in tensors:
-        raise MismatchError(f"it has {values} without {blank}")
+        raise MismatchError(f"it has {values}, and needs {values} and {blank} together, or neither")
     found = _copy(tensors[values])
     return key, Features(found, _copy(tensors[blank]) if blank else found.new_zeros(key.shape))
 
@@ -93,8 +93,8 @@ def _check_format(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     found = metadata.get("format", "")
     if found.startswith(("faceid-identity-", "faceid-reference-")) and found not in FORMATS:
         raise FileError(
-            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and "
-            f"{' or '.join(FORMATS)} was expected). Update this extension, or save the person again."
+            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and {PERSON} was "
+            "expected). Update this extension, or save the person again."
         )
     if found not in FORMATS or (found == PERSON and "id_embeddings" not in tensors):
         names = json.dumps(sorted(key[:40] for key in tensors)[:3])

@@ -22,6 +22,8 @@ TokenMerge = Literal["concatenate", "average"]
 """What an adapter does with the tokens of several pictures."""
 
 MAX_PICTURES = 20
+NAMES = {ARCFACE: "id_embeddings", CLIP_H_HIDDEN: "clip_hidden"}
+"""What two kinds of features are called in Python; all others go by their key."""
 ReferenceT = TypeVar("ReferenceT", bound="Reference")
 
 
@@ -50,9 +52,12 @@ class Reference:
         if not self.features:
             raise MismatchError("A reference without any features was given. Make it again from its pictures.")
         for key, (values, blank) in self.features.items():
-            require(values, " ".join(key), torch.Tensor, f"a tensor {['pictures', *key.shape]} of float32")
-            _check(f"the features {key.encoder} {key.output}", values, (max(self.num_pictures, 1), *key.shape))
-            _check(f"the blank features {key.encoder} {key.output}", blank, key.shape)
+            require(
+                values, NAMES.get(key, ".".join(key)), torch.Tensor, f"a tensor {['pictures', *key.shape]} of float32"
+            )
+            name = NAMES.get(key, ".".join(key))
+            _check(name, values, (max(self.num_pictures, 1), *key.shape))
+            _check(f"{name}_uncond", blank, key.shape)
         if self.num_pictures > MAX_PICTURES:
             raise MismatchError(
                 f"A reference has at most {MAX_PICTURES} pictures, and {self.num_pictures} were given. Leave some out."
@@ -106,8 +111,8 @@ def _in_order(features: Mapping[FeatureKey, Features]) -> list[tuple[FeatureKey,
 
 def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(tensor.shape) != shape:
-        raise MismatchError(f"{name} have shape {list(tensor.shape)}, {list(shape)} was expected.")
+        raise MismatchError(f"{name} has shape {list(tensor.shape)}, {list(shape)} was expected.")
     if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
-        raise MismatchError(f"{name} are {tensor.dtype} on {tensor.device}; torch.float32 on the CPU was expected.")
+        raise MismatchError(f"{name} is {tensor.dtype} on {tensor.device}; torch.float32 on the CPU was expected.")
     if not tensor.isfinite().all():
-        raise MismatchError(f"{name} hold values that are not numbers. Make the reference again from its pictures.")
+        raise MismatchError(f"{name} holds values that are not numbers. Make the reference again from its pictures.")
