@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,11 @@ from torch import Tensor
 
 from lib_faceid.arguments import as_many, as_path, one_of, require, shown
 from lib_faceid.errors import FileError, MismatchError, UnitError
-from lib_faceid.faces.recognisers import TRAINED_ON, is_same_space
-from lib_faceid.models.checkpoint import read_metadata, read_tensors
+from lib_faceid.faces.recognisers import is_same_space
+from lib_faceid.models.checkpoint import Weights, is_safetensors, read_weights
 from lib_faceid.references.combining import geometric_median, mean_direction, relative_weights
 from lib_faceid.references.record import Record, check_size
+from lib_faceid.references.vectors import MAX_FACES, read_vectors
 
 __all__ = ["CLIP_SHAPE", "ID_DIM", "MAX_FACES", "Identity", "Tokens"]
 
@@ -30,11 +31,9 @@ Tokens = Literal["concatenate", "average"]
 
 ID_DIM = 512
 CLIP_SHAPE = (257, 1280)  # tokens x width of CLIP ViT-H's hidden states
-MAX_FACES = 20
 FORMAT = "faceid-identity-1"
 MAX_PART_BYTES = 129
-# What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
-REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
+MIN_LENGTH, MAX_LENGTH = 1e-4, 1e6  # of an embedding; beyond, float32 makes zeros of it on the way to unit length
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +60,12 @@ class Identity:
         _check("id_embeddings", self.id_embeddings, (max(faces, 1), ID_DIM))
         if not self.id_embeddings.any(dim=-1).all():
             raise MismatchError("id_embeddings are all zeros: that is nobody. Make the identity again from its photos.")
+        lengths = self.id_embeddings.double().norm(dim=-1).tolist()
+        if min(lengths) < MIN_LENGTH or max(lengths) > MAX_LENGTH:
+            raise MismatchError(
+                f"id_embeddings have lengths from {min(lengths):.3g} to {max(lengths):.3g}, and about 1 to "
+                "30 were expected: these are no recogniser's numbers. Make the identity again from its photos."
+            )
         if (self.clip_hidden is None) != (self.clip_hidden_uncond is None):
             raise MismatchError("An identity needs clip_hidden and clip_hidden_uncond together, or neither.")
         if self.clip_hidden is not None and self.clip_hidden_uncond is not None:
@@ -181,41 +186,53 @@ class Identity:
         _write_whole(path, save(tensors | record.tensors, metadata))
 
     @classmethod
-    def load(cls, path: Path | str) -> Identity:
-        """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
+    def load(cls, path: Path | str, recogniser: str = "") -> Identity:
+        """Return a saved identity, or the one in another program's file: 512 numbers in one of the usual kinds.
+
+        recogniser: which one made the numbers, such as "w600k_r50", where the file does not say. Raises FileError when
+        the file is no such one, or what it holds cannot be used.
+        """
         path = as_path(path, "path")
         check_size(path)
-        tensors, metadata = read_tensors(path), read_metadata(path)
+        weights = read_weights(path) if is_safetensors(path) else None
         try:
-            if tensors.keys() >= REACTOR_KEYS:
-                return cls(_copy(tensors["embedding"]).reshape(1, -1), recogniser=TRAINED_ON)
-            _check_format(path, tensors, metadata)
-            return cls(
-                _copy(tensors["id_embeddings"]),
-                *(_copy(tensors[key]) if key in tensors else None for key in ("clip_hidden", "clip_hidden_uncond")),
-                recogniser=metadata.get("recogniser", "")[:100],
-                weights=tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
-                tokens="average" if metadata.get("tokens") == "average" else "concatenate",
-            )
-        except (MismatchError, UnitError, ValueError, TypeError, RecursionError) as error:
+            if weights is not None and _is_own(weights):
+                return cls._of_weights(weights, recogniser)
+            vectors = read_vectors(path)
+            return cls(vectors.embeddings, recogniser=vectors.recogniser or recogniser)
+        except (MismatchError, UnitError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise FileError(f"{path.name} cannot be used: {error}") from error
 
+    @classmethod
+    def _of_weights(cls, weights: Weights, recogniser: str) -> Identity:
+        tensors, metadata = weights.tensors, weights.metadata
+        return cls(
+            _copy(tensors["id_embeddings"]),
+            *(_copy(tensors[key]) if key in tensors else None for key in ("clip_hidden", "clip_hidden_uncond")),
+            recogniser=metadata.get("recogniser", "")[:100] or recogniser,
+            weights=tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
+            tokens="average" if metadata.get("tokens") == "average" else "concatenate",
+        )
 
-def _check_format(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    found = metadata.get("format", "")
+
+def _is_own(weights: Weights) -> bool:
+    """Whether it was saved by this program. Raises FileError for a version that is not known here."""
+    found = weights.metadata.get("format", "")
     if found.startswith("faceid-identity-") and found != FORMAT:
         raise FileError(
-            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and {FORMAT} was "
-            "expected). Update this extension, or save the person again."
+            f"{weights.path.name} is not a saved identity that this version can read (it says {found[:40]}, and "
+            f"{FORMAT} was expected). Update this extension, or save the person again."
         )
-    if found != FORMAT or "id_embeddings" not in tensors:
-        names = json.dumps(sorted(key[:40] for key in tensors)[:3])
-        raise FileError(f"{path.name} is not a saved identity ({names} was found in it).")
+    if found == FORMAT and "id_embeddings" not in weights.tensors:
+        raise FileError(
+            f"{weights.path.name} is not a saved identity (id_embeddings are missing). Save the person again."
+        )
+    return found == FORMAT
 
 
 def _copy(tensor: Tensor) -> Tensor:
     """Return a float32 copy: a file that is still mapped cannot be replaced on Windows."""
-    if not tensor.is_floating_point():
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise MismatchError(f"{tensor.dtype} was found, and floating-point numbers were expected.")
     return tensor.float().clone()
 
