@@ -17,6 +17,7 @@ import torch
 from builders import SD15, tiny_parts_of, write
 from safetensors.torch import save_file
 
+from lib_faceid.commands.cli import main
 from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import read_record
@@ -196,3 +197,17 @@ def test_photos_are_no_person_files(tmp_path: Path) -> None:
     assert not is_person_file(tmp_path / "a.jpg")
     assert is_person_file(tmp_path / "missing.npy")
     assert not is_person_file(tmp_path / "missing.jpg")
+
+
+def test_the_command_line_keeps_them_and_names_the_recogniser(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "v.npy", V.numpy())
+    faces, file = str(tmp_path / "faces"), str(tmp_path / "v.npy")
+    assert main(["face", "save", "Anna", file, "--faces", faces]) == 0
+    assert "Which recogniser made this person's numbers is not known" in capsys.readouterr().out
+    assert main(["face", "save", "Ben", file, "--faces", faces, "--recogniser", "w600k_r50"]) == 0
+    assert capsys.readouterr().out.startswith("Saved as 'Ben'")
+    assert main(["face", "compare", "Ben", file, "--faces", faces, "--recogniser", "w600k_r50"]) == 0
+    assert capsys.readouterr().out.startswith("1.000 (alike)")
+    assert main(["face", "compare", "Ben", file, "--faces", faces]) != 0

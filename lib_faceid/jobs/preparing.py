@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.errors import FaceIDError, MissingModelError, UnitError
-from lib_faceid.faces.recognisers import untrained_note
+from lib_faceid.faces.recognisers import unknown_note, untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.methods.adapter import Adapter
@@ -131,7 +131,7 @@ def _messages(joined: Sequence[Joined], adapter: Adapter) -> list[str]:
     for one in joined:
         recogniser = one.identity.recogniser
         messages += [message for message in one.messages if message != untrained_note(recogniser)]
-        note = untrained_note(recogniser, adapter.recogniser)
+        note = untrained_note(recogniser, adapter.recogniser) if recogniser else unknown_note()
         messages += [note] if note and note not in messages else []
     return messages
 

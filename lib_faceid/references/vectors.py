@@ -24,13 +24,13 @@ from lib_faceid.faces.recognisers import TRAINED_ON
 from lib_faceid.models.arrays import Array, read_npy, read_npz
 from lib_faceid.models.checkpoint import read_content, read_weights, tensor_of
 from lib_faceid.models.kinds import START_BYTES, kind_of, other_kind
+from lib_faceid.models.person_suffixes import PERSON_SUFFIXES
 from lib_faceid.models.torch_files import StoredTensor
 from lib_faceid.models.tree import is_numbers, leaves
 from lib_faceid.references.combining import SAME_PERSON
 
-__all__ = ["PERSON_SUFFIXES", "Vectors", "is_person_file", "read_vectors"]
+__all__ = ["Vectors", "is_person_file", "read_vectors"]
 
-PERSON_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npy", ".npz", ".json", ".csv", ".pkl", ".txt")
 SIZE = 512
 MAX_FACES = 20
 MAX_TEXT_BYTES = 8 * 1024 * 1024
