@@ -21,6 +21,7 @@ from lib_faceid.models.tree import leaves
 
 __all__ = [
     "Weights",
+    "is_safetensors",
     "read_content",
     "read_metadata",
     "read_tensors",
