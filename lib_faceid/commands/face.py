@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
-from lib_faceid.commands.people import add_people_commands
+from lib_faceid.commands.people import RECOGNISER_HELP, add_people_commands
 from lib_faceid.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -39,10 +39,11 @@ def add_face_commands(parser: argparse.ArgumentParser) -> None:
 
     report = add("report", _report, "how good photos are, and why; folders are looked through", "PHOTO...")
     report.add_argument("--json", action="store_true", help="the same as data")
-    add("compare", _compare, "the cosine of two people; each is a photo, a file or a name", "A", "B")
+    compare = add("compare", _compare, "the cosine of two people; each is a photo, a file or a name", "A", "B")
     find = add("find", _find, "which face of a group photo is a saved person", "NAME", "PHOTO")
     crop = add("crop", _crop, "write the crops that are really used", "PHOTO")
     crop.add_argument("--out", type=Path, default=Path("crops"), metavar="DIR", help="(%(default)s)")
+    compare.add_argument("--recogniser", default="", help=RECOGNISER_HELP)
     for command in (report, find):
         command.add_argument("--sheet", type=Path, metavar="PNG", help="a contact sheet with boxes and verdicts")
     add_people_commands(add)
@@ -121,12 +122,13 @@ def _somebody(text: str, options: Options) -> Identity:
     """Return who a name of the library, a saved file or a photo stands for."""
     from lib_faceid.references.identity import Identity
     from lib_faceid.references.joining import identity_from_photos
+    from lib_faceid.references.vectors import is_person_file
 
     library = library_of(options)
     if text in library.names():
         return library.identity(text)
-    if text.endswith(".safetensors"):
-        return Identity.load(Path(text))
+    if is_person_file(Path(text)):
+        return Identity.load(Path(text), options.recogniser)
     return identity_from_photos([Path(text)], analyser=analyser_of(options))
 
 

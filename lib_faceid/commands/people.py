@@ -19,15 +19,17 @@ from lib_faceid.errors import FileError, MissingModelError
 if TYPE_CHECKING:
     from lib_faceid.people.library import Person
 
-__all__ = ["add_people_commands"]
+__all__ = ["RECOGNISER_HELP", "add_people_commands"]
 
 Options = argparse.Namespace
 THUMBNAIL_PX = 96
+RECOGNISER_HELP = "which made the numbers in another program's file, such as w600k_r50, where it does not say"
 
 
 def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands that deal with saved people."""
-    save = add("save", _save, "keep the person in one or more photos", "NAME", "PHOTO...")
+    save = add("save", _save, "keep the person in one or more photos, or in another program's file", "NAME", "PHOTO...")
+    save.add_argument("--recogniser", default="", help=RECOGNISER_HELP)
     save.add_argument("--weight", type=float, action="append", default=[], help="of each photo (by quality)")
     save.add_argument("--combine", choices=("average", "median", "tokens", "concatenate"), default="average")
     save.add_argument("--face", default="largest", help="a number, or 'box 0.3 0.1 0.6 0.5' (%(default)s)")
@@ -44,6 +46,30 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _save(options: Options) -> None:
+    """Save a person made of photos, or the one in another program's file."""
+    from lib_faceid.references.vectors import is_person_file
+
+    if len(options.PHOTO) == 1 and Path(options.PHOTO[0]).is_file() and is_person_file(Path(options.PHOTO[0])):
+        _save_file(Path(options.PHOTO[0]), options)
+    else:
+        _save_photos(options)
+
+
+def _save_file(path: Path, options: Options) -> None:
+    from lib_faceid.faces.recognisers import unknown_note, untrained_note
+    from lib_faceid.references.identity import Identity
+    from lib_faceid.references.record import read_record
+
+    identity = Identity.load(path, options.recogniser)
+    record = read_record(path)
+    record = replace(record, notes=options.notes or record.notes)
+    name = library_of(options).save(options.NAME, identity, record, overwrite=options.overwrite)
+    note = untrained_note(identity.recogniser) if identity.recogniser else unknown_note()
+    print(f"{note}\n" if note else "", end="")
+    print(f"Saved as '{name}'. It is personal data: keep it as private as a photo.")
+
+
+def _save_photos(options: Options) -> None:
     from lib_faceid.encoders.clip_vision import load_clip_vision
     from lib_faceid.references.joining import Look, join_photos
     from lib_faceid.units.region import which_face

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.models.person_suffixes import PERSON_SUFFIXES
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import AUTO, FIELDS, Field, Photo, Range, Unit
 
@@ -83,7 +84,7 @@ def named_adapters(units: Sequence[Unit]) -> tuple[Path, ...]:
 def named_identities(units: Sequence[Unit]) -> tuple[Path, ...]:
     """Return the files among the units' people; the others are names of the library."""
     paths = [Path(name.strip()) for unit in units for name in unit.person.split("|") if name.strip()]
-    return tuple(path for path in paths if len(path.parts) > 1 or path.suffix == ".safetensors")
+    return tuple(path for path in paths if len(path.parts) > 1 or path.suffix.lower() in PERSON_SUFFIXES)
 
 
 def _set(unit: dict[str, Any], name: str, text: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lib_faceid.errors import MismatchError
 
-__all__ = ["TRAINED_ON", "is_as_trained", "is_same_space", "require_same_space", "untrained_note"]
+__all__ = ["TRAINED_ON", "is_as_trained", "is_same_space", "require_same_space", "unknown_note", "untrained_note"]
 
 TRAINED_ON = "w600k_r50"
 """ArcFace ResNet-50 on WebFace600K, of the packs buffalo_l and buffalo_m: what h94's adapters were trained on."""
@@ -52,6 +52,14 @@ def untrained_note(recogniser: str, trained_on: str = TRAINED_ON) -> str:
         else f"this adapter was trained on {trained_on}, and draws"
     )
     return f"The recogniser is {recogniser}; {expected} a random person from the vectors of another one."
+
+
+def unknown_note() -> str:
+    """Return a sentence for vectors of which nothing says what made them."""
+    return (
+        f"Which recogniser made this person's numbers is not known; those of {TRAINED_ON} (buffalo_l) draw the person, "
+        "others a random one. To name it: face save NAME FILE --recogniser w600k_r50."
+    )
 
 
 def _split(recogniser: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from lib_faceid.effects.effect import CrossAttention, Effect, Lora
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
-from lib_faceid.faces.recognisers import untrained_note
+from lib_faceid.faces.recognisers import unknown_note, untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, saved_names
@@ -160,8 +160,9 @@ def _messages(joined: Sequence[AnyJoined], adapter: Adapter) -> list[str]:
     for one in joined:
         recogniser = one.identity.recogniser
         messages += [message for message in one.messages if message != untrained_note(recogniser)]
-        note = untrained_note(recogniser, adapter.recogniser) if adapter.variant.reads_face else ""
-        messages += [note] if note and note not in messages else []
+        if adapter.variant.reads_face:
+            note = untrained_note(recogniser, adapter.recogniser) if recogniser else unknown_note()
+            messages += [note] if note and note not in messages else []
     return messages
 
 

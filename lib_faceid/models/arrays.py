@@ -40,11 +40,12 @@ class Array:
     def __init__(
         self, shape: tuple[int, ...] = (), kind: _Kind | None = None, data: bytes = b"", order: str = "C"
     ) -> None:
-        self.shape, self.kind, self.data, self.order = shape, kind, data, order
+        self.shape, self.kind, self.data, self.order = _checked(shape), kind, data, order
 
     def take_state(self, state: tuple[Any, ...]) -> None:
         """Take what follows an array in a pickle: (version, shape, dtype, whether in Fortran order, bytes)."""
-        _, self.shape, self.kind, is_fortran, self.data = state
+        _, shape, self.kind, is_fortran, self.data = state
+        self.shape = _checked(shape)
         self.order = "F" if is_fortran else "C"
 
     def tensor(self) -> Tensor | None:
@@ -52,13 +53,17 @@ class Array:
         shape, kind, data = self.shape, self.kind, self.data
         if not isinstance(kind, _Kind) or not kind.code or not isinstance(data, bytes | bytearray):
             return None
-        if not (isinstance(shape, tuple) and all(isinstance(one, int) and one >= 0 for one in shape)):
-            return None
         dtype = np.dtype(f"{'' if kind.code.endswith('1') else kind.order}{kind.code}")
         if math.prod(shape) * dtype.itemsize != len(data):
             return None
         array = np.frombuffer(data, dtype).reshape(shape, order="F" if self.order == "F" else "C")
         return _as_tensor(array)
+
+
+def _checked(shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple) or not all(isinstance(one, int) and 0 <= one < 1 << 48 for one in shape):
+        raise ValueError("an array of an impossible shape")
+    return shape
 
 
 def read_npy(content: bytes) -> Tensor:

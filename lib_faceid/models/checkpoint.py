@@ -14,13 +14,14 @@ from torch import Tensor
 
 from lib_faceid.errors import FileError
 from lib_faceid.models.arrays import Array
-from lib_faceid.models.kinds import GET_AGAIN, START_BYTES, Kind, kind_of
+from lib_faceid.models.kinds import GET_AGAIN, START_BYTES, Kind, is_safetensors_start, kind_of
 from lib_faceid.models.shards import parts_of
 from lib_faceid.models.torch_files import OddTensor, StoredTensor, read_torch_pickle, read_torch_zip
 from lib_faceid.models.tree import leaves
 
 __all__ = [
     "Weights",
+    "is_safetensors",
     "read_content",
     "read_metadata",
     "read_tensors",
@@ -93,6 +94,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the text metadata of a `.safetensors` file; empty for every other kind."""
     return dict(_read_safetensors(path).metadata) if _kind(path)[0] == "safetensors" else {}
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is a `.safetensors` by its content. Raises FileError where it cannot be read at all."""
+    with _opened(path) as file:
+        return is_safetensors_start(_start(file, path), path.stat().st_size)
 
 
 def read_content(path: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from lib_faceid.errors import FileError
 
-__all__ = ["GET_AGAIN", "START_BYTES", "Kind", "kind_of", "other_kind"]
+__all__ = ["GET_AGAIN", "START_BYTES", "Kind", "is_safetensors_start", "kind_of", "other_kind"]
 
 Kind = Literal["safetensors", "zip", "pickle"]
 
@@ -54,10 +54,10 @@ def kind_of(start: bytes, size: int, name: str) -> Kind:
     """
     if size == 0:
         raise FileError(f"{name} is empty (0 bytes). {GET_AGAIN}")
-    if len(start) >= 9 and start[8:9] == b"{":
+    if is_safetensors_start(start, size):
+        return "safetensors"
+    if start[8:9] == b"{":
         (length,) = struct.unpack("<Q", start[:8])
-        if length <= size:
-            return "safetensors"
         if length <= MAX_HEADER:
             raise FileError(f"{name} is cut off ({size:,} bytes, shorter than its own header). {GET_AGAIN}")
     # A tar archive is what torch 0.1 wrote, and what torch still unpacks to the disk, whatever its name begins with.
@@ -68,6 +68,11 @@ def kind_of(start: bytes, size: int, name: str) -> Kind:
         return "pickle"
     found, remedy = other_kind(start)
     raise FileError(f"{name} is {found}, not .safetensors or .bin weights. {remedy}")
+
+
+def is_safetensors_start(start: bytes, size: int) -> bool:
+    """Whether a file begins with the header of a `.safetensors`, and is not shorter than that."""
+    return start[8:9] == b"{" and struct.unpack("<Q", start[:8])[0] <= size
 
 
 def other_kind(start: bytes) -> tuple[str, str]:

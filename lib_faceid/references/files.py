@@ -8,25 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from lib_faceid.arguments import require
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FEATURE_SHAPES, FeatureKey
 from lib_faceid.errors import FileError, MismatchError, UnitError
-from lib_faceid.faces.recognisers import TRAINED_ON
-from lib_faceid.models.checkpoint import read_metadata, read_tensors
+from lib_faceid.models.checkpoint import Weights, is_safetensors, read_weights
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import Record, check_size
 from lib_faceid.references.reference import Features, Reference
+from lib_faceid.references.vectors import read_vectors
 
 __all__ = ["load_reference", "save_reference"]
 
 PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
 FORMATS = (PERSON, IMAGE)
 MAX_PART_BYTES = 129
-# What ReActor's face models hold besides `embedding`, all of it insightface's; made by buffalo_l, always.
-REACTOR_KEYS = frozenset({"bbox", "kps", "det_score", "embedding"})
 # The names that the first format gave to two kinds of features; all others are named by their key.
 OLD_NAMES: Mapping[FeatureKey, tuple[str, str]] = {
     ARCFACE: ("id_embeddings", ""),
@@ -53,24 +52,33 @@ def save_reference(path: Path, reference: Reference, record: Record | None = Non
     _write_whole(path, save(tensors | record.tensors, metadata))
 
 
-def load_reference(path: Path) -> Reference:
-    """Return a saved reference: an Identity for a person. Raises FileError when the file is none, or cannot be used."""
+def load_reference(path: Path, recogniser: str = "") -> Reference:
+    """Return a saved reference: an Identity for a person, also from another program's file of 512 numbers.
+
+    recogniser: which one made the numbers, where the file does not say. Raises FileError when the file is no such one,
+    or what it holds cannot be used.
+    """
     check_size(path)
-    tensors, metadata = read_tensors(path), read_metadata(path)
+    weights = read_weights(path) if is_safetensors(path) else None
     try:
-        if tensors.keys() >= REACTOR_KEYS:
-            return Identity(_copy(tensors["embedding"]).reshape(1, -1), recogniser=TRAINED_ON)
-        _check_format(path, tensors, metadata)
-        features = dict(filter(None, (_features(key, tensors) for key in FEATURE_SHAPES)))
-        settings: dict[str, Any] = {
-            "features": features,
-            "recogniser": metadata.get("recogniser", "")[:100],
-            "weights": tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
-            "tokens": "average" if metadata.get("tokens") == "average" else "concatenate",
-        }
-        return Identity(**settings) if ARCFACE in features else Reference(**settings)
-    except (MismatchError, UnitError, ValueError, TypeError, RecursionError) as error:
+        if weights is not None and _is_own(weights):
+            return _of_weights(weights, recogniser)
+        vectors = read_vectors(path)
+        return Identity(vectors.embeddings, recogniser=vectors.recogniser or recogniser)
+    except (MismatchError, UnitError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise FileError(f"{path.name} cannot be used: {error}") from error
+
+
+def _of_weights(weights: Weights, recogniser: str) -> Reference:
+    metadata = weights.metadata
+    features = dict(filter(None, (_features(key, weights.tensors) for key in FEATURE_SHAPES)))
+    settings: dict[str, Any] = {
+        "features": features,
+        "recogniser": metadata.get("recogniser", "")[:100] or recogniser,
+        "weights": tuple(float(weight) for weight in json.loads(metadata.get("weights", "[]"))),
+        "tokens": "average" if metadata.get("tokens") == "average" else "concatenate",
+    }
+    return Identity(**settings) if ARCFACE in features else Reference(**settings)
 
 
 def _names(key: FeatureKey) -> tuple[str, str]:
@@ -89,21 +97,24 @@ def _features(key: FeatureKey, tensors: Mapping[str, Tensor]) -> tuple[FeatureKe
     return key, Features(found, _copy(tensors[blank]) if blank else found.new_zeros(key.shape))
 
 
-def _check_format(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    found = metadata.get("format", "")
+def _is_own(weights: Weights) -> bool:
+    """Whether it was saved by this program. Raises FileError for a version that is not known here."""
+    found = weights.metadata.get("format", "")
     if found.startswith(("faceid-identity-", "faceid-reference-")) and found not in FORMATS:
         raise FileError(
-            f"{path.name} is not a saved identity that this version can read (it says {found[:40]}, and {PERSON} was "
-            "expected). Update this extension, or save the person again."
+            f"{weights.path.name} is not a saved identity that this version can read (it says {found[:40]}, and "
+            f"{PERSON} was expected). Update this extension, or save the person again."
         )
-    if found not in FORMATS or (found == PERSON and "id_embeddings" not in tensors):
-        names = json.dumps(sorted(key[:40] for key in tensors)[:3])
-        raise FileError(f"{path.name} is not a saved identity ({names} was found in it).")
+    if found == PERSON and "id_embeddings" not in weights.tensors:
+        raise FileError(
+            f"{weights.path.name} is not a saved identity (id_embeddings are missing). Save the person again."
+        )
+    return found in FORMATS
 
 
 def _copy(tensor: Tensor) -> Tensor:
     """Return a float32 copy: a file that is still mapped cannot be replaced on Windows."""
-    if not tensor.is_floating_point():
+    if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise MismatchError(f"{tensor.dtype} was found, and floating-point numbers were expected.")
     return tensor.float().clone()
 

@@ -25,6 +25,7 @@ __all__ = ["CLIP_SHAPE", "ID_DIM", "MAX_FACES", "Identity"]
 ID_DIM = ARCFACE.shape[0]
 CLIP_SHAPE = CLIP_H_HIDDEN.shape
 MAX_FACES = MAX_PICTURES
+MIN_LENGTH, MAX_LENGTH = 1e-4, 1e6  # of an embedding; beyond, float32 makes zeros of it on the way to unit length
 
 
 class Identity(Reference):
@@ -63,6 +64,12 @@ class Identity(Reference):
         super().__post_init__()
         if not self.id_embeddings.any(dim=-1).all():
             raise MismatchError("id_embeddings are all zeros: that is nobody. Make the identity again from its photos.")
+        lengths = self.id_embeddings.double().norm(dim=-1).tolist()
+        if min(lengths) < MIN_LENGTH or max(lengths) > MAX_LENGTH:
+            raise MismatchError(
+                f"id_embeddings have lengths from {min(lengths):.3g} to {max(lengths):.3g}, and about 1 to "
+                "30 were expected: these are no recogniser's numbers. Make the identity again from its photos."
+            )
 
     @property
     def num_faces(self) -> int:
@@ -160,12 +167,16 @@ class Identity(Reference):
         save_reference(as_path(path, "path"), self, record)
 
     @classmethod
-    def load(cls, path: Path | str) -> Identity:
-        """Return a saved identity. Raises FileError when the file is not one, or what it holds cannot be used."""
+    def load(cls, path: Path | str, recogniser: str = "") -> Identity:
+        """Return a saved identity, or the one in another program's file: 512 numbers in one of the usual kinds.
+
+        recogniser: which one made the numbers, such as "w600k_r50", where the file does not say. Raises FileError when
+        the file is no such one, or what it holds cannot be used.
+        """
         from lib_faceid.references.files import load_reference
 
         path = as_path(path, "path")
-        found = load_reference(path)
+        found = load_reference(path, recogniser)
         if not isinstance(found, Identity):
             raise FileError(f"{path.name} holds a saved image, not a person. Use it for an image unit.")
         return found

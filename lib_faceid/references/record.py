@@ -20,7 +20,7 @@ from torch import Tensor
 from lib_faceid.arguments import as_path
 from lib_faceid.errors import FileError
 from lib_faceid.faces.report import PhotoReport
-from lib_faceid.models.checkpoint import read_metadata, read_tensors
+from lib_faceid.models.checkpoint import is_safetensors, read_weights
 
 __all__ = ["MAX_FILE_BYTES", "MAX_NOTES", "PhotoNote", "Record", "check_size", "read_record"]
 
@@ -78,14 +78,16 @@ def read_record(path: Path | str) -> Record:
     """Return what a saved identity remembers; an empty record where it remembers nothing. Raises FileError."""
     path = as_path(path, "path")
     check_size(path)
-    thumbnail = read_tensors(path).get("thumbnail_rgb")
-    text = read_metadata(path).get("record", "")
+    if not is_safetensors(path):
+        return Record()  # another program's file
+    weights = read_weights(path)
+    thumbnail, text = weights.tensors.get("thumbnail_rgb"), weights.metadata.get("record", "")
     try:
         values = json.loads(text) if text else {}
         photos = tuple(_photo_note(entry) for entry in values.get("photos", ()))
         return Record(photos, str(values.get("notes", ""))[:MAX_NOTES], _pixels(thumbnail))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, FileError) as error:
-        raise FileError(f"{path.name} has a damaged record ({error}). Save the person again.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, FileError) as error:
+        raise FileError(f"{path.name} has a damaged record ({str(error)[:120]}). Save the person again.") from error
 
 
 def check_size(path: Path) -> None:
