@@ -67,7 +67,7 @@ def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
     for message in joined.messages:
         say(message)
     out.parent.mkdir(parents=True, exist_ok=True)
-    joined.identity.save(out)
+    joined.identity.save(out, joined.record)
     photos = "one photo" if len(unit.images) == 1 else f"{len(unit.images)} photos"
     say(f"{out}: one person from {photos}, by {joined.identity.recogniser}. Keep it as private as a photo.")
 

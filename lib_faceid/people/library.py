@@ -185,7 +185,7 @@ class People:
 
     def _left_over(self, file_name: str) -> list[Path]:
         """Return what programs that were ended while saving have left: of one file, or of all."""
-        pattern = re.compile(rf"{re.escape(file_name) or '.*'}\.[0-9a-f]{{8}}\.part", re.DOTALL)
+        pattern = re.compile(rf"{re.escape(file_name) or '.*'}\.[0-9a-f]+\.part", re.DOTALL)
         return [path for path in self.folder.iterdir() if pattern.fullmatch(path.name)]
 
     def _known(self) -> list[tuple[str, Known]]:
