@@ -27,7 +27,9 @@ from builders import (
 from unets import identity_of
 
 from lib_faceid.errors import FileError
-from lib_faceid.methods.loading import METADATA_KEY, Adapter, load_adapter
+from lib_faceid.methods import loading as adapter_module
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import METADATA_KEY, identify_adapter, load_adapter
 from lib_faceid.methods.registry import candidates, variants
 
 
@@ -191,3 +193,35 @@ def test_tensors_that_lost_their_shape(tmp_path: Path, variant: str, dim: int) -
             with pytest.raises(FileError):
                 _ = load_adapter(path).image_proj
             path.unlink()
+
+
+# ---------------------------------------------------------------------------------------------- many files, asked often
+def test_neither_adapters_nor_what_is_none_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write(tiny_parts_of("faceid", SD15), tmp_path / f"{i}.safetensors") for i in range(40)]
+    paths += [write({f"control_model.{i}": torch.ones(1)}, tmp_path / f"control {i}.safetensors") for i in range(40)]
+
+    def look() -> list[str]:
+        told: list[str] = []
+        for path in paths:
+            try:
+                told.append(identify_adapter(path).name)
+            except FileError as error:  # noqa: PERF203 - a handful of files
+                told.append(f"{type(error).__name__}: {error}")
+        return told
+
+    first, opened = look(), []
+    read = adapter_module.read_whole
+    monkeypatch.setattr(adapter_module, "read_whole", lambda path: (opened.append(path), read(path))[1])
+    assert look() == first
+    assert opened == []
+    paths[-1].touch()
+    look()
+    assert opened == [paths[-1]]
+
+
+@pytest.mark.parametrize("variant", ["faceid", "plusv2", "portrait"])
+def test_a_projection_of_other_vectors_is_none_of_ours(tmp_path: Path, variant: str) -> None:
+    parts = tiny_parts_of(variant, SD15)
+    wide = Parts(parts.image_proj | {"proj.0.weight": torch.ones(8, 1024)}, parts.ip_adapter)
+    with pytest.raises(FileError, match="has an image_proj of a kind we do not know"):
+        load_adapter(write(wide, tmp_path / "a.safetensors"))

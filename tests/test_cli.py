@@ -21,6 +21,7 @@ from lib_faceid.people.library import People
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.references.analysis import analyse
 from lib_faceid.references.identity import Identity
+from lib_faceid.references.record import read_record
 
 PROJECT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.usefixtures("no_network", "loaded_once")
@@ -166,6 +167,7 @@ def test_an_identity_is_saved_and_drawn(
     identity = Identity.load(tmp_path / "saved" / "paul.safetensors")
     assert identity.num_faces == 1
     assert identity.clip_hidden is None
+    assert read_record(Path("saved/paul.safetensors")).photos  # by which the person is found when metadata are pasted
     assert main(["generate", "--identity", "saved/paul.safetensors", *models, *QUICK]) == 0
 
 

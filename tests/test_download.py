@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shutil
+import subprocess
 import sys
 import threading
 import zipfile
@@ -21,6 +22,7 @@ import pytest
 from lib_faceid.app.offer import offer
 from lib_faceid.errors import DownloadError, FileError, LicenceError
 from lib_faceid.faces.packs import find_face_pack
+from lib_faceid.models import official_hosts
 from lib_faceid.models.archive import unpack
 from lib_faceid.models.catalogue import Entry, Member, catalogue, entry
 from lib_faceid.models.download import download
@@ -31,6 +33,12 @@ from lib_faceid.models.official_hosts import open_official
 DETECTOR, RECOGNISER = b"detector" * 40_000, b"recogniser" * 50_000
 MODEL = bytes(range(256)) * 4_000  # four chunks
 MEMBERS = {"det_10g.onnx": DETECTOR, "w600k_r50.onnx": RECOGNISER}
+
+
+@pytest.fixture(autouse=True)
+def _its_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow the server of these tests, which production does not."""
+    monkeypatch.setattr(official_hosts, "PLAIN_HOSTS", {"127.0.0.1"})
 
 
 def sha256(data: bytes) -> str:
@@ -138,7 +146,7 @@ def roots(tmp_path: Path) -> Roots:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".json", ".lock")}
 
 
 # ------------------------------------------------------------------------------------------------------- one whole file
@@ -256,6 +264,51 @@ def test_two_downloads_of_one_file_do_not_meet(server: Server, roots: Roots) -> 
 
     download(server.model(), roots, press_again)
     assert "is being downloaded already" in second[0]
+
+
+DOWNLOADER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from lib_faceid.errors import DownloadError
+from lib_faceid.models import official_hosts
+from lib_faceid.models.catalogue import entry
+from lib_faceid.models.download import download
+from lib_faceid.models.folders import Roots
+official_hosts.PLAIN_HOSTS.add("127.0.0.1")
+url, size, sha256, folder = sys.argv[1:]
+one = replace(entry("faceid_sd15"), url=url, size_bytes=int(size), sha256=sha256)
+try:
+    print(download(one, Roots((Path(folder),))))
+except DownloadError as error:
+    print("busy" if "being downloaded already" in str(error) else f"other: {error}")
+"""
+
+
+def test_two_programs_do_not_write_one_file(server: Server, roots: Roots) -> None:
+    """One of them fetches it, the other is told, or finds it whole; neither installs what both wrote."""
+    one = server.model()
+    accept_licence(one.licence, roots)
+    command = [sys.executable, "-c", DOWNLOADER, one.url, str(one.size_bytes), str(one.sha256), str(roots.models[0])]
+    others: list[subprocess.Popen[str]] = []
+
+    def start_others(_here: int, _total: int | None) -> None:
+        if not others:
+            others.extend(subprocess.Popen(command, text=True, stdout=subprocess.PIPE) for _ in range(2))
+            assert [other.communicate(timeout=60)[0].strip() for other in others] == ["busy", "busy"]
+
+    download(one, roots, start_others)
+    assert place_of(one, roots).read_bytes() == MODEL
+    after = subprocess.run(command, text=True, capture_output=True, timeout=60, check=True).stdout
+    assert "as published" in after
+    assert server.asked == [None]
+
+
+def test_no_host_is_asked_without_encryption() -> None:
+    """What the tests allow themselves is empty in the program."""
+    code = "from lib_faceid.models import official_hosts as o; print(o.PLAIN_HOSTS, [h for h in o.STORAGE_HOSTS])"
+    found = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, check=True).stdout
+    assert found.strip() == "set() ['github.com', 'huggingface.co']"
 
 
 # ------------------------------------------------------------------------------------------------ not the official file

@@ -165,7 +165,7 @@ def test_no_name_leaves_the_folder(name: str, tmp_path: Path) -> None:
     except UnitError:
         return
     assert used in people.names()
-    assert {path.name for path in tmp_path.iterdir()} <= {"faces"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"faces", ".faces.lock"}
     assert all(path.parent == people.folder for path in people.folder.rglob("*"))
     people.delete(used)
 

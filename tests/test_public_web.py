@@ -204,6 +204,14 @@ def test_a_public_picture_arrives(server: Server, monkeypatch: pytest.MonkeyPatc
     assert server.asked == [(f"127.0.0.1:{server.server_port}", "/a.png")]
 
 
+def test_a_dead_address_is_passed_over(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_web, "is_public", lambda _: True)
+    resolve_to(monkeypatch, {"two.example": ["127.0.0.2", "127.0.0.1"]})  # the server listens at the latter alone
+    made = connect_to(monkeypatch)
+    assert fetch_public(f"http://two.example:{server.server_port}/a.png") == png()
+    assert made == ["127.0.0.2", "127.0.0.1"]
+
+
 def test_the_address_that_was_checked_is_the_one_connected_to(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that changes its answer after the check (rebinding) is asked once only."""
     answers = iter([["127.0.0.1"], ["10.0.0.1"]])

@@ -382,6 +382,7 @@ def test_a_download_that_fails_ends_with_a_sentence(
 ) -> None:
     nowhere = replace(entry("buffalo_l"), url="http://127.0.0.1:9/buffalo_l.zip")
     monkeypatch.setattr("lib_faceid.models.catalogue.entry", lambda _: nowhere)
+    monkeypatch.setattr("lib_faceid.models.official_hosts.PLAIN_HOSTS", {"127.0.0.1"})
     assert main(["models", "download", "buffalo_l", "--yes"]) == 2
     assert "127.0.0.1 could not be reached" in capsys.readouterr().err
 

@@ -139,8 +139,13 @@ def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
         files = [one for one in adapters if one[1].variant is variant and one[1].cross_attention_dim == family]
         yield from (_adapter_row(path, adapter) for path, adapter in files)
         if not files:
-            published = [one for one in adapter_entries(family) if one.variant == variant.id]
-            yield from (_missing(one) for one in published[:1])
+            best = next((one for one in adapter_entries(family) if one.variant == variant.id), None)
+            note = "No download of it is known here."
+            yield (
+                _missing(best)
+                if best
+                else Row("adapter", _label(variant, family), "missing", family, variant.id, note=note)
+            )
 
 
 def _adapter_row(path: Path, adapter: Adapter) -> Row:

@@ -25,6 +25,7 @@ __all__ = ["METADATA_KEY", "RECOGNISER_KEY", "check_numbers", "identify_adapter"
 
 METADATA_KEY = "faceid_variant"
 RECOGNISER_KEY = "recogniser"
+KEPT = 512  # files whose adapter, or whose refusal, is remembered
 
 
 def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
@@ -42,10 +43,25 @@ def identify_adapter(path: Path | str, variant: str | None = None) -> Adapter:
     """Return the same without a look at the numbers, which stay on the disk: enough to know which one it is."""
     path = as_path(path, "path")
     require(variant or "", "variant", str, f"one of {', '.join(one.id for one in registry.variants())}, or None,")
-    return _load(path, fingerprint_of(path), variant)
+    key = (path, fingerprint_of(path), variant)
+    if key in _refused:
+        kind, message = _refused[key]
+        raise kind(message)
+    try:
+        return _load(*key)
+    except FileError as error:
+        if not isinstance(error.__cause__, OSError):  # which may be over the next time: permissions, a network share
+            while len(_refused) >= KEPT:
+                _refused.pop(next(iter(_refused)), None)
+            _refused[key] = type(error), str(error)
+        raise
 
 
-@lru_cache(maxsize=64)  # what lies in memory is mapped from the file, so that many cost little
+# What was refused, and why: a folder of ControlNets is asked about for every job, and not opened again.
+_refused: dict[tuple[Path, str, str | None], tuple[type[FileError], str]] = {}
+
+
+@lru_cache(maxsize=KEPT)  # what lies in memory is mapped from the file, so that many cost little
 def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
     weights = read_whole(path)
     try:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-import threading
 import urllib.error
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -24,6 +22,7 @@ from lib_faceid.models.catalogue import Entry
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, place_of
 from lib_faceid.models.licences import require_licence
+from lib_faceid.models.locked import locked
 from lib_faceid.models.transfer import Report, bytes_kept, fill
 
 __all__ = ["Downloaded", "download"]
@@ -64,18 +63,26 @@ def download(
         return present
     folder = place if one.members else place.parent
     part = folder / f"{one.file_name}.part"
-    with _alone(part):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(part, lambda: _busy(one)):
+            if present := _present(one, place):  # another program has just fetched it
+                return present
             _require_space(one, part)
             sha256 = fill(one, part, report, is_cancelled)
             check_sha256(part, sha256)
             paths = unpack(part, one.members, folder) if one.members else (part.replace(place),)
             part.unlink(missing_ok=True)
-        except (HTTPException, OSError) as error:
-            what_to_do = _what_to_do(error, one, part, place)
-            raise DownloadError(f"{_what_happened(error, one, folder)} {what_to_do}") from error
+    except (HTTPException, OSError) as error:
+        what_to_do = _what_to_do(error, one, part, place)
+        raise DownloadError(f"{_what_happened(error, one, folder)} {what_to_do}") from error
     return Downloaded(paths, sha256, is_hash_published=one.sha256 is not None)
+
+
+def _busy(one: Entry) -> DownloadError:
+    return DownloadError(
+        f"{one.file_name} is being downloaded already, here or by another program on this machine. Wait for that one."
+    )
 
 
 def _present(one: Entry, place: Path) -> Downloaded | None:
@@ -94,24 +101,6 @@ def _require_space(one: Entry, part: Path) -> None:
     free = shutil.disk_usage(part.parent).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
-
-
-_running: set[Path] = set()
-_running_lock = threading.Lock()
-
-
-@contextmanager
-def _alone(part: Path) -> Generator[None]:
-    """Keep two downloads from writing one file."""
-    with _running_lock:
-        if part in _running:
-            raise DownloadError(f"{part.name.removesuffix('.part')} is being downloaded already. Wait for that one.")
-        _running.add(part)
-    try:
-        yield
-    finally:
-        with _running_lock:
-            _running.discard(part)
 
 
 def _what_happened(error: Exception, one: Entry, folder: Path) -> str:

@@ -58,6 +58,11 @@ class Roots:
     for in the usual places."""
 
     @property
+    def own(self) -> Path:
+        """The models folder in which this program keeps its own: people, presets, licences, downloads."""
+        return next(iter(self.all_models), Path("models"))
+
+    @property
     def all_models(self) -> tuple[Path, ...]:
         """The models folders, ComfyUI's last."""
         return self.models if self.comfyui_models is None else (*self.models, self.comfyui_models)
@@ -192,7 +197,7 @@ def place_of(one: Entry, roots: Roots) -> Path:
         return face_pack_folders(roots)[0] / Path(one.folder).name
     if one.kind == "clip_vision" and (place := _named_place(one, roots)):
         return place
-    folder = next(iter(roots.models), Path("models")) / one.folder
+    folder = roots.own / one.folder
     return folder if one.members else folder / one.file_name
 
 

@@ -24,10 +24,16 @@ def accept_licence(licence: Licence, roots: Roots) -> None:
     accepted = _accepted(roots)
     accepted[licence.id] = {"name": licence.name, "sentence": licence.sentence, "on": date.today().isoformat()}  # noqa: DTZ011 - the user's own day
     path = _file(roots)
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(accepted, indent=2) + "\n", "utf-8")
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(accepted, indent=2) + "\n", "utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise LicenceError(
+            f"That the licence is accepted cannot be remembered: {path.parent} cannot be written to "
+            f"({error.strerror}). Check who may write there."
+        ) from error
 
 
 def require_licence(licence: Licence, roots: Roots) -> None:
@@ -40,7 +46,7 @@ def require_licence(licence: Licence, roots: Roots) -> None:
 
 
 def _file(roots: Roots) -> Path:
-    return (roots.models or (Path("models"),))[0] / "faceid" / "accepted_licences.json"
+    return roots.own / "faceid" / "accepted_licences.json"
 
 
 def _accepted(roots: Roots) -> dict[str, dict[str, Any]]:

@@ -21,9 +21,9 @@ TIMEOUT_SECONDS = 30
 STORAGE_HOSTS: Mapping[str, tuple[str, ...]] = {
     "github.com": ("github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com"),
     "huggingface.co": ("huggingface.co", "cdn-lfs*.huggingface.co", "*.hf.co"),
-    "127.0.0.1": ("127.0.0.1",),  # a server of a test, and the only one without encryption
 }
-LOOPBACK = "127.0.0.1"
+PLAIN_HOSTS: set[str] = set()
+"""Hosts that may be asked without encryption, which are never asked through a proxy. None is: tests put theirs here."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,10 @@ def open_official(url: str, start: int = 0) -> Answer:
     Raises DownloadError for an address that is not official, urllib's errors and OSError for all else.
     """
     host = _host_of(url)
-    if host not in STORAGE_HOSTS or not _is_allowed(url, host):
+    if not _is_allowed(url, host):
         raise DownloadError(f"{url} is not an official address: https on github.com or huggingface.co was expected.")
     guard = _Guard(host)
-    # A proxy is the user's way to the world, not to this machine.
-    handlers: list[Any] = [guard, *([urllib.request.ProxyHandler({})] if host == LOOPBACK else [])]
+    handlers: list[Any] = [guard, *([urllib.request.ProxyHandler({})] if host in PLAIN_HOSTS else [])]
     headers = {"User-Agent": "sd-webui-faceid", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -92,15 +91,20 @@ def _host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
+def _hosts_of(host: str) -> tuple[str, ...]:
+    """Return the patterns of the machines that an official host may send one to; none for any other host."""
+    return STORAGE_HOSTS.get(host, (host,) if host in PLAIN_HOSTS else ())
+
+
 def _is_allowed(url: str, host: str) -> bool:
     """Whether an address belongs to an official host's own machines, by encrypted transport on the usual port."""
     try:
         parts = urlsplit(url)
-        is_safe = host == LOOPBACK or (parts.scheme == "https" and parts.port in (None, 443))
+        is_safe = host in PLAIN_HOSTS or (parts.scheme == "https" and parts.port in (None, 443))
     except ValueError:  # no port, or no host, that could be meant
         return False
     is_plain = parts.scheme in ("http", "https") and parts.username is None
-    return is_safe and is_plain and any(fnmatch(_host_of(url), pattern) for pattern in STORAGE_HOSTS[host])
+    return is_safe and is_plain and any(fnmatch(_host_of(url), pattern) for pattern in _hosts_of(host))
 
 
 def _range_of(response: HTTPResponse) -> tuple[int, int | None]:

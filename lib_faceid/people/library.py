@@ -10,7 +10,8 @@ import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.models.leftovers import is_leftover
+from lib_faceid.models.locked import locked
 from lib_faceid.people.index import Known, forget_known, known_of
 from lib_faceid.references.analysis import forget_all as forget_photos
 from lib_faceid.references.files import load_reference, save_reference
@@ -34,6 +36,7 @@ SUFFIX = ".safetensors"
 MAX_NAME = 60
 # Of UTF-8: encrypted folders (eCryptfs) have 143 bytes for a file's name, and while it is written it has 26 more.
 MAX_NAME_BYTES = 117
+WAIT_SECONDS = 10.0  # for another program that writes
 MIN_DIGITS = 8  # of a photo's hash: fewer could be anybody's
 # Not allowed in a file's name somewhere, or with a meaning to a shell or a prompt.
 HARMFUL = re.compile(r"[\\/:*?\"<>|\x00-\x1f\x7f$`~%&;!#{}\[\]]+")
@@ -67,7 +70,7 @@ def safe_name(name: str) -> str:
 def open_library(roots: Roots | None = None) -> People:
     """Return the library of the usual place: models/faceid/faces. Nothing is made on the disk."""
     roots = roots or usual_roots()
-    return People((roots.all_models or (Path("models"),))[0] / "faceid" / "faces")
+    return People(roots.own / "faceid" / "faces")
 
 
 class People:
@@ -100,39 +103,51 @@ class People:
     def save(self, name: str, identity: Reference, record: Record | None = None, *, overwrite: bool = False) -> str:
         """Write a person, whole or not at all, and return the name that was used, which is harmless.
 
-        Raises FileError when there is one of this name and `overwrite` does not allow it.
+        Raises FileError when there is one of this name and `overwrite` does not allow it, or the disk refuses.
         """
         name = safe_name(name)
-        present = self._same_name(name)
-        if present and not overwrite:
-            raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_reference(self.path(present) if present else self.folder / f"{name}{SUFFIX}", identity, record)
+        with self._writing(may_make=True):
+            present = self._same_name(name)
+            if present and not overwrite:
+                raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
+            save_reference(self.path(present) if present else self.folder / f"{name}{SUFFIX}", identity, record)
         return present or name
 
     def rename(self, old: str, new: str) -> str:
         """Give a person another name, and return the name that was used. Raises FileError when it is taken."""
         path, new = self.path(old), safe_name(new)
-        present = self._same_name(new)
-        if present and present != old:
-            raise FileError(f"There is a saved person '{present}' already. Choose another name.")
-        path.rename(self.folder / f"{new}{SUFFIX}")
+        with self._writing():
+            present = self._same_name(new)
+            if present and present != old:
+                raise FileError(f"There is a saved person '{present}' already. Choose another name.")
+            path.rename(self.folder / f"{new}{SUFFIX}")
         return new
 
     def delete(self, name: str) -> None:
-        """Remove a person from the disk, and everybody's photos from memory."""
-        self.path(name).unlink()
+        """Remove a person from the disk, also what was left of one being saved, and everybody's photos from memory."""
+        path = self.path(name)
+        with self._writing():
+            path.unlink()
+            for left in self._left_over(path.name):
+                left.unlink(missing_ok=True)
         _forget()
 
     def export(self, name: str) -> bytes:
         """Return a person's file: copied into another library it is that person there."""
-        return self.path(name).read_bytes()
+        path = self.path(name)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise FileError(f"{name[:MAX_NAME]!r} cannot be read: {error.strerror}. Refresh the list.") from error
 
     def forget_all(self) -> int:
         """Remove everybody from the disk and from memory, and return how many people that were."""
-        files = self._files()
-        for path in [*map(Path, files.values()), *self.folder.glob(f"*{SUFFIX}.*.part")]:
-            path.unlink(missing_ok=True)
+        if not self.folder.is_dir():
+            return 0
+        with self._writing():
+            files = self._files()
+            for path in [*map(Path, files.values()), *self._left_over("")]:
+                path.unlink(missing_ok=True)
         _forget()
         return len(files)
 
@@ -165,6 +180,25 @@ class People:
         found = zip((name for name, _ in alike), cosines.tolist(), strict=True)
         return tuple(sorted(found, key=lambda pair: -pair[1]))
 
+    @contextmanager
+    def _writing(self, *, may_make: bool = False) -> Generator[None, None, None]:
+        """Keep threads and other programs from writing meanwhile. Raises FileError for what the disk refuses."""
+        try:
+            if may_make:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder, _busy, WAIT_SECONDS):
+                yield
+        except FileNotFoundError as error:
+            raise FileError("That saved person is gone: somebody deleted or renamed it. Refresh the list.") from error
+        except OSError as error:
+            told = f"The library of people cannot be written: {error.strerror}. Check its folder."
+            raise FileError(told) from error
+
+    def _left_over(self, file_name: str) -> list[Path]:
+        """Return what programs that were ended while saving have left: of one file, or of all."""
+        pattern = re.compile(rf"{re.escape(file_name) or '.*'}\.[0-9a-f]+\.part", re.DOTALL)
+        return [path for path in self.folder.iterdir() if pattern.fullmatch(path.name)]
+
     def _known(self) -> list[tuple[str, Known]]:
         """Return by name what people are looked up by."""
         found: list[tuple[str, Known]] = []
@@ -181,16 +215,19 @@ class People:
         A file that somebody put here may be called what no person can be ("a>b", blanks at the ends, letters of macOS):
         it goes by its harmless name, and by a number where another one has that.
         """
-        if not self.folder.is_dir():
+        try:
+            with os.scandir(self.folder) as entries:
+                files = [
+                    one
+                    for one in entries
+                    if one.name.strip().endswith(SUFFIX)
+                    and not is_leftover(Path(one.name))
+                    and one.is_file(follow_symlinks=False)
+                ]
+        except (FileNotFoundError, NotADirectoryError):
             return {}
-        with os.scandir(self.folder) as entries:
-            files = [
-                one
-                for one in entries
-                if one.name.strip().endswith(SUFFIX)
-                and not is_leftover(Path(one.name))
-                and one.is_file(follow_symlinks=False)
-            ]
+        except OSError as error:
+            raise FileError(f"The library of people cannot be read: {error.strerror}. Check its folder.") from error
         named = [(_callable(one.name.strip().removesuffix(SUFFIX)), one) for one in files]
         # Those whose files are called as they are come first: a stranger takes nobody's name.
         named.sort(key=lambda pair: (f"{pair[0]}{SUFFIX}" != pair[1].name, pair[1].name))
@@ -202,7 +239,17 @@ class People:
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
-        return next((one for one in self._files() if one.casefold() == name.casefold()), "")
+        wanted = _folded(name)
+        return next((one for one in self._files() if _folded(one) == wanted), "")
+
+
+def _folded(name: str) -> str:
+    """Return what two names have in common that some disk takes for one: capitals, and accents in one piece or two."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _busy() -> FileError:
+    return FileError("The library of people is being written by another program. Try again in a moment.")
 
 
 def _callable(stem: str) -> str:

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -27,6 +27,8 @@ MAX_BYTES = MAX_BASE64_BYTES
 MAX_REDIRECTS = 3
 SILENCE_SECONDS = 10.0
 """How long a server may say nothing."""
+DEAD_ROUTE_SECONDS = 3.0
+"""How long an address is waited for where the host has another one."""
 TOTAL_SECONDS = 30.0
 """How long everything may take, redirects included."""
 CHUNK_BYTES = 1 << 16
@@ -85,18 +87,18 @@ class _Target:
 
 
 class _Pinned(HTTPConnection):
-    """A connection to one address, whatever the host's name may resolve to meanwhile; it can be cut from outside."""
+    """A connection to one of the checked addresses, whatever the name resolves to meanwhile; it can be cut."""
 
-    def __init__(self, target: _Target, address: str) -> None:
+    def __init__(self, target: _Target, addresses: Sequence[str]) -> None:
         super().__init__(target.host, target.port, timeout=SILENCE_SECONDS)
-        self._target, self._address = target, address
+        self._target, self._addresses = target, addresses
         # Kept, because a response takes the socket over and `close` is then called before it is read.
         self._wire: socket.socket | None = None
         self.is_cut = False
 
     def connect(self) -> None:
-        """Connect to the address that was checked; encrypted, to the host that was named."""
-        self.sock = self._wire = socket.create_connection((self._address, self.port), self.timeout)
+        """Connect to the first address that answers; encrypted, to the host that was named."""
+        self.sock = self._wire = self._reached()
         if self._target.is_encrypted:
             context = ssl.create_default_context()
             # The handshake comes after the assignment, so that it can be cut too.
@@ -105,6 +107,16 @@ class _Pinned(HTTPConnection):
             encrypted.do_handshake()
         if self.is_cut:
             raise TimeoutError
+
+    def _reached(self) -> socket.socket:
+        """Return a connection to the first address that has one: a host may name a route that is dead (IPv6)."""
+        for address in self._addresses[:-1]:
+            try:
+                return socket.create_connection((address, self.port), min(SILENCE_SECONDS, DEAD_ROUTE_SECONDS))
+            except OSError:  # noqa: PERF203 - a handful of addresses
+                if self.is_cut:
+                    raise
+        return socket.create_connection((self._addresses[-1], self.port), self.timeout)
 
     def cut(self) -> None:
         """End whatever is being waited for."""
@@ -128,8 +140,11 @@ def _target(url: str) -> _Target:
     return _Target(is_encrypted, host, port or (443 if is_encrypted else 80), path)
 
 
-def _public_address(target: _Target) -> str:
-    """Return the address to connect to. Raises PhotoError when one of the host's addresses is not public."""
+def _public_addresses(target: _Target) -> tuple[str, ...]:
+    """Return the addresses that a host may be reached at, in the system's order.
+
+    Raises PhotoError when one of them is not public.
+    """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
@@ -140,13 +155,13 @@ def _public_address(target: _Target) -> str:
             f"{_short(target.host)} is this machine or one of its own network; requests may name public hosts only. "
             f"{SEND_IT}"
         )
-    return addresses[0]
+    return tuple(dict.fromkeys(addresses))
 
 
 @contextmanager
 def _answer(target: _Target, deadline: float) -> Generator[HTTPResponse, None, None]:
     """Give the response to a GET. Turns whatever goes wrong on the way into PhotoError."""
-    connection = _Pinned(target, _public_address(target))
+    connection = _Pinned(target, _public_addresses(target))
     timer = threading.Timer(max(deadline - time.monotonic(), 0), connection.cut)
     timer.daemon = True
     headers = {"Host": target.header, "User-Agent": "sd-webui-faceid", "Accept": "image/*", "Connection": "close"}

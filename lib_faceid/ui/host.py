@@ -95,4 +95,4 @@ def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
 
 
 def _first_models(found: Roots) -> Path:
-    return next(iter(found.models), Path("models"))
+    return found.own

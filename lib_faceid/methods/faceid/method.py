@@ -20,13 +20,19 @@ UNIT_VECTOR, RAW_VECTOR, CLIP_FEATURES = Reads(ARCFACE, unit_length=True), Reads
 def _is_mlp(shapes: Shapes, fits: Callable[[int], bool]) -> bool:
     """Whether it is a bare two-layer network giving a fitting number of tokens."""
     out_dim, cross_attention_dim = (shapes.get(key, ())[:1] for key in ("proj.2.weight", "norm.weight"))
-    if not out_dim or not cross_attention_dim or 0 in cross_attention_dim or _is_plus(shapes):
+    is_plus = "perceiver_resampler.proj_in.weight" in shapes
+    if not out_dim or not cross_attention_dim or 0 in cross_attention_dim or is_plus or not _reads_embeddings(shapes):
         return False
     return fits(out_dim[0] // cross_attention_dim[0])
 
 
 def _is_plus(shapes: Shapes) -> bool:
-    return "perceiver_resampler.proj_in.weight" in shapes
+    """Whether it reads 512-d identity vectors, and hidden states of CLIP ViT-H."""
+    return shapes.get("perceiver_resampler.proj_in.weight", ())[1:] == (1280,) and _reads_embeddings(shapes)
+
+
+def _reads_embeddings(shapes: Shapes) -> bool:
+    return shapes.get("proj.0.weight", ())[1:] == (512,)
 
 
 def _reads_vectors(shapes: Shapes) -> bool:
