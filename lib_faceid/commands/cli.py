@@ -82,6 +82,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     picture.add_argument("--size", type=_size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
     picture.add_argument("--count", type=_at_least_one, default=1, help="(%(default)s)")
     picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
+    picture.add_argument(
+        "--no-mark", dest="marks", action="store_false", help="leave out of the files that a model made them (IPTC)"
+    )
 
 
 def _add_identity(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +156,7 @@ def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
     roots = usual_roots()
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
-    names = ("checkpoint", "faces", "full_precision", "yes")
+    names = ("checkpoint", "faces", "full_precision", "marks", "yes")
     return Workshop(
         roots,
         adapters=named_adapters(units),

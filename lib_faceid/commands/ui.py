@@ -21,6 +21,9 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, help="(the first free one from 7860 on)")
     parser.add_argument("--units", type=int, choices=range(1, 11), default=3, metavar="N", help="1 to 10 (%(default)s)")
     parser.add_argument("--webui", type=Path, metavar="DIR", help="a WebUI's folder, whose models are used")
+    parser.add_argument(
+        "--no-mark", dest="marks", action="store_false", help="leave out of the files that a model made them (IPTC)"
+    )
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
     parser.add_argument(
         "--out", type=Path, default=Path("out/ui"), metavar="DIR", help="for the miniature (%(default)s)"
@@ -42,7 +45,7 @@ def _serve(options: Options) -> None:
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     roots, note = roots_or_miniature(roots, options.out, print)
-    run_page(Easel(Workshop(roots)), options.port, options.units, print, note)
+    run_page(Easel(Workshop(roots, marks=options.marks)), options.port, options.units, print, note)
 
 
 def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:
