@@ -14,7 +14,7 @@ from PIL import Image
 from lib_faceid.app.session import Painted
 from lib_faceid.commands.drawing import save_picture
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.pictures.provenance import SOURCE_TYPE, XMP, XMP_KEY
+from lib_faceid.pictures.provenance import SOURCE_TYPE, XMP_KEY
 
 DRAWN = Painted(Image.new("RGB", (8, 8)), Request("a face"), "a face\nSteps: 25", 1.0)
 
@@ -42,5 +42,6 @@ def test_exiftool_reads_it(tmp_path: Path) -> None:
 
 def test_every_way_of_drawing_can_leave_it_out() -> None:
     for command in ("generate", "ui"):
-        told = subprocess.run([sys.executable, "-m", "lib_faceid", command, "--help"], capture_output=True, text=True)
+        call = [sys.executable, "-m", "lib_faceid", command, "--help"]
+        told = subprocess.run(call, check=True, capture_output=True, text=True)
         assert "--no-mark" in told.stdout
