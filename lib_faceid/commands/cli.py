@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib_faceid import __version__
 from lib_faceid.commands import values
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.models import add_models
@@ -29,6 +28,7 @@ from lib_faceid.commands.unit_options import (
 )
 from lib_faceid.console import PIPE_CLOSED, finish, use_any_console
 from lib_faceid.errors import FaceIDError
+from lib_faceid.version import __version__
 
 if TYPE_CHECKING:
     from lib_faceid.app.resources import Workshop
@@ -52,10 +52,17 @@ def _run(options: Options) -> int:
     except FaceIDError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except UnicodeEncodeError as error:  # a name, on a system whose files have names of another alphabet
+        name = error.object[error.start : error.end]
+        print(f"Error: {name!r} has no place in {error.encoding}. Set PYTHONUTF8=1 and try again.", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         return PIPE_CLOSED
     except OSError as error:
-        print(f"Error: {error.filename or 'a file'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+        print(
+            f"Error: {error.filename or 'a file or the output'} cannot be used ({error.strerror or error}).",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("\nStopped. Pictures that are finished are kept.", file=sys.stderr)

@@ -30,18 +30,19 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in two lines, and end with exit code 2."""
-        is_about_others = message.startswith(REQUIRED) or message.endswith(TOO_MANY)  # what a wrong option leads to
-        unknown = [self._meant(option) for option in self._unknown()] if is_about_others else []
+        choice = CHOICE.search(message)
+        before = self.typed[: self.typed.index(choice["found"].strip("'"))] if choice else self.typed
+        # What a wrong option leads to: its value is taken for a command, or what it stands for is missing.
+        is_about_others = choice or message.startswith(REQUIRED) or message.endswith(TOO_MANY)
+        unknown = [self._meant(option) for option in self._unknown(before)] if is_about_others else []
         sentence = " ".join(unknown) or self._in_words(message)
-        self.exit(
-            2,
-            f"Error: {sentence}{'' if sentence.endswith(('.', '?')) else '.'}\nEvery option is listed by: {self.prog} --help\n",
-        )
+        end = "" if sentence.endswith((".", "?")) else "."
+        self.exit(2, f"Error: {sentence}{end}\nEvery option is listed by: {self.prog} --help\n")
 
-    def _unknown(self) -> Iterator[str]:
-        """Give the options that were typed and do not exist."""
+    def _unknown(self, typed: Sequence[str]) -> Iterator[str]:
+        """Give the options among these words that do not exist."""
         known = list(self._option_string_actions)
-        for word in self.typed:
+        for word in typed:
             if word == "--":
                 return
             option = word.split("=", 1)[0]

@@ -56,7 +56,7 @@ def size(typed: str) -> tuple[int, int]:
         raise Wrong(f"{_shown(typed)} is no size; 512x768 is one")
     width_px, height_px = int(match[1]), int(match[2])
     if problem := check_size(width_px, height_px):
-        raise Wrong(f"{_shown(typed)} is no size that can be drawn: {problem}")
+        raise Wrong(f"{_shown(typed)} is no size; 512x768 is one ({problem})")
     return width_px, height_px
 
 
