@@ -56,6 +56,7 @@ MODULES = {
 ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_OFFLINE": "1",
+    "PYTHONIOENCODING": ":backslashreplace",  # letters that the console's code page lacks end no command
     "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads cost a factor of five on shared cores
 }
 

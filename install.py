@@ -6,6 +6,7 @@ nothing that is installed already is ever changed. A failure prints one line and
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -36,6 +37,8 @@ PIP_OPTIONS = (
 
 def main() -> int:
     """Returns 0, always: without these packages the WebUI starts, and the extension says what it lacks."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the console lacks
     missing = missing_requirements()
     if not missing or is_install_skipped():
         return 0

@@ -86,8 +86,8 @@ _MODULES = {
     "effects.injection": ("Injection", "inject"),
     "effects.lora": ("merge_lora",),
     "units.unit": ("Unit",),
+    "version": ("__version__",),
 }
-__version__ = "0.1.0"
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 

@@ -13,6 +13,7 @@ from lib_faceid.hosts.webui import script as webui
 from lib_faceid.hosts.webui import settings as webui_settings
 from lib_faceid.hosts.webui import tags as webui_tags
 from lib_faceid.hosts.webui.callback_order import Callbacks
+from lib_faceid.hosts.webui.saving import mark_picture
 from lib_faceid.ui import units as ui
 from lib_faceid.ui.host import services_for
 from lib_faceid.ui.parts import component
@@ -90,6 +91,7 @@ def register() -> None:
     callbacks.add("ui_settings", lambda: webui_settings.add_options(component))
     come_last()
     callbacks.add("cfg_denoised", webui.on_denoised)
+    callbacks.add("before_image_saved", mark_picture)
     callbacks.add("model_loaded", webui.on_model_loaded)
     callbacks.add("script_unloaded", webui.on_scripts_unloaded)
 

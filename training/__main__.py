@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib_faceid.console import use_any_console
 from lib_faceid.faces.analyser import FaceAnalyser, largest, load_face_analyser
 from lib_faceid.faces.geometry import Floats
 from lib_faceid.faces.packs import require_face_pack
@@ -39,6 +40,7 @@ EXAMINED = 24  # strangers
 
 def main(argv: list[str]) -> int:
     """Return the exit status of the training that `argv` asks for."""
+    use_any_console()
     options = _parser().parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)

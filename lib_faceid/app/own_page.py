@@ -195,7 +195,7 @@ def _gallery(moment: Moment) -> Any:
     images: list[Image.Image] = []
     for one in moment.painted:
         image = one.image.copy()
-        image.info["parameters"] = one.parameters
+        image.info.update(one.metadata)
         images.append(image)
     return gr.update(value=images, visible=bool(images), columns=1 if len(images) == 1 else 2)
 

@@ -29,9 +29,9 @@ def parameters_text(request: Request, size_px: tuple[int, int], model: str, more
         **more,
     }
     negative = [f"{NEGATIVE}{request.negative}"] if request.negative else []
-    return "\n".join(
-        [request.prompt, *negative, ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items())]
-    )
+    lines = [request.prompt, *negative, ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items())]
+    # A file's name may hold bytes that are no text, which no picture's metadata can hold.
+    return "\n".join(lines).encode(errors="backslashreplace").decode()
 
 
 def parameters_from(text: str) -> dict[str, str]:

@@ -42,6 +42,8 @@ class Workshop:
     faces: Path | None = None
     """The folder of the people library."""
     full_precision: bool = False
+    marks: bool = True
+    """Whether the files of pictures say that a model made them."""
     offers_downloads: bool = False
     """Whether somebody at a terminal may be asked."""
     yes: bool = False

@@ -17,6 +17,7 @@ from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.pictures.provenance import XMP, XMP_KEY
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.tags import find_tags, units_called
 from lib_faceid.units.unit import Unit
@@ -41,6 +42,13 @@ class Painted:
     parameters: str
     """As the WebUI writes and reads them."""
     seconds: float
+    is_marked: bool = True
+    """Whether its file says that a model made it."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What goes into a PNG, as its texts."""
+        return {"parameters": self.parameters, **({XMP_KEY: XMP} if self.is_marked else {})}
 
 
 @dataclass(eq=False)
@@ -84,7 +92,7 @@ class Easel:
                     after_step = lambda step, look, what=what, steps=now.steps: progress(what, step, steps, look)  # noqa: E731
                     image = studio.draw(replace(now, prompt=find_tags(now.prompt)[0]), job, number, after_step)
                     parameters = parameters_text(now, image.size, studio.name, told)
-                    yield Painted(image, now, parameters, time.perf_counter() - began)
+                    yield Painted(image, now, parameters, time.perf_counter() - began, self.workshop.marks)
 
     def _loaded(self, checkpoint: Path) -> Studio:
         if self._studio is None or self._studio[0] != checkpoint:

@@ -6,7 +6,6 @@ Everything that goes wrong on purpose ends with one sentence and exit code 2, an
 from __future__ import annotations
 
 import argparse
-import re
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -14,8 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_faceid.commands import values
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.models import add_models
+from lib_faceid.commands.outputs import require_file, require_folder
+from lib_faceid.commands.parser import Parser
 from lib_faceid.commands.ui import add_page
 from lib_faceid.commands.unit_options import (
     add_photo_options,
@@ -24,7 +26,9 @@ from lib_faceid.commands.unit_options import (
     named_identities,
     units_of,
 )
+from lib_faceid.console import PIPE_CLOSED, finish, use_any_console
 from lib_faceid.errors import FaceIDError
+from lib_faceid.version import __version__
 
 if TYPE_CHECKING:
     from lib_faceid.app.resources import Workshop
@@ -37,14 +41,28 @@ Options = argparse.Namespace
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of a command line; by default the one that the program was started with."""
+    use_any_console()
     options = _parser().parse_args(arguments)
+    return finish(_run(options))
+
+
+def _run(options: Options) -> int:
     try:
         options.run(options)
     except FaceIDError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
+    except UnicodeEncodeError as error:  # a name, on a system whose files have names of another alphabet
+        name = error.object[error.start : error.end]
+        print(f"Error: {name!r} has no place in {error.encoding}. Set PYTHONUTF8=1 and try again.", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return PIPE_CLOSED
     except OSError as error:
-        print(f"Error: {error.filename or 'a file'} cannot be used ({error.strerror or error}).", file=sys.stderr)
+        print(
+            f"Error: {error.filename or 'a file or the output'} cannot be used ({error.strerror or error}).",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("\nStopped. Pictures that are finished are kept.", file=sys.stderr)
@@ -53,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m lib_faceid", description="IP-Adapter FaceID without a WebUI.")
+    parser = Parser("python -m lib_faceid", description="IP-Adapter FaceID without a WebUI.")
+    parser.add_argument("--version", action="version", version=f"sd-webui-faceid {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands.add_parser("generate", help="draw the person in a photo"))
     _add_identity(commands.add_parser("identity", help="save who is in a photo, to draw the person without it"))
@@ -74,14 +93,19 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")
     models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
     picture = parser.add_argument_group("the picture")
-    picture.add_argument("--prompt", required=True)
-    picture.add_argument("--negative", default="", metavar="PROMPT")
-    picture.add_argument("--seed", type=int, help="of the first picture; the next ones count up (random)")
-    picture.add_argument("--steps", type=_at_least_one, default=25, help="(%(default)s)")
-    picture.add_argument("--cfg", type=float, default=7.0, help="how strictly the prompt is followed (%(default)s)")
-    picture.add_argument("--size", type=_size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
-    picture.add_argument("--count", type=_at_least_one, default=1, help="(%(default)s)")
+    picture.add_argument("--prompt", type=values.text, required=True)
+    picture.add_argument("--negative", type=values.text, default="", metavar="PROMPT")
+    picture.add_argument("--seed", type=values.seed, help="of the first picture; the next ones count up (-1: random)")
+    picture.add_argument("--steps", type=values.steps, default=25, help="(%(default)s)")
+    picture.add_argument(
+        "--cfg", type=values.cfg, default=7.0, help="how strictly the prompt is followed (%(default)s)"
+    )
+    picture.add_argument("--size", type=values.size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
+    picture.add_argument("--count", type=values.count, default=1, help="(%(default)s)")
     picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
+    picture.add_argument(
+        "--no-mark", dest="marks", action="store_false", help="leave out of the files that a model made them (IPTC)"
+    )
 
 
 def _add_identity(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +121,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     _add_face_models(parser.add_argument)
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(a miniature that is made on the spot)")
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="(the same)")
-    parser.add_argument("--seed", type=int, default=7, help="(%(default)s)")
+    parser.add_argument("--seed", type=values.seed, default=7, help="(%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="(%(default)s)")
 
 
@@ -120,9 +144,10 @@ def _generate(options: Options) -> None:
 
     is_called = bool(find_tags(options.prompt)[1])
     units = units_of(options.units) if options.units or not is_called else []
-    seed = secrets.randbelow(2**32) if options.seed is None else options.seed
+    seed = _seed(options.seed)
     request = Request(options.prompt, options.negative, options.size, options.steps, options.cfg)
     requests = [replace(request, seed=seed + number) for number in range(options.count)]
+    require_folder(options.out)
     draw(_workshop(options, units), units, requests, options.out, print)
 
 
@@ -130,20 +155,27 @@ def _identity(options: Options) -> None:
     from lib_faceid.commands.drawing import save_identity
 
     (unit,) = units_of(options.units)
+    require_file(options.out)
     save_identity(_workshop(options), unit, options.out, print)
 
 
 def _demo(options: Options) -> None:
     from lib_faceid.commands.demo import run_demo
 
-    run_demo(_workshop(options), options.adapter, options.photo, options.seed, options.out, print)
+    require_folder(options.out)
+    run_demo(_workshop(options), options.adapter, options.photo, _seed(options.seed), options.out, print)
 
 
 def _miniature(options: Options) -> None:
     from lib_faceid.miniature import write_models
 
+    require_folder(options.folder)
     for path in write_models(options.folder):
         print(path)
+
+
+def _seed(seed: int | None) -> int:
+    return secrets.randbelow(2**32) if seed is None or seed < 0 else seed
 
 
 def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
@@ -153,7 +185,7 @@ def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
     roots = usual_roots()
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
-    names = ("checkpoint", "faces", "full_precision", "yes")
+    names = ("checkpoint", "faces", "full_precision", "marks", "yes")
     return Workshop(
         roots,
         adapters=named_adapters(units),
@@ -161,17 +193,3 @@ def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
         offers_downloads=True,
         **{name: getattr(options, name) for name in names if hasattr(options, name)},
     )
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    width_px, height_px = (int(number) for number in match.groups()) if match else (0, 0)
-    if min(width_px, height_px) < 64 or width_px % 8 or height_px % 8:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; 512x768 is one (multiples of 8, at least 64)")
-    return width_px, height_px
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)

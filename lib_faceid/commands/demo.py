@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.resources import Workshop
 from lib_faceid.app.session import Easel
+from lib_faceid.commands.drawing import save_picture
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -159,7 +160,7 @@ def _draw_all(
         images.append(painted.image)
         label = f"weight {weight:g}" if weight else "without"
         path = out / f"{label.replace(' ', '-')}.png"
-        painted.image.save(path)
+        save_picture(painted, path)
         difference = round(_mean_difference(painted.image, images[0]), 2)
         likeness = subject.likeness(painted.image)
         drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference, likeness))

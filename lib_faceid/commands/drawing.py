@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel
+from lib_faceid.app.session import Easel, Painted
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
@@ -19,7 +18,7 @@ from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.unit import Unit
 
-__all__ = ["draw", "save_identity"]
+__all__ = ["draw", "save_identity", "save_picture"]
 
 Say = Callable[[str], None]
 
@@ -41,7 +40,7 @@ def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request],
     out.mkdir(parents=True, exist_ok=True)
     for painted in easel.paint(checkpoint, job, requests):
         path = _free_name(out, painted.request.seed)
-        _save(painted.image, path, painted.parameters)
+        save_picture(painted, path)
         say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s)")
     for line in job.report(lambda one: one.plan(requests[0].steps)):
         say(line)
@@ -56,10 +55,12 @@ def _free_name(folder: Path, seed: int) -> Path:
     return next(folder / name for name in names if not (folder / name).exists())
 
 
-def _save(image: Image.Image, path: Path, parameters: str) -> None:
+def save_picture(painted: Painted, path: Path) -> None:
+    """Write a picture with its settings and, where that is wanted, that a model made it."""
     info = PngInfo()
-    info.add_text("parameters", parameters)
-    image.save(path, pnginfo=info)
+    for key, text in painted.metadata.items():
+        info.add_text(key, text)
+    painted.image.save(path, pnginfo=info)
 
 
 def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:

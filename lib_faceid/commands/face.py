@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
+from lib_faceid.commands.outputs import require_folder, require_picture, save_picture
 from lib_faceid.commands.people import RECOGNISER_HELP, add_people_commands
-from lib_faceid.errors import PhotoError
+from lib_faceid.commands.values import name_or_file, text
+from lib_faceid.errors import FileError, PhotoError
 
 if TYPE_CHECKING:
     from lib_faceid.people.contact_sheet import Tile
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["add_face_commands"]
 
 Options = argparse.Namespace
+TYPES = {"NAME": text, "NEW": text, "A": name_or_file, "B": name_or_file}  # of arguments; the others are paths
 MAX_STEM_BYTES = 100  # what is put behind a photo's name must fit, too; encrypted folders have 143 bytes for all
 
 
@@ -32,7 +35,8 @@ def add_face_commands(parser: argparse.ArgumentParser) -> None:
         command.set_defaults(run=run)
         for argument in names:
             several = argument.endswith("...")
-            command.add_argument(argument.removesuffix("..."), nargs="+" if several else None)
+            kind = TYPES.get(argument, str)
+            command.add_argument(argument.removesuffix("..."), type=kind, nargs="+" if several else None)
         command.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
         command.add_argument("--faces", type=Path, metavar="DIR", help="the library (models/faceid/faces)")
         return command
@@ -52,10 +56,13 @@ def add_face_commands(parser: argparse.ArgumentParser) -> None:
 def _report(options: Options) -> None:
     from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
 
+    photos = photos_in(options.PHOTO)
+    if options.sheet:
+        require_picture(options.sheet, photos)
     analyser = analyser_of(options)
     entries: list[dict[str, Any]] = []
     tiles: list[Tile] = []
-    for path in with_progress(photos_in(options.PHOTO)):
+    for path in with_progress(photos):
         try:
             image_rgb, photo = analysed(path, analyser)
         except PhotoError as error:
@@ -64,9 +71,11 @@ def _report(options: Options) -> None:
         entries.append(_entry(path, photo))
         if options.sheet:
             tiles.append(make_tile(image_rgb, photo.faces, f"{path.name}: {_in_short(entries[-1])}"))
-    if options.sheet and tiles:
-        make_contact_sheet(tiles).save(options.sheet)
     print(json.dumps(entries, indent=2) if options.json else _table(entries))
+    if options.sheet and tiles:
+        save_picture(make_contact_sheet(tiles), options.sheet)
+    if all("error" in entry for entry in entries):
+        raise PhotoError(f"None of the {len(entries)} photos can be read. What each lacks stands above.")
 
 
 def _entry(path: Path, photo: AnalysedPhoto) -> dict[str, Any]:
@@ -111,25 +120,29 @@ def _compare(options: Options) -> None:
     from lib_faceid.faces.recognisers import require_same_space
     from lib_faceid.references.combining import SAME_PERSON
 
-    a, b = (_somebody(text, options) for text in (options.A, options.B))
+    a, b = (_somebody(who, options) for who in (options.A, options.B))
     require_same_space(a.recogniser, b.recogniser)
     cosine = float(a.median().normed_embeddings[0] @ b.median().normed_embeddings[0])
     words = "alike" if cosine >= 0.5 else "perhaps the same person" if cosine >= SAME_PERSON else "different people"
     print(f"{cosine:.3f} ({words})")
 
 
-def _somebody(text: str, options: Options) -> Identity:
+def _somebody(who: str, options: Options) -> Identity:
     """Return who a name of the library, a saved file or a photo stands for."""
     from lib_faceid.references.identity import Identity
     from lib_faceid.references.joining import identity_from_photos
     from lib_faceid.references.vectors import is_person_file
 
     library = library_of(options)
-    if text in library.names():
-        return library.identity(text)
-    if is_person_file(Path(text)):
-        return Identity.load(Path(text), options.recogniser)
-    return identity_from_photos([Path(text)], analyser=analyser_of(options))
+    if who in library.names():
+        return library.identity(who)
+    path = Path(who)
+    if not path.exists():
+        saved = ", ".join(library.names()[:20]) or "nobody"
+        raise FileError(f"{who!r} is no saved person and no file. Saved: {saved}. Name one of them, or a photo.")
+    if is_person_file(path):
+        return Identity.load(path, options.recogniser)
+    return identity_from_photos([path], analyser=analyser_of(options))
 
 
 def _find(options: Options) -> None:
@@ -137,17 +150,18 @@ def _find(options: Options) -> None:
     from lib_faceid.people.contact_sheet import make_contact_sheet, make_tile
     from lib_faceid.references.face_choice import choose_face
 
+    path = Path(options.PHOTO)
+    if options.sheet:
+        require_picture(options.sheet, [path])
     person, analyser = library_of(options).identity(options.NAME), analyser_of(options)
     require_same_space(person.recogniser, analyser.recogniser, "The saved person and this photo")
-    path = Path(options.PHOTO)
     image_rgb, photo = analysed(path, analyser)
     index = choose_face(photo, person, "the photo", path.name)
-    if options.sheet:
-        make_contact_sheet([make_tile(image_rgb, photo.faces, f"{path.name}: {options.NAME}", index)]).save(
-            options.sheet
-        )
     box = ", ".join(f"{edge:.0f}" for edge in photo.faces[index].box)
     print(f"{options.NAME} is face {index + 1} of {len(photo.faces)} in {path.name}, at {box}.")
+    if options.sheet:
+        tile = make_tile(image_rgb, photo.faces, f"{path.name}: {options.NAME}", index)
+        save_picture(make_contact_sheet([tile]), options.sheet)
 
 
 def _crop(options: Options) -> None:
@@ -156,6 +170,7 @@ def _crop(options: Options) -> None:
     from lib_faceid.faces.crops import aligned, clip_crop
 
     path = Path(options.PHOTO)
+    require_folder(options.out)
     image_rgb, photo = analysed(path, analyser_of(options))
     options.out.mkdir(parents=True, exist_ok=True)
     stem = path.stem.encode(errors="surrogateescape")[:MAX_STEM_BYTES].decode(errors="ignore")

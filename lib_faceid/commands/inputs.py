@@ -67,10 +67,10 @@ def _pictures_in(folder: Path) -> list[Path]:
     if not pictures:
         found = f"{len(others)} files or folders that are no pictures ({names})" if others else "nothing"
         raise PhotoError(
-            f"The folder {folder.name} holds {found}; photos were expected. Name another one, or the files."
+            f"The folder {folder.resolve().name} holds {found}; photos were expected. Name another one, or the files."
         )
     if others:
-        sys.stderr.write(f"Left out in {folder.name}, as no pictures that can be read here: {names}.\n")
+        sys.stderr.write(f"Left out in {folder.resolve().name}, as no pictures that can be read here: {names}.\n")
     return pictures
 
 

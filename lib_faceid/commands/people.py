@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.commands.inputs import analyser_of, library_of, photos_in, with_progress
+from lib_faceid.commands.outputs import require_file, require_folder
+from lib_faceid.commands.values import number, text
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN
 from lib_faceid.errors import FileError, MissingModelError
 
 if TYPE_CHECKING:
-    from lib_faceid.people.library import Person
+    from lib_faceid.people.library import People, Person
 
 __all__ = ["RECOGNISER_HELP", "add_people_commands"]
 
@@ -29,11 +31,11 @@ RECOGNISER_HELP = "which made the numbers in another program's file, such as w60
 def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands that deal with saved people."""
     save = add("save", _save, "keep the person in one or more photos, or in another program's file", "NAME", "PHOTO...")
-    save.add_argument("--recogniser", default="", help=RECOGNISER_HELP)
-    save.add_argument("--weight", type=float, action="append", default=[], help="of each photo (by quality)")
+    save.add_argument("--recogniser", type=text, default="", help=RECOGNISER_HELP)
+    save.add_argument("--weight", type=number(0, 10), action="append", default=[], help="of each photo (by quality)")
     save.add_argument("--combine", choices=("average", "median", "tokens", "concatenate"), default="average")
     save.add_argument("--face", default="largest", help="a number, or 'box 0.3 0.1 0.6 0.5' (%(default)s)")
-    save.add_argument("--notes", default="")
+    save.add_argument("--notes", type=text, default="")
     save.add_argument("--thumbnail", action="store_true", help="keep a small picture of the face in the file")
     save.add_argument("--overwrite", action="store_true")
     add("list", _list, "who is saved")
@@ -60,10 +62,12 @@ def _save_file(path: Path, options: Options) -> None:
     from lib_faceid.references.identity import Identity
     from lib_faceid.references.record import read_record
 
+    library = library_of(options)
+    _require_free(library, options)
     identity = Identity.load(path, options.recogniser)
     record = read_record(path)
     record = replace(record, notes=options.notes or record.notes)
-    name = library_of(options).save(options.NAME, identity, record, overwrite=options.overwrite)
+    name = library.save(options.NAME, identity, record, overwrite=options.overwrite)
     note = untrained_note(identity.recogniser) if identity.recogniser else unknown_note()
     print(f"{note}\n" if note else "", end="")
     print(f"Saved as '{name}'. It is personal data: keep it as private as a photo.")
@@ -74,28 +78,42 @@ def _save_photos(options: Options) -> None:
     from lib_faceid.references.joining import Look, join_photos
     from lib_faceid.units.region import which_face
 
+    look, library, photos = Look(which_face(options.face)), library_of(options), photos_in(options.PHOTO)
+    _require_free(library, options)
     try:
         clip = load_clip_vision()
     except MissingModelError:
         clip = None
         print("CLIP ViT-H is not here, so the Plus variants cannot draw this person.")
-    photos = photos_in(options.PHOTO)
     joined = join_photos(
         list(with_progress(photos)),
         analyser=analyser_of(options),
         clip=clip,
         combine=options.combine,
         weights=options.weight,
-        look=Look(which_face(options.face)),
+        look=look,
     )
     record = replace(joined.record, notes=options.notes)
     if options.thumbnail:
         first = next(use.number for use in joined.photos if use.is_used)
         record = replace(record, thumbnail_rgb=_thumbnail(photos[first - 1], options))
-    name = library_of(options).save(options.NAME, joined.identity, record, overwrite=options.overwrite)
+    name = library.save(options.NAME, joined.identity, record, overwrite=options.overwrite)
     for message in joined.messages:
         print(message)
+    if name != options.NAME:
+        print(f"{options.NAME!r} cannot be a file's name everywhere, or is there in other letters.")
     print(f"Saved as '{name}'. It is personal data: keep it as private as a photo.")
+
+
+def _require_free(library: People, options: Options) -> None:
+    """Raise before the photos are looked at what would keep the person from being saved."""
+    from lib_faceid.people.library import safe_name
+
+    name = safe_name(options.NAME)
+    present = next((one for one in library.names() if one.casefold() == name.casefold()), "")
+    if present and not options.overwrite:
+        raise FileError(f"There is a saved person '{present}' already. Choose another name, or say --overwrite.")
+    require_folder(library.folder)
 
 
 def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
@@ -163,8 +181,10 @@ def _delete(options: Options) -> None:
 
 def _export(options: Options) -> None:
     content, target = library_of(options).export(options.NAME), Path(options.FILE)
+    require_file(target)
     if target.exists():
         raise FileError(f"{target} exists already. Choose another file.")
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     print(f"{target}: keep it as private as a photo.")
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from lib_faceid.commands.outputs import require_folder
+from lib_faceid.commands.values import whole
 from lib_faceid.errors import MissingPackageError
 from lib_faceid.models.folders import Roots
 
@@ -18,9 +20,12 @@ Options = argparse.Namespace
 def add_page(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of the command `ui`."""
     parser.set_defaults(run=_serve)
-    parser.add_argument("--port", type=int, help="(the first free one from 7860 on)")
-    parser.add_argument("--units", type=int, choices=range(1, 11), default=3, metavar="N", help="1 to 10 (%(default)s)")
+    parser.add_argument("--port", type=whole(1, 65535), metavar="N", help="(the first free one from 7860 on)")
+    parser.add_argument("--units", type=whole(1, 10), default=3, metavar="N", help="1 to 10 (%(default)s)")
     parser.add_argument("--webui", type=Path, metavar="DIR", help="a WebUI's folder, whose models are used")
+    parser.add_argument(
+        "--no-mark", dest="marks", action="store_false", help="leave out of the files that a model made them (IPTC)"
+    )
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
     parser.add_argument(
         "--out", type=Path, default=Path("out/ui"), metavar="DIR", help="for the miniature (%(default)s)"
@@ -42,7 +47,7 @@ def _serve(options: Options) -> None:
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     roots, note = roots_or_miniature(roots, options.out, print)
-    run_page(Easel(Workshop(roots)), options.port, options.units, print, note)
+    run_page(Easel(Workshop(roots, marks=options.marks)), options.port, options.units, print, note)
 
 
 def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:
@@ -61,6 +66,7 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
         f"25 MB that know eight people and five background colours, and nobody else. The saved person 'astronaut' is "
         f"one of them."
     )
+    require_folder(folder)
     say(note)
     for path in write_trained_models(folder):
         say(f"- {path}")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import UnitError
 from lib_faceid.models.person_suffixes import PERSON_SUFFIXES
 from lib_faceid.units.typed import typed
@@ -115,8 +116,12 @@ def _append(group: Any, name: str, *options: str, **more: Any) -> None:
     group.add_argument(*options, dest="units", action="append", type=partial(_pair, name), **more)
 
 
-def _pair(name: str, text: str) -> tuple[str, str]:
-    return name, text
+def _pair(name: str, typed_text: str) -> tuple[str, str]:
+    """Return a field and what was typed for it: a text where it is one, and a file's name whatever its bytes."""
+    field = FIELDS.get(name)
+    if name in ("person", "adapter"):
+        return name, name_or_file(typed_text)
+    return name, text(typed_text) if field is not None and field.kind is str else typed_text
 
 
 def _option(name: str) -> str:

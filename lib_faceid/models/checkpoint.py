@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -163,11 +165,25 @@ def _kind(path: Path) -> tuple[Kind, int]:
 
 def _read_safetensors(path: Path) -> Weights:
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with _as_text(path) as name, safe_open(name, framework="pt", device="cpu") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
             return Weights(path, tensors, {str(key): str(value) for key, value in (file.metadata() or {}).items()})
     except (SafetensorError, ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
         raise FileError(f"{path.name} is damaged ({_first_line(error)}). {GET_AGAIN}") from error
+
+
+@contextmanager
+def _as_text(path: Path) -> Generator[Path]:
+    """Give a path that is UTF-8, which safetensors insists on: where the file's own is not, that of a link to it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="faceid-") as folder:
+            link = Path(folder) / "model.safetensors"
+            link.symlink_to(path.absolute())
+            yield link
+    else:
+        yield path
 
 
 def _tensors(content: Any, name: str, size_bytes: int) -> dict[str, Tensor]:

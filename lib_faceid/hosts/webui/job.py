@@ -10,6 +10,7 @@ from fastapi import HTTPException
 from modules import sd_unet, shared
 from torch import Tensor, nn
 
+from lib_faceid.console import say as log
 from lib_faceid.effects.lora import merge_lora
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.webui import lora as webui_lora
@@ -230,7 +231,7 @@ class WebUIJob:
 def say(p: Any, message: str) -> None:
     """Show a message under the picture, in the API's answer, and once in the log."""
     if message not in p.comments:
-        print(message)  # noqa: T201 - the WebUI's log is its standard output
+        log(message)  # the WebUI's log is its standard output, on any code page
     p.comment(message)
 
 

@@ -25,6 +25,12 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
         {"choices": ["Stop", "Draw without the person"]},
     ),
     "faceid_write_hashes": (True, "Write short hashes of the photos into pictures, to find them again", "Checkbox", {}),
+    "faceid_mark_pictures": (
+        False,
+        "Write into PNGs of people that a model made them (IPTC DigitalSourceType trainedAlgorithmicMedia)",
+        "Checkbox",
+        {},
+    ),
     "faceid_face_device": ("cpu", "Face analysis device", "Radio", {"choices": ["cpu", "auto"]}),
     "faceid_models_folder": ("", "Another folder with adapters, face models and saved people", "Textbox", {}),
     "faceid_request_folder": (
