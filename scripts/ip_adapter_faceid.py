@@ -13,6 +13,7 @@ from lib_faceid.hosts.webui import script as webui
 from lib_faceid.hosts.webui import settings as webui_settings
 from lib_faceid.hosts.webui import tags as webui_tags
 from lib_faceid.hosts.webui.callback_order import Callbacks
+from lib_faceid.hosts.webui.host import WebUI
 from lib_faceid.hosts.webui.saving import mark_picture
 from lib_faceid.ui import units as ui
 from lib_faceid.ui.host import services_for
@@ -31,7 +32,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        services = services_for(webui_settings.roots, webui_api.loaded_family, webui.models())
+        services = services_for(WebUI())
         tab = "img2img" if is_img2img else "txt2img"
         units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"))
         self.infotext_fields = units.infotext_fields

@@ -16,7 +16,6 @@ from lib_faceid.errors import FileError
 from lib_faceid.people.card import card_of
 from lib_faceid.people.library import People
 from lib_faceid.references.files import PERSON as FORMAT
-from lib_faceid.references.identity import Identity
 
 
 @pytest.fixture

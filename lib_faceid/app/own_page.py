@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.live import Live, Moment
+from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
@@ -86,7 +87,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     workshop = easel.workshop
     names = list(workshop.checkpoints())
     loaded = {"name": names[0] if names else ""}
-    services = services_for(lambda: workshop.roots, lambda: workshop.family(loaded["name"]), workshop.models())
+    services = services_for(OwnHost(workshop, lambda: loaded["name"]))
     style = (PROJECT / "style.css").read_text("utf-8").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from lib_faceid.bases.base_model import BASE_LABELS, describe_base
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.methods.adapter import Adapter
@@ -41,6 +42,10 @@ class Models:
     """Gives a saved reference of the library by name; raises FaceIDError for an unknown name."""
     policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
     """What a request may name as a picture."""
+    host: str = "this program"
+    """What messages call the host."""
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+    """The kinds of effects that the host can apply."""
 
 
 def choose_adapter(unit: Unit, models: Models, dim: int, saved: Sequence[Reference] = ()) -> tuple[Adapter, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lib_faceid.effects.effect import CrossAttention, Effect, Lora
+from lib_faceid.effects.effect import CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
@@ -136,6 +136,7 @@ def schedule_of(unit: Unit) -> Schedule:
 def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
     saved = [models.person(name) for name in saved_names(unit)]
     adapter, note = choose_adapter(unit, models, dim, saved)
+    require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
     joined = [Joined(reference, (), ()) for reference in saved] or read_references(unit, adapter.variant, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model
     region = region_of(unit, models.policy())

@@ -9,6 +9,7 @@ from typing import cast
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.errors import HostError
 from lib_faceid.faces.crops import ClipSees
+from lib_faceid.hosts.host import Host
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
@@ -28,14 +29,12 @@ from lib_faceid.units.unit import AUTO, Unit
 __all__ = ["services_for"]
 
 
-def services_for(roots: Callable[[], Roots], family: Callable[[], int | None], models: Models) -> Services:
-    """Return the page's services.
-
-    family: the loaded checkpoint's cross attention dimension, None where none is loaded; each is asked anew every time.
-    """
+def services_for(host: Host) -> Services:
+    """Return the page's services, from what the host has."""
+    roots, models = host.roots, host.models()
 
     def setup() -> SetupReport:
-        return check_setup(roots(), family())
+        return check_setup(roots(), host.base())
 
     def look(photo: str, face: str, sees: str) -> Preview:
         return preview(photo, models.face_analyser(), face, cast("ClipSees", sees))

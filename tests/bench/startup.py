@@ -16,6 +16,7 @@ TARGET_MS = 150
 # A process of its own, in which everything is imported that a WebUI has imported by then.
 PROGRAM = """
 import time
+from types import SimpleNamespace
 import fastapi, gradio, numpy, PIL.Image, safetensors.torch, torch, transformers
 from transformers import CLIPTextModel
 began = time.perf_counter()
@@ -31,10 +32,11 @@ imported = time.perf_counter()
 def missing(*_):
     raise RuntimeError
 models = Models(lambda: [], missing, missing, missing)
+host = SimpleNamespace(roots=usual_roots, base=lambda: None, models=lambda: models)
 with gradio.Blocks():
     began_page = time.perf_counter()
     for tab in ("txt2img", "img2img"):
-        build_units(tab, services_for(usual_roots, lambda: None, models))
+        build_units(tab, services_for(host))
     built = time.perf_counter()
 print(imported - began, built - began_page)
 """

@@ -1,0 +1,36 @@
+"""Our own program as a host: diffusers, with models from the usual places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lib_faceid.app.resources import Workshop
+from lib_faceid.effects.effect import EffectKind
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.models.folders import Roots
+
+__all__ = ["OwnHost"]
+
+
+@dataclass(frozen=True)
+class OwnHost:
+    """Our own program; `hosts.host.Host`."""
+
+    workshop: Workshop
+    checkpoint: Callable[[], str]
+    """Gives the name of the checkpoint that is chosen right now."""
+    name: str = "this program"
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+
+    def roots(self) -> Roots:
+        """Return the folders of its models."""
+        return self.workshop.roots
+
+    def base(self) -> int | None:
+        """Return the cross attention dimension of the chosen checkpoint."""
+        return self.workshop.family(self.checkpoint())
+
+    def models(self) -> Models:
+        """Return where its models come from."""
+        return self.workshop.models()
