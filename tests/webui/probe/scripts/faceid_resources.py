@@ -13,7 +13,7 @@ import psutil
 from fastapi import FastAPI
 from modules import script_callbacks
 
-WATCHED = {"WebUIJob", "Job", "Injection", "Bank", "Identity", "OwnNetwork"}
+WATCHED = {"WebUIJob", "Job", "Injection", "Bank", "Reference", "Identity", "OwnNetwork"}
 """Classes of ours whose objects are counted: a job that is over leaves none of the first three."""
 
 
