@@ -12,7 +12,7 @@ __all__ = ["KINDS", "PEOPLE", "SoakJob", "random_jobs"]
 PEOPLE = ("Anna", "Bert")
 """Saved before the first job."""
 SIZES = ((128, 128), (128, 192), (192, 128), (64, 128), (200, 136), (256, 128))
-SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DPM++ SDE", "DDIM", "UniPC", "Heun")
+SAMPLERS = ("Euler", "Euler a", "DPM++ 2M", "DPM++ SDE", "DDIM", "Heun")  # UniPC refuses as few steps as these
 CHECKPOINTS = ("mini_sd15.safetensors", "mini_sd15_other.safetensors", "mini_sdxl.safetensors")
 ADAPTERS = ("faceid", "plus", "plusv2", "portrait")
 
