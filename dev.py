@@ -6,6 +6,7 @@
     python dev.py check [ARGS]   formatting, lint, types, the page's tests on gradio 4, all tests: what CI runs
                                  (--thorough: before a release; property tests try more, and costs are measured)
     python dev.py bench [ARGS]   what a person in the picture costs (--quick: small networks, less than 3 minutes)
+    python dev.py soak [ARGS]    500 jobs of every kind in a live WebUI (FACEID_WEBUI_DIR), and what they leave behind
     python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
     python dev.py venv           only makes the environment
@@ -51,6 +52,7 @@ MODULES = {
     "ui": ["lib_faceid", "ui"],
     "test": ["pytest"],
     "bench": ["tests.bench"],
+    "soak": ["tests.soak"],
     "screenshots": ["tests.screenshots"],
 }
 ENVIRONMENT = {
@@ -65,7 +67,9 @@ def main(argv: list[str]) -> int:
     """Returns the exit status of the command named in `argv`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
-    parser.add_argument("command", choices=["demo", "ui", "test", "check", "bench", "screenshots", "format", "venv"])
+    parser.add_argument(
+        "command", choices=["demo", "ui", "test", "check", "bench", "soak", "screenshots", "format", "venv"]
+    )
     parser.add_argument("args", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv or ["--help"])
     python = os.environ.get("FACEID_PYTHON") or ready_python(options.torch)

@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
-from tests.webui.server import PROJECT, Server
-
-VARIANTS = {"sd15": ("faceid", "plus", "plusv2", "portrait"), "sdxl": ("faceid", "plusv2", "portrait_unnorm")}
+from tests.webui.folder import write_data_folder
+from tests.webui.server import Server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,23 +31,7 @@ def webui_dir() -> Path:
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Path:
     """A WebUI data folder: miniature models of both families, this project and a probe as extensions."""
-    data = tmp_path_factory.mktemp("webui")
-    (data / "extensions").mkdir()
-    (data / "extensions" / "sd-webui-faceid").symlink_to(PROJECT)
-    (data / "extensions" / "faceid-probe").symlink_to(PROJECT / "tests" / "webui" / "probe")
-    models = data / "models"
-    for family in VARIANTS:
-        write_checkpoint(models / "Stable-diffusion" / f"mini_{family}.safetensors", family)
-    write_checkpoint(models / "Stable-diffusion" / "mini_sd15_other.safetensors", "sd15", seed=1)
-    write_checkpoint(models / "Stable-diffusion" / "mini_sd15_inpaint.safetensors", "sd15", seed=2, inpaint=True)
-    for family, variants in VARIANTS.items():
-        for variant in variants:
-            write_adapter(models / "faceid" / f"{published_name(variant, family)}.safetensors", variant, family)
-    write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14.safetensors")
-    (models / "insightface" / "models").mkdir(parents=True)
-    pack = data_folder / "face_models" / "models" / "buffalo_sc_f32"
-    (models / "insightface" / "models" / "buffalo_sc").symlink_to(pack)
-    return data
+    return write_data_folder(tmp_path_factory.mktemp("webui") / "data", data_folder)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -43,6 +44,17 @@ CONFIG = {  # live previews need files that are not there offline; saved picture
     "hypertile_swap_size_unet": 3,
     "hypertile_max_tile_vae": 128,
 }
+
+
+TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:(?:[ \t].*)?\n)*\S.*(?:\n|$)")
+CLOSED_PAGE = re.compile(r"WebSocketDisconnect|ConnectionClosed|ClosedResourceError|'websocket\.(?:send|close)'")
+
+
+def without_closed_pages(log: str) -> str:
+    """Return a log without what gradio writes when a browser closes a page: that may be another test's."""
+    return TRACEBACK.sub(
+        lambda found: "" if CLOSED_PAGE.search(found[0].rstrip().rpartition("\n")[2]) else found[0], log
+    )
 
 
 def free_port() -> int:
@@ -167,7 +179,8 @@ class Server:
                 status, answer = response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             status, answer = error.code, json.loads(error.read())
-        return Answer(status, answer, self.log_path.read_bytes()[before:].decode(errors="replace"))
+        log = self.log_path.read_bytes()[before:].decode(errors="replace")
+        return Answer(status, answer, without_closed_pages(log))
 
     def _wait(self, before: int) -> None:
         """Wait for the line that ends the start, and an open port.

@@ -130,8 +130,14 @@ def test_png_info_finds_a_saved_person(page: Page, server: Server, photo: str, t
 def test_a_plot_over_the_weight(page: Page, photo_file: Path, server: Server, photo: str) -> None:
     upload(page, 0, photo_file)
     choose(page, "script_list", "X/Y/Z plot")
+    # The WebUI's callback writes back what stood in the values when the type was chosen: it must have done so. It hides
+    # them for a type that is chosen from a list, and shows them again.
+    values = page.locator("#script_txt2img_xyz_plot_x_values textarea")
+    choose(page, "script_txt2img_xyz_plot_x_type", "Sampler")
+    values.wait_for(state="hidden", timeout=WAIT_MS)
     choose(page, "script_txt2img_xyz_plot_x_type", "[FaceID 0] Identity weight")
-    page.locator("#script_txt2img_xyz_plot_x_values textarea").fill("0, 0.8, 1.2")
+    values.wait_for(state="visible", timeout=WAIT_MS)
+    values.fill("0, 0.8, 1.2")
     page.locator("#script_txt2img_xyz_plot_include_lone_images input").check()
     generate(page)
     keep(page, "5-plot")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,14 +33,15 @@ class Record(scripts.Script):
 def before_call(params: Any) -> None:
     """Write down one call of the denoiser."""
     denoiser = params.denoiser
-    job[:] = [getattr(denoiser.p, "faceid_job", None)]
+    found = getattr(denoiser.p, "faceid_job", None)
+    job[:] = [found and weakref.ref(found)]  # what is over shall not be kept alive by whoever looks for it
     calls.append(
         {
             "step": _step(getattr(denoiser.sampler.func, "__name__", "")),
             "noise": float(params.sigma[0]),
             "hires": bool(getattr(denoiser.p, "is_hr_pass", False)),
             "acted": _acted(),
-            "people": [one.references[0].fingerprint for one in job[0]._job.prepared] if job[0] else [],
+            "people": [one.references[0].fingerprint for one in found._job.prepared] if found else [],
         }
     )
 
@@ -65,9 +67,10 @@ def _step(function: str) -> int:
 
 def _acted() -> int:
     """How many UNet calls of the job an identity acted in so far."""
-    if job[0] is None:
+    running = job[0] and job[0]()
+    if running is None:
         return 0
-    engine = job[0]._job
+    engine = running._job
     return engine.calls + (engine.injection.calls if engine.injection else 0)
 
 
