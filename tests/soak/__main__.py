@@ -23,6 +23,8 @@ from tests.soak.jobs import PEOPLE, SoakJob, random_jobs
 from tests.webui.folder import write_data_folder
 from tests.webui.server import Answer, Server
 
+__all__ = ["left_behind", "main"]
+
 PHOTOS = ("astronaut.png", "Chris.jpeg", "Paul.jpeg", "Luciano.png")
 PLAIN = {"opts_sd_model_checkpoint": "mini_sd15.safetensors"}
 NOTHING = {"hooks": 0, "networks": []}
@@ -116,7 +118,7 @@ def _run(soak: Soak, jobs: list[SoakJob], photos: list[str], limit_s: float) -> 
             break
     if soak.server.txt2img(**PLAIN).png != first:
         soak.wrong.append("the plain picture is another file than before the jobs")
-    soak.wrong += _left_behind(soak.samples)
+    soak.wrong += left_behind(soak.samples)
     print(report(soak, time.monotonic() - began), flush=True)
     return 1 if soak.wrong else 0
 
@@ -126,7 +128,7 @@ def _without_units(job: SoakJob) -> SoakJob:
     return SoakJob(job.kind, [], settings, 200, job.is_img2img, job.ends_with, job.after_s)
 
 
-def _left_behind(samples: list[tuple[int, dict[str, Any]]]) -> list[str]:
+def left_behind(samples: list[tuple[int, dict[str, Any]]]) -> list[str]:
     """Return what grew between the first quarter of the jobs and the end."""
     (_, early), (_, last) = samples[max(len(samples) // 4, 1)], samples[-1]
     wrong = [
