@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from unets import call, inputs
 
-from lib_faceid.effects.attention import FEW, Said, identity_attention, is_own
+from lib_faceid.effects.attention import FEW, LayerKV, ip_attention, is_own
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.unet.layers import attention_layers
 
@@ -19,23 +19,23 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def someone(tokens: int, weight: float, share_rows: int = 0, seed: int = 1) -> Said:
+def someone(tokens: int, weight: float, share_rows: int = 0, seed: int = 1) -> LayerKV:
     k, v = (random(ROWS, HEADS, tokens, WIDTH, seed=seed + at) for at in range(2))
-    share = random(share_rows, PLACES, 1, seed=seed).sigmoid() if share_rows else None
-    return Said(k, v, weight, share)
+    mask = random(share_rows, PLACES, 1, seed=seed).sigmoid() if share_rows else None
+    return LayerKV(k, v, weight, mask)
 
 
-def formula(hidden: Tensor, query: Tensor, said: list[Said]) -> Tensor:
+def formula(hidden: Tensor, query: Tensor, adapters: list[LayerKV]) -> Tensor:
     """Return the sum, one row, head and place after the other in plain words."""
     result = hidden.double().clone()
-    for one in said:
+    for one in adapters:
         for row in range(ROWS):
             for head in range(HEADS):
                 part = slice(head * WIDTH, (head + 1) * WIDTH)
                 scores = query[row, :, part].double() @ one.k[row, head].double().T
                 found = scores.softmax(-1) @ one.v[row, head].double()
-                share = 1 if one.share is None else one.share[min(row, len(one.share) - 1)].double()
-                result[row, :, part] += one.weight * share * found
+                mask = 1 if one.mask is None else one.mask[min(row, len(one.mask) - 1)].double()
+                result[row, :, part] += one.weight * mask * found
     return result
 
 
@@ -53,24 +53,24 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("said", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("adapters", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_every_form_is_the_formula(said: list[Said], dtype: torch.dtype) -> None:
+def test_every_form_is_the_formula(adapters: list[LayerKV], dtype: torch.dtype) -> None:
     """float32 on the CPU has a form of its own; the others have the one of other devices."""
-    said = [Said(one.k.to(dtype), one.v.to(dtype), *one[2:]) for one in said]
+    adapters = [LayerKV(one.k.to(dtype), one.v.to(dtype), *one[2:]) for one in adapters]
     hidden, query = (random(ROWS, PLACES, HEADS * WIDTH, seed=seed).to(dtype) for seed in (8, 9))
-    expected = formula(hidden, query, said)
-    identity_attention(hidden, query, said)
+    expected = formula(hidden, query, adapters)
+    ip_attention(hidden, query, adapters)
     tolerance = {torch.float32: 2e-6, torch.float64: 1e-7, torch.bfloat16: 6e-2}[dtype]
     assert (hidden.double() - expected).abs().max() < tolerance
 
 
 def test_rows_that_lie_elsewhere_in_memory() -> None:
-    said = CASES["some with regions"]
+    adapters = CASES["some with regions"]
     wide = random(ROWS, PLACES, 2 * HEADS * WIDTH)
     hidden, query = wide[..., : HEADS * WIDTH], wide[..., HEADS * WIDTH :]
-    expected = formula(hidden, query, said)
-    identity_attention(hidden, query, said)
+    expected = formula(hidden, query, adapters)
+    ip_attention(hidden, query, adapters)
     assert (hidden.double() - expected).abs().max() < 2e-6
 
 

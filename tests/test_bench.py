@@ -18,7 +18,7 @@ from bench.networks import SMALL, Size, Subject
 from bench.results import as_json, as_markdown, figure_of
 from bench.unet_call import people, work_of
 
-from lib_faceid.effects.attention import Said, identity_attention
+from lib_faceid.effects.attention import LayerKV, ip_attention
 from lib_faceid.effects.injection import inject
 from lib_faceid.unet.rows import tag_rows
 
@@ -57,7 +57,7 @@ def test_on_a_gpu_each_unit_is_one_attention_and_one_addition_in_a_layer(
     [
         (1, False, 0, 3),  # scores, softmax, sum
         (4, False, 2, 3),  # the keys of all, the values of all
-        (4, True, 3, 4),  # the shares of all; shares applied
+        (4, True, 3, 4),  # the masks of all; masks applied
     ],
 )
 def test_on_the_cpu_all_units_are_one_pass(
@@ -73,8 +73,8 @@ def test_on_the_cpu_all_units_are_one_pass(
 def test_nothing_as_large_as_the_queries_is_made_on_the_cpu() -> None:
     """In a layer of the published width, where memory is what costs time."""
     hidden, query = torch.zeros(ROWS, 4096, 320), torch.zeros(ROWS, 4096, 320)
-    said = Said(torch.zeros(ROWS, 8, 4, 40), torch.zeros(ROWS, 8, 4, 40), weight=1.0)
-    found = count(lambda: identity_attention(hidden, query, [said]))
+    adapters = LayerKV(torch.zeros(ROWS, 8, 4, 40), torch.zeros(ROWS, 8, 4, 40), weight=1.0)
+    found = count(lambda: ip_attention(hidden, query, [adapters]))
     assert found.allocated_bytes < hidden.nbytes / 2
 
 

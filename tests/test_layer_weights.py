@@ -138,10 +138,8 @@ def test_nothing_is_computed_at_factor_0(
     ldm: nn.Module, adapter: Adapter, name: str, blocks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    compute = injection.identity_attention
-    monkeypatch.setattr(
-        injection, "identity_attention", lambda *args, **more: asked.append(1) or compute(*args, **more)
-    )
+    compute = injection.ip_attention
+    monkeypatch.setattr(injection, "ip_attention", lambda *args, **more: asked.append(1) or compute(*args, **more))
     drawn(ldm, person(adapter, name))
     assert len(asked) == blocks
 

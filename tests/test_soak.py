@@ -31,8 +31,9 @@ def test_units_are_right_but_for_those_that_are_refused() -> None:
         if job.status != 422:
             assert [Unit.from_dict(unit).enabled for unit in job.units] == [True] * len(job.units)
     refused = [unit for job in JOBS if job.status == 422 for unit in job.units]
-    with pytest.raises(UnitError):
-        for unit in refused:
+    assert refused
+    for unit in refused:
+        with pytest.raises(UnitError):
             Unit.from_dict(unit)
 
 

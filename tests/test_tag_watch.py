@@ -29,7 +29,7 @@ def test_what_is_missed(steps: list[list[str]], missed: int) -> None:
     for step in steps:
         watch.begin_step(1)
         for call in step:
-            watch.see_call(None if CALLS[call] is None else torch.tensor(CALLS[call]))
+            watch.record_call(None if CALLS[call] is None else torch.tensor(CALLS[call]))
     assert (watch.steps, watch.missed(), watch.missed()) == (len(steps), missed, missed)
     assert watch.untagged_calls == sum(step.count("strange") for step in steps)
 
@@ -39,7 +39,7 @@ def test_one_image_of_a_batch_is_missed(step: list[str], missed: int) -> None:
     watch = TagWatch()
     watch.begin_step(2)
     for call in step:
-        watch.see_call(None if CALLS[call] is None else torch.tensor(CALLS[call]))
+        watch.record_call(None if CALLS[call] is None else torch.tensor(CALLS[call]))
     assert watch.missed() == missed
 
 
@@ -47,6 +47,6 @@ def test_nothing_is_kept_of_steps_in_order() -> None:
     watch = TagWatch()
     for _ in range(3):
         watch.begin_step(1)
-        watch.see_call(torch.tensor([1, -1]))
+        watch.record_call(torch.tensor([1, -1]))
     assert len(watch._slots) == 1
     assert watch._odd == []

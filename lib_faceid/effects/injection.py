@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lib_faceid.arguments import as_many, as_number, require, shown
-from lib_faceid.effects.attention import Said, identity_attention, is_own
+from lib_faceid.effects.attention import LayerKV, ip_attention, is_own
 from lib_faceid.effects.bank import Bank, Selection, bank_of
 from lib_faceid.effects.contribution import Contribution
 from lib_faceid.errors import UnitError
@@ -66,7 +66,7 @@ class Injection:
         self._latent = self._map = (0, 0)
         self._tiles = Tiles()
         self._parts: Sequence[Box] | None = (WHOLE,)
-        self._shares: dict[object, Tensor] = {}
+        self._cached_masks: dict[object, Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
         self.watch = TagWatch()
@@ -113,7 +113,7 @@ class Injection:
             raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
         return slots
 
-    # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_identity per layer, end_call.
+    # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_tokens per layer, end_call.
 
     def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Read the slots of this call, and give the UNet its conditioning without tags."""
@@ -125,12 +125,12 @@ class Injection:
             return None
         context = kwargs.get("context", args[2] if len(args) > 2 else None)
         if context is None or context.shape[1] not in self._tagged_lengths:
-            self.watch.see_call(None)
+            self.watch.record_call(None)
             return None
         place = place_of(context) if self._tiles.has_places and self.has_regions else 0
         context, slots = untag_rows(context)
         self._parts = self._tiles.next_parts(self._latent, len(slots), place)
-        self.watch.see_call(slots, is_placed=self._parts is not None or not self.has_regions)
+        self.watch.record_call(slots, is_placed=self._parts is not None or not self.has_regions)
         self._slots = slots if self.acts else None
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
@@ -141,9 +141,9 @@ class Injection:
         self.calls += bool(self._selected)
         self._slots = self._selected = None
         self._queries.clear()
-        self._shares.clear()
+        self._cached_masks.clear()
 
-    def see_map(self, feature_map: Tensor) -> None:
+    def record_map_size(self, feature_map: Tensor) -> None:
         """Note height and width of the feature map [B, C, H, W] that the coming layers look at."""
         self._map = (feature_map.shape[-2], feature_map.shape[-1])
 
@@ -152,10 +152,10 @@ class Injection:
         if self._slots is not None:
             self._queries[index] = query, rows_at_hand(hidden, len(self._slots))
 
-    def add_identity(self, layer: AttentionLayer, hidden: Tensor, *, is_watched: bool) -> Tensor | None:
-        """Return the input of `to_out` with the identities added; None where nothing is to be added.
+    def add_tokens(self, layer: AttentionLayer, hidden: Tensor, *, is_watched: bool) -> Tensor | None:
+        """Return the input of `to_out` with the adapters' attention added; None where nothing is to be added.
 
-        It is written over, which spares a copy of its size, unless somebody else's hook saw it before.
+        It is written over, which spares a copy of its size, unless a hook of another extension saw it before.
         """
         query, rows = self._queries.pop(layer.index, (None, ALL_ROWS))
         if query is None or self._slots is None:
@@ -166,35 +166,35 @@ class Injection:
                 for number, member in enumerate(self._members)
                 if (weight := member.contribution.weight_at(*self._progress))
             ]
-        said: list[Said] = []
+        adapters: list[LayerKV] = []
         for number, selection, weight in self._selected:
             factor = self._members[number].factors[layer.index]
             if factor:
                 k, v = selection.layer(layer.index)
                 if rows is not ALL_ROWS or len(k) != len(query):
                     k, v = (match_rows(x[rows], query) for x in (k, v))
-                said.append(Said(k, v, weight * factor, self._share(number, layer, query, rows)))
-        if not said:
+                adapters.append(LayerKV(k, v, weight * factor, self._mask(number, layer, query, rows)))
+        if not adapters:
             return None
         hidden = hidden.clone() if is_watched or not is_own(hidden) else hidden
-        identity_attention(hidden, query, said)
+        ip_attention(hidden, query, adapters)
         return hidden
 
-    def _share(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
+    def _mask(self, number: int, layer: AttentionLayer, query: Tensor, rows: slice) -> Tensor | None:
         """Return how much a contribution counts for each query of each row, [B or 1, N, 1]; None: fully."""
         if self._slots is None or self._parts is None or not self.has_regions:
             return None
         weights = self._weights[layer.index]
         key = (number, self._map, weights)
-        if key not in self._shares:
+        if key not in self._cached_masks:
             sizes = self._map, self._latent
             masks = [self._masks.at(sizes, weights, query, part)[number] for part in self._parts]
-            shares = [mask for mask in masks if mask is not None]
-            if not shares:
+            found = [mask for mask in masks if mask is not None]
+            if not found:
                 return None
-            self._shares[key] = rows_of_shares(shares, self._slots)
-        share = self._shares[key]
-        return match_places(share if len(share) == 1 else share[rows], query)
+            self._cached_masks[key] = rows_of_shares(found, self._slots)
+        mask = self._cached_masks[key]
+        return match_places(mask if len(mask) == 1 else mask[rows], query)
 
 
 @contextmanager
@@ -230,11 +230,11 @@ def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Inject
     yield unet.register_forward_hook(lambda *_: injection.end_call(), always_call=True)
     if injection.has_regions:
         for block in transformers(unet, layers):
-            yield block.register_forward_pre_hook(_see_map(injection), with_kwargs=True)
+            yield block.register_forward_pre_hook(_record_map_size(injection), with_kwargs=True)
     for layer in layers:
         if layer.is_cross:
             yield layer.projection("q").register_forward_hook(_keep_query(injection, layer))
-            yield layer.projection("out").register_forward_pre_hook(_add_identity(injection, layer))
+            yield layer.projection("out").register_forward_pre_hook(_add_tokens(injection, layer))
 
 
 def _slot(slot: Any, row: int) -> int:
@@ -250,18 +250,18 @@ def _latent_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, in
     return (latent.shape[-2], latent.shape[-1]) if isinstance(latent, Tensor) else (0, 0)
 
 
-def _see_map(injection: Injection) -> Callable[[nn.Module, Any, dict[str, Any]], None]:
-    return lambda _module, args, kwargs: injection.see_map(args[0] if args else next(iter(kwargs.values())))
+def _record_map_size(injection: Injection) -> Callable[[nn.Module, Any, dict[str, Any]], None]:
+    return lambda _module, args, kwargs: injection.record_map_size(args[0] if args else next(iter(kwargs.values())))
 
 
 def _keep_query(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any, Tensor], None]:
     return lambda _module, args, query: injection.keep_query(layer.index, args[0], query)
 
 
-def _add_identity(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any], Any]:
+def _add_tokens(injection: Injection, layer: AttentionLayer) -> Callable[[nn.Module, Any], Any]:
     def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         is_watched = len(vars(module)["_forward_pre_hooks"]) > 1
-        hidden = injection.add_identity(layer, args[0], is_watched=is_watched)
+        hidden = injection.add_tokens(layer, args[0], is_watched=is_watched)
         return None if hidden is None else (hidden, *args[1:])
 
     return hook

@@ -1,4 +1,4 @@
-"""Whether the people reach the UNet: a step whose rows lose their tags on the way is a face that is not drawn."""
+"""Count the steps in which conditioning arrived at the UNet without slot tags: in those, no adapter acted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TagWatch:
         self.steps += 1
         self._wanted = rows
 
-    def see_call(self, slots: Tensor | None, *, is_placed: bool = True) -> None:
+    def record_call(self, slots: Tensor | None, *, is_placed: bool = True) -> None:
         """Take note of a UNet call: the slots of its rows, or None for one without tags; whether regions could hold."""
         self.unplaced_calls += not is_placed
         if slots is None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from bench.interleaved import seconds_of
 from bench.results import Figure, figure_of
-from lib_faceid.effects.attention import Said, identity_attention
+from lib_faceid.effects.attention import LayerKV, ip_attention
 
 __all__ = ["arithmetic_figures"]
 
@@ -37,44 +37,44 @@ def arithmetic_figures(device: str, runs: int) -> list[Figure]:
             hidden, query = (torch.randn(rows, places, width, device=device, dtype=dtype) for _ in range(2))
             shape = (rows, heads, tokens, width // heads)
             k, v = (torch.randn(shape, device=device, dtype=dtype) for _ in range(2))
-            said = [Said(k, v, 1e-3)] * units
-            ratios = _ratios(hidden, query, said, runs)
+            adapters = [LayerKV(k, v, 1e-3)] * units
+            ratios = _ratios(hidden, query, adapters, runs)
             name = f"{layer}, {rows} rows, {units} x {tokens} tokens"
             section = "The sum in one layer: ratio to torch's attention and an addition for each unit"
             figures += [figure_of(section, f"{name}: {form}", values, "x") for form, values in ratios.items()]
     return figures
 
 
-def _ratios(hidden: Tensor, query: Tensor, said: list[Said], runs: int) -> dict[str, list[float]]:
-    forms: dict[str, Callable[[Tensor, Tensor, list[Said]], object]] = {
-        "ours": identity_attention,
+def _ratios(hidden: Tensor, query: Tensor, adapters: list[LayerKV], runs: int) -> dict[str, list[float]]:
+    forms: dict[str, Callable[[Tensor, Tensor, list[LayerKV]], object]] = {
+        "ours": ip_attention,
         "matmul, softmax, matmul": _plain,
     }
     for form in (_torchs, *forms.values()):
-        form(hidden, query, said)
+        form(hidden, query, adapters)
     found: dict[str, list[float]] = {name: [] for name in forms}
     for _ in range(runs):
-        around = [seconds_of(lambda: _torchs(hidden, query, said))]
-        taken = {name: seconds_of(lambda form=form: form(hidden, query, said)) for name, form in forms.items()}
-        around.append(seconds_of(lambda: _torchs(hidden, query, said)))
+        around = [seconds_of(lambda: _torchs(hidden, query, adapters))]
+        taken = {name: seconds_of(lambda form=form: form(hidden, query, adapters)) for name, form in forms.items()}
+        around.append(seconds_of(lambda: _torchs(hidden, query, adapters)))
         for name, seconds in taken.items():
             found[name].append(seconds / median(around))
     return found
 
 
-def _heads(query: Tensor, said: list[Said]) -> Tensor:
-    return query.unflatten(-1, (said[0].k.shape[1], -1)).transpose(1, 2)
+def _heads(query: Tensor, adapters: list[LayerKV]) -> Tensor:
+    return query.unflatten(-1, (adapters[0].k.shape[1], -1)).transpose(1, 2)
 
 
-def _torchs(hidden: Tensor, query: Tensor, said: list[Said]) -> Tensor:
-    for one in said:
-        found = functional.scaled_dot_product_attention(_heads(query, said), one.k, one.v, scale=1.0)
+def _torchs(hidden: Tensor, query: Tensor, adapters: list[LayerKV]) -> Tensor:
+    for one in adapters:
+        found = functional.scaled_dot_product_attention(_heads(query, adapters), one.k, one.v, scale=1.0)
         hidden = torch.add(hidden, found.transpose(1, 2).flatten(2), alpha=one.weight)
     return hidden
 
 
-def _plain(hidden: Tensor, query: Tensor, said: list[Said]) -> Tensor:
-    for one in said:
-        found = (_heads(query, said) @ one.k.transpose(-1, -2)).softmax(-1) @ one.v
+def _plain(hidden: Tensor, query: Tensor, adapters: list[LayerKV]) -> Tensor:
+    for one in adapters:
+        found = (_heads(query, adapters) @ one.k.transpose(-1, -2)).softmax(-1) @ one.v
         hidden = torch.add(hidden, found.transpose(1, 2).flatten(2), alpha=one.weight)
     return hidden

@@ -12,7 +12,7 @@ from lib_faceid.effects.injection import Injection
 
 __all__ = ["Hooks"]
 
-STEPS = ("begin_call", "end_call", "see_map", "keep_query", "add_identity")
+STEPS = ("begin_call", "end_call", "record_map_size", "keep_query", "add_tokens")
 
 
 class Hooks:
@@ -28,14 +28,14 @@ class Hooks:
     def watched(self) -> Generator[None]:
         """Have every step of every injection timed meanwhile."""
         kept = {name: getattr(Injection, name) for name in STEPS}
-        compute = injection.identity_attention
+        compute = injection.ip_attention
         for name, step in kept.items():
             setattr(Injection, name, self._timed(step, "seconds"))
-        injection.identity_attention = self._timed(compute, "sums")
+        injection.ip_attention = self._timed(compute, "sums")
         try:
             yield
         finally:
-            injection.identity_attention = compute
+            injection.ip_attention = compute
             for name, step in kept.items():
                 setattr(Injection, name, step)
 
