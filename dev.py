@@ -7,6 +7,7 @@
                                  (--thorough: before a release; property tests try more, and costs are measured)
     python dev.py bench [ARGS]   what a person in the picture costs (--quick: small networks, less than 3 minutes)
     python dev.py soak [ARGS]    500 jobs of every kind in a live WebUI (FACEID_WEBUI_DIR), and what they leave behind
+    python dev.py fuzz [ARGS]    10,000 damaged and hostile inputs for every parser (--count, --seed; --help)
     python dev.py screenshots    the pictures in docs/images, from the page in Chromium (--help says what of)
     python dev.py format         writes the formatting, and the fixes that the linter is sure of
     python dev.py venv           only makes the environment
@@ -53,6 +54,7 @@ MODULES = {
     "test": ["pytest"],
     "bench": ["tests.bench"],
     "soak": ["tests.soak"],
+    "fuzz": ["tests.fuzz"],
     "screenshots": ["tests.screenshots"],
 }
 ENVIRONMENT = {
@@ -68,7 +70,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", default=os.environ.get("FACEID_TORCH", "default"), help=argparse.SUPPRESS)
     parser.add_argument(
-        "command", choices=["demo", "ui", "test", "check", "bench", "soak", "screenshots", "format", "venv"]
+        "command",
+        choices=["demo", "ui", "test", "check", "bench", "fuzz", "soak", "screenshots", "format", "venv"],
     )
     parser.add_argument("args", nargs=argparse.REMAINDER)
     options = parser.parse_args(argv or ["--help"])

@@ -22,7 +22,7 @@ def only(body: Mapping[str, Any], allowed: Sequence[str], what: str = "") -> Non
     """Raise UnitError where the body has a field that is not allowed, with the nearest one that is."""
     for name in body:
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1)
+            near = difflib.get_close_matches(name[:60], allowed, n=1)
             fields = f"fields are {', '.join(allowed)}" if allowed else "there are no fields"
             hint = f"did you mean '{near[0]}'?" if near else fields
             raise UnitError(f"{what}unknown field '{_shown(name)}' ({hint})")

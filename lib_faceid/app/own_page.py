@@ -15,12 +15,14 @@ from starlette.middleware import Middleware
 
 from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.hints import first_person, hint
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
 from lib_faceid.app.visitors import OwnVisitors
+from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
 from lib_faceid.ui.host import services_for
@@ -29,6 +31,7 @@ from lib_faceid.ui.services import problem
 from lib_faceid.ui.units import Services, Units, build_units
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.script_args import units_from_args
+from lib_faceid.units.tags import find_tags
 from lib_faceid.units.unit import Unit
 
 __all__ = ["build_page", "run_page", "state_html"]
@@ -95,19 +98,20 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
                 asked, metadata = _picture(names), build_reading()
-                units = _units(services, count)
+                units = _units(services, count, first_person(workshop, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 drawn = _drawn()
         _wire(easel, loaded, [*asked, *units.components], drawn)
+        _wire_hint([*asked, *units.components], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
         code = (PROJECT / "javascript" / "ip_adapter_faceid.js").read_text("utf-8")
         page.load(None, None, None, **script(SHIM % code))
     return page
 
 
-def _units(services: Services, count: int) -> Units:
+def _units(services: Services, count: int, person: str) -> Units:
     with gr.Column(elem_id=f"{TAB}_script_container"):
-        return build_units(TAB, services, count)
+        return build_units(TAB, services, count, is_open=True, person=person)
 
 
 def _picture(names: Sequence[str]) -> list[Any]:
@@ -151,6 +155,7 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
 
     def painted(*args: Any) -> Iterator[list[Any]]:
         checkpoint, units, requests = _asked(args)
+        known = _hint(args)
         job = easel.job(units, requests[0])
         live = Live(lambda report: easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report))
         running[:] = [live]
@@ -159,7 +164,7 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
             is_new, shown = len(moment.painted) != shown, len(moment.painted)
             finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
-            yield [*buttons, state_html(moment), *finished]
+            yield [*buttons, known + state_html(moment), *finished]
 
     def painted_or_told(*args: Any) -> Iterator[list[Any]]:
         try:
@@ -173,6 +178,23 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
     generate.click(painted_or_told, list(inputs), list(drawn), show_progress="hidden")
     stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
+
+
+def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, page: Any) -> None:
+    """Say beside the button what the next picture will lack: when the page opens, and when who is asked for changes."""
+    for component in changing:
+        component.change(lambda *args: _hint(args), list(inputs), [state], **QUICK)
+    page.load(lambda *args: _hint(args), list(inputs), [state], **QUICK)
+
+
+def _hint(args: Sequence[Any]) -> str:
+    """Return in HTML what the next picture will lack, or why it cannot be drawn."""
+    try:
+        checkpoint, units, requests = _asked(args)
+    except FaceIDError as error:
+        return notice(problem(error), "warning")
+    is_called = bool(find_tags(requests[0].prompt)[1]) if requests else False
+    return notice(hint(checkpoint, units, is_called=is_called), "warning")
 
 
 def state_html(moment: Moment) -> str:

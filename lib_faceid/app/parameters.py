@@ -13,7 +13,8 @@ __all__ = ["SAMPLER", "parameters_from", "parameters_text"]
 SAMPLER = "DDIM"
 NEGATIVE = "Negative prompt: "
 # A name, a colon, and a value: JSON where it holds a comma, a colon or a line's end.
-SETTING = re.compile(r'\s*(\w[\w \-/]*): ("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+# Bounded: a text of 40 KB that nearly fits everywhere would take seconds.
+SETTING = re.compile(r'(?:^|(?<=,))\s{0,8}(\w[\w \-/]{0,100}): ("(?:\\.|[^"\\]){0,10000}"|[^,]*)(?:,|$)')
 MIN_SETTINGS = 3  # a line with fewer is a line of the prompt
 
 

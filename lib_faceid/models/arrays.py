@@ -6,6 +6,7 @@ import io
 import math
 import zipfile
 import zlib
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def read_npy(content: bytes) -> Tensor:
     """Return the array of a `.npy` file. Raises ValueError where it is damaged or holds objects."""
     try:
         return _as_tensor(np.load(io.BytesIO(content), allow_pickle=False))
-    except (*_DAMAGE, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (*_DAMAGE, SyntaxError, TokenError, TypeError, RecursionError, MemoryError) as error:
         raise ValueError(f"a .npy file that cannot be read: {error}") from error
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lib_faceid.errors import MissingModelError
+from lib_faceid.errors import FileError, MissingModelError
 
 __all__ = ["Entry", "Kind", "Licence", "Member", "adapter_entries", "catalogue", "entry"]
 
@@ -108,9 +108,15 @@ def entry(name: str) -> Entry:
 
 @lru_cache(maxsize=1)
 def _read(path: Path) -> tuple[Entry, ...]:
-    content = json.loads(path.read_text("utf-8"))
-    licences = {each["id"]: Licence(**each) for each in content["licences"]}
-    return tuple(_entry(each, licences) for each in content["entries"])
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        licences = {each["id"]: Licence(**each) for each in content["licences"]}
+        return tuple(_entry(each, licences) for each in content["entries"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FileError(
+            f"{path.name}, the list of models that can be had, is damaged ({type(error).__name__}: {error!s:.80}). "
+            f"Install the extension again."
+        ) from error
 
 
 def _entry(values: dict[str, Any], licences: dict[str, Licence]) -> Entry:

@@ -10,7 +10,7 @@ from lib_faceid.errors import FileError
 __all__ = ["is_numbers", "leaves"]
 
 MAX_DEPTH = 64
-MAX_VISITED = 500_000
+MAX_VISITED = 200_000
 MAX_PATH = 600  # letters
 
 

@@ -54,9 +54,9 @@ class References:
     save: Any
 
 
-def build_references(prefix: str) -> References:
-    """Return the components, made where gradio stands right now."""
-    enabled = gr.Checkbox(value=False, label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
+def build_references(prefix: str, chosen: str = NOBODY) -> References:
+    """Return the components, made where gradio stands right now. chosen: the saved person with whom the page opens."""
+    enabled = gr.Checkbox(value=bool(chosen), label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
     purpose = choice("purpose", prefix)
     images, selected = gr.State([]), gr.State(None)
     pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
@@ -85,7 +85,8 @@ def build_references(prefix: str) -> References:
     face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
     combine = choice("combine", prefix)
     with gr.Row(elem_classes=["faceid-joined"]):
-        person = gr.Dropdown([NOBODY], value=NOBODY, allow_custom_value=True, **labels("person", prefix))
+        people = list(dict.fromkeys([NOBODY, chosen]))
+        person = gr.Dropdown(people, value=chosen, allow_custom_value=True, **labels("person", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
     with gr.Accordion("Save person", open=False, elem_id=f"{prefix}_save_person"):
         name = gr.Textbox(
@@ -142,14 +143,15 @@ class _Seen:
 def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
     def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool, pasted: str) -> list[Any]:
         if sources is None:
-            return [gr.update()] * (len(seen.shown) + 3)
+            return [gr.update()] * (len(seen.shown) + 4)
         more, message = add(photos, sources if isinstance(sources, list) else [sources])
         is_first = bool(more) and not photos
         missing = notice(still_missing(services, pasted, more), "warning")
-        return [*seen.again(more, face, sees, message=message), enabled or is_first, None, missing]
+        person = NOBODY if is_first else gr.update()  # a photo is drawn, and not who was chosen before it
+        return [*seen.again(more, face, sees, message=message), enabled or is_first, None, missing, person]
 
     inputs = [*seen.looked_at, parts.enabled, parts.pasted]
-    outputs = [*seen.shown, parts.enabled, parts.drop, parts.missing]
+    outputs = [*seen.shown, parts.enabled, parts.drop, parts.missing, parts.person]
     parts.drop.change(came, [parts.drop, *inputs], outputs, queue=False)  # also a snapshot, which is no upload
     parts.upload.upload(came, [parts.upload, *inputs], outputs, queue=False)
 

@@ -27,34 +27,37 @@ class Units:
     components: list[Any]
     """Of all fields of all units, one after the other: a job's arguments."""
     infotext_fields: list[InfotextField]
+    who: list[Any]
+    """What changes when somebody else is asked for: of each unit the switch, the person, and what its photos show."""
 
 
-def build_units(tab: str, services: Services, count: int = 3) -> Units:
+def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool = False, person: str = "") -> Units:
     """Return all units, made in an accordion of tabs where gradio stands right now.
 
-    tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10.
+    tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10; person: who is chosen in the first one.
     """
-    units = Units([], [])
-    with gr.Accordion("IP-Adapter FaceID", open=False, elem_id=f"{tab}_faceid") as accordion:
+    units = Units([], [], [])
+    with gr.Accordion("IP-Adapter FaceID", open=is_open, elem_id=f"{tab}_faceid") as accordion:
         with gr.Tabs(elem_id=f"{tab}_faceid_units"):
             for number in range(min(max(count, 1), MAX_UNITS)):
                 with gr.Tab(f"Unit {number}", elem_id=f"{tab}_faceid_{number}"):
-                    _add_unit(units, tab, number, services)
+                    _add_unit(units, tab, number, services, "" if number else person)
         build_setup(f"{tab}_faceid_setup", services)
     for component in leaves(accordion):
         component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units
     return units
 
 
-def _add_unit(units: Units, tab: str, number: int, services: Services) -> None:
+def _add_unit(units: Units, tab: str, number: int, services: Services, person: str) -> None:
     prefix = f"{tab}_faceid_{number}"
     with gr.Row(elem_classes=["faceid-unit"]):
         with gr.Column(min_width=300, elem_classes=["faceid-who"]):
-            who = build_references(prefix)
+            who = build_references(prefix, person)
         with gr.Column(min_width=300, elem_classes=["faceid-how"]):
             how = build_settings(prefix, services)
     wire_references(who, services, how["clip_crop"])
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)
+    units.who.extend([who.enabled, who.person, who.cards])
     units.infotext_fields.extend(infotext_fields(components, who.pasted, services, number))

@@ -38,7 +38,7 @@ def _pairs(entries: list[str]) -> Mapping[int, float]:
         number, colon, factor = (part.strip() for part in entry.partition(":"))
         if not colon or not re.fullmatch("[0-9]{1,2}", number) or int(number) >= MOST_BLOCKS:
             raise UnitError(
-                f"layer_weights has '{entry}'; a block from 0 to {MOST_BLOCKS - 1}, a colon and a factor were "
+                f"layer_weights has {entry[:40]!r}; a block from 0 to {MOST_BLOCKS - 1}, a colon and a factor were "
                 f'expected, as in "3:2.5,6:1".'
             )
         if int(number) in pairs:
@@ -52,7 +52,7 @@ def _factor(text: str) -> float:
     value = float(text) if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)", text) else LARGEST + 1
     if abs(value) > LARGEST:
         raise UnitError(
-            f"layer_weights has the factor '{text}'; a number from {-LARGEST:g} to {LARGEST:g} was expected."
+            f"layer_weights has the factor {text[:40]!r}; a number from {-LARGEST:g} to {LARGEST:g} was expected."
         )
     return value
 

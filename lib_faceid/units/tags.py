@@ -35,7 +35,8 @@ Names = Callable[[], Sequence[str]]
 POSITIONAL = ("weight", "region")  # after the name, without saying which they are
 NOT_IN_TAGS = ("enabled", "image", "images", "person", "face", "combine", "clip_crop", "mask", "batch")
 SHOWN_NAMES = 20
-_TAG = re.compile(rf"<{NETWORK}:([^>]+)>")
+# Bounded: where thousands of tags begin and none ends, each would be searched to the end of the text.
+_TAG = re.compile(rf"<{NETWORK}:([^>]{{1,2000}})>")
 # What was meant as a tag and is none: the WebUI would drop it without a word, or read it as words.
 _ALMOST = re.compile(rf"<\s*{NETWORK}(?![\w-])[^<>]{{0,60}}>?", re.IGNORECASE)
 _SETTING = re.compile(r"\s*(\w+)\s*=(.*)", re.DOTALL)

@@ -33,14 +33,13 @@ def address(browser: Browser, face_models: Path, folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """A fresh page at 1400 px, the accordion open. An error in its own scripts fails the test."""
+    """A fresh page at 1400 px. An error in its own scripts fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, permissions=["clipboard-write"])
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address, wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid .label-wrap").first.click(timeout=60_000)
-    page.locator("#txt2img_faceid_0_enabled input").wait_for()
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     yield page
     context.close()
     assert not errors

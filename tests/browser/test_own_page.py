@@ -200,7 +200,7 @@ def test_the_page_asks_no_other_machine_for_anything(browser: Browser, address: 
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
     page.goto(address, wait_until="load")
-    page.locator("#txt2img_faceid .label-wrap").first.click(timeout=60_000)
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     drop(page, photos / "Paul.jpeg")
     page.wait_for_timeout(3000)
     hinted = page.evaluate("[...document.querySelectorAll('link[href], script[src]')].map(one => one.href || one.src)")

@@ -197,7 +197,7 @@ def test_the_setup_is_checked_and_a_licence_is_shown_before_a_download(page: Pag
 def test_nothing_sticks_out(page: Page, address: str, photos: Path, width: int, theme: str) -> None:
     page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
     page.set_viewport_size({"width": width, "height": 900})
-    page.locator("#txt2img_faceid .label-wrap").first.click(timeout=60_000)
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     add(page, photos / "Paul.jpeg", photos / "Paul2.jpeg")
     open_part(page, "advanced")
     page.locator("#txt2img_faceid_setup > .label-wrap").click()
@@ -222,7 +222,7 @@ def test_everything_can_be_reached_by_the_keyboard(page: Page) -> None:
 def test_axe_finds_nothing_serious(page: Page, address: str, photos: Path, theme: str) -> None:
     """Deque's axe-core reads the page as it stands in the browser."""
     page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid .label-wrap").first.click(timeout=60_000)
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     drop(page, photos / "Paul.jpeg")
     open_part(page, "advanced")
     page.locator("#txt2img_faceid_setup > .label-wrap").click()

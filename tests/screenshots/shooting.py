@@ -31,8 +31,7 @@ def opened(browser: Browser, address: str, width_px: int, theme: str) -> Generat
     )
     page = context.new_page()
     page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid > .label-wrap").click(timeout=60_000)
-    page.locator("#txt2img_faceid_0_enabled input").wait_for()
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     page.add_style_tag(content=STILL)
     seed = page.locator("#txt2img_seed input").first
     seed.evaluate("(box, value) => { box.value = value; box.dispatchEvent(new Event('input')); }", SEED)

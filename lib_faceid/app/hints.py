@@ -1,0 +1,42 @@
+"""What our own page says beside *Generate*, before and after: that nobody is asked for, or somebody it cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lib_faceid.app.resources import Workshop
+from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_NAME
+from lib_faceid.units.unit import Unit
+
+__all__ = ["NOBODY_ASKED", "STRANGER", "first_person", "hint"]
+
+NOBODY_ASKED = (
+    "No unit is on: the picture shows what the prompt alone gives, and nobody in particular. Open IP-Adapter FaceID, "
+    "drop a photo or choose a saved person, and tick Enable."
+)
+STRANGER = (
+    "The miniature draws people like the few whom it was trained on: the person on a photo of yours will not be alike. "
+    "For a likeness, put a Stable Diffusion checkpoint into models/Stable-diffusion, and get an adapter and the "
+    "face models in Check setup. To see what it can, choose the saved person instead of the photo."
+)
+
+
+def hint(checkpoint: str, units: Sequence[Unit], *, is_called: bool) -> str:
+    """Return what to know before a picture is drawn with these units; "" where all is as it should be.
+
+    is_called: whether the prompt calls somebody by a tag.
+    """
+    acting = [unit for unit in units if unit.acts]
+    if not acting and not is_called:
+        return NOBODY_ASKED
+    is_stranger = any(unit.images and not unit.person for unit in acting)
+    return STRANGER if is_stranger and checkpoint == TRAINED_NAME else ""
+
+
+def first_person(workshop: Workshop, checkpoint: str) -> str:
+    """Return the saved person who is chosen when the page opens: with the miniature, somebody whom it knows."""
+    if checkpoint != TRAINED_NAME:
+        return ""
+    library, shipped = workshop.people(), ASTRONAUT.read_bytes()
+    names = library.names()
+    return next((name for name in names if library.path(name).read_bytes() == shipped), next(iter(names), ""))

@@ -1,0 +1,80 @@
+"""What somebody sees who opens our own page for the first time, with nothing but the miniature, and clicks."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.driving import DRAW_MS, UNIT, WAIT_MS, drop, element, generate, keep
+from tests.browser.serving import own_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def first_address(browser: Browser, face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A page in a folder without models."""
+    folder = tmp_path_factory.mktemp("first")
+    with own_page(folder, "--face-models", str(face_models)) as address:
+        yield address
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def first(browser: Browser, first_address: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.goto(first_address, wait_until="domcontentloaded")
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    yield page
+    context.close()
+
+
+def said(page: Page, text: str) -> None:
+    """Wait until it stands beside the button, where one looks."""
+    page.locator("#faceid_state .faceid-warning").get_by_text(text).wait_for(timeout=WAIT_MS)
+
+
+def test_the_first_click_draws_the_saved_person(first: Page) -> None:
+    person = element(first, "person").locator("input").input_value()
+    assert person
+    assert element(first, "enabled").locator("input").is_checked()
+    first.wait_for_timeout(1500)
+    assert first.locator("#faceid_state .faceid-notice").count() == 0
+    told = generate(first)
+    assert "FaceID 0: ip-adapter-faceid" in told
+    assert "1 face" in told
+    first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    assert first.locator("#faceid_state .faceid-notice").count() == 0
+    keep(first, "first-click")
+
+
+def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
+    element(first, "enabled").locator("input").uncheck()
+    said(first, "No unit is on: the picture shows what the prompt alone gives")
+    generate(first)
+    first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    said(first, "drop a photo or choose a saved person, and tick Enable.")
+    keep(first, "first-click-nobody")
+    element(first, "enabled").locator("input").check()
+    first.locator("#faceid_state .faceid-warning").wait_for(state="detached", timeout=WAIT_MS)
+
+
+def test_a_photo_of_a_stranger_is_drawn_with_a_warning_before_and_after(first: Page, photos: Path) -> None:
+    """The photo counts, and not the saved person who was chosen when the page opened."""
+    drop(first, photos / "Paul.jpeg")
+    said(first, "the person on a photo of yours will not be alike")
+    assert element(first, "person").locator("input").input_value() == ""
+    assert first.locator(f"{UNIT}_enabled input").is_checked()
+    keep(first, "first-click-stranger-before")
+    assert "1 face" in generate(first)
+    first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    said(first, "put a Stable Diffusion checkpoint into models/Stable-diffusion")
+    keep(first, "first-click-stranger")

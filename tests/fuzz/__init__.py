@@ -1,0 +1,1 @@
+"""Damaged and hostile inputs for every parser of ours: `python -m tests.fuzz --help`."""
