@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from lib_faceid.models.tree import printable
+
 __all__ = ["canonical", "in_short", "unwrapped"]
 
 _UNET = r"(?P<side>down|up|mid|input|output|middle)_blocks?(?P<place>(?:[._](?:attentions|\d+))*)"
@@ -97,7 +99,7 @@ def unwrapped(tensors: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
 def in_short(names: Iterable[str], count: int = 3) -> str:
     """Return the first of some names, for a message: "12 tensors, the first called a, b, c"."""
     listed = list(names)
-    first = ", ".join(name if len(name) <= 60 else f"…{name[-59:]}" for name in listed[:count])
+    first = ", ".join(printable(name, 60) for name in listed[:count])
     return f"{len(listed)} tensor{'' if len(listed) == 1 else 's'}, the first called {first}"
 
 

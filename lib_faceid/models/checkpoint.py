@@ -19,7 +19,7 @@ from lib_faceid.models.arrays import Array
 from lib_faceid.models.kinds import GET_AGAIN, START_BYTES, Kind, is_safetensors_start, kind_of
 from lib_faceid.models.shards import parts_of
 from lib_faceid.models.torch_files import OddTensor, StoredTensor, read_torch_pickle, read_torch_zip
-from lib_faceid.models.tree import leaves
+from lib_faceid.models.tree import leaves, printable
 
 __all__ = [
     "Weights",
@@ -195,12 +195,12 @@ def _tensors(content: Any, name: str, size_bytes: int) -> dict[str, Tensor]:
         if left < 0:
             raise FileError(
                 f"{name} is not what it seems: its tensors would unfold to more than {MOST_TIMES} times its "
-                f"{size_bytes:,} bytes ({key[-80:]} was the first too much). Use a file that holds real weights."
+                f"{size_bytes:,} bytes ({printable(key)} was the first too much). Use a file that holds real weights."
             )
         try:
             tensor = tensor_of(value)
         except ValueError as error:
-            raise FileError(f"{name} cannot be used: the tensor {key[-80:]} {error}. {GET_AGAIN}") from error
+            raise FileError(f"{name} cannot be used: the tensor {printable(key)} {error}. {GET_AGAIN}") from error
         if tensor is not None:
             tensors[key] = tensor
     return tensors

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lib_faceid.errors import FileError
+from lib_faceid.models.tree import printable
 
 __all__ = ["check_finite", "check_floats"]
 
@@ -20,7 +21,7 @@ def check_floats(name: str, tensors: Iterable[tuple[str, Tensor]]) -> None:
     for key, tensor in tensors:
         if tensor.dtype not in _FLOATS:
             raise FileError(
-                f"{name} cannot be used: {key} holds {str(tensor.dtype).removeprefix('torch.')} values, and "
+                f"{name} cannot be used: {printable(key)} holds {str(tensor.dtype).removeprefix('torch.')} values, and "
                 f"floating-point numbers were expected (a packed model is read by the program that packed it alone). "
                 f"Use the original file."
             )
@@ -33,7 +34,7 @@ def check_finite(name: str, tensors: Iterable[tuple[str, Tensor]]) -> None:
         finite = torch.isfinite(numbers)
         if not finite.all():
             raise FileError(
-                f"{name} cannot be used: {key} holds values that are no numbers (NaN or infinite; "
+                f"{name} cannot be used: {printable(key)} holds values that are no numbers (NaN or infinite; "
                 f"{int((~finite).sum()):,} of {tensor.numel():,}). The file is damaged, or its training failed; use "
                 f"another one."
             )

@@ -22,6 +22,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.models.arrays import ARRAY_CALLS
 from lib_faceid.models.kinds import GET_AGAIN
 from lib_faceid.models.pickles import DAMAGE, Calls, Named, Pickled, read_pickle
+from lib_faceid.models.tree import printable
 
 __all__ = ["OddTensor", "StoredTensor", "read_torch_pickle", "read_torch_zip"]
 
@@ -131,7 +132,7 @@ def read_torch_zip(mapped: mmap.mmap, file: IO[bytes], name: str) -> Any:
     for key, storage in storages.found.items():
         entry = entries.get(f"{prefix}data/{key}")
         if entry is None:
-            raise FileError(f"{name} is damaged (the bytes of storage {key[:40]} are missing). {GET_AGAIN}")
+            raise FileError(f"{name} is damaged (the bytes of storage {printable(key, 40)} are missing). {GET_AGAIN}")
         _fill(storage, mapped, *bytes_of(entry), name)
     return value
 
@@ -153,7 +154,9 @@ def read_torch_pickle(mapped: mmap.mmap, name: str) -> Any:
     for key in keys if isinstance(keys, list) else []:
         storage = storages.found.get(str(key))
         if storage is None or storage.content is not None:
-            raise FileError(f"{name} is damaged (storage {str(key)[:40]} is not named, or twice). {GET_AGAIN}")
+            raise FileError(
+                f"{name} is damaged (storage {printable(str(key), 40)} is not named, or twice). {GET_AGAIN}"
+            )
         start, at = at + 8, at + 8 + storage.size_bytes
         _fill(storage, mapped, start, at, name)
     return value
@@ -181,7 +184,9 @@ def _span(mapped: mmap.mmap, entry: zipfile.ZipInfo, name: str) -> tuple[int, in
     """Return where the bytes of an uncompressed entry begin and end in the file."""
     header = mapped[entry.header_offset : entry.header_offset + 30]
     if len(header) < 30 or header[:4] != b"PK\x03\x04":
-        raise FileError(f"{name} is damaged (no entry begins where {entry.filename[-60:]} should). {GET_AGAIN}")
+        raise FileError(
+            f"{name} is damaged (no entry begins where {printable(entry.filename, 60)} should). {GET_AGAIN}"
+        )
     if entry.compress_type or entry.flag_bits & 1:
         raise FileError(f"{name} is a packed zip archive, which torch does not write. Save it again with torch.save.")
     name_length, extra_length = struct.unpack("<HH", header[26:30])
@@ -210,7 +215,7 @@ def _unpickled(file: io.BytesIO, storages: Callable[[Any], Any], name: str) -> P
     if code:
         raise FileError(
             f"{name} was not loaded: it is damaged, or holds Python objects besides weights, which could run code "
-            f"({', '.join(code)[:80]}). Use the .safetensors file, or one that was saved from a state_dict."
+            f"({printable(', '.join(code)[:80])}). Use the .safetensors file, or one that was saved from a state_dict."
         )
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lib_faceid.errors import FileError
 
-__all__ = ["is_numbers", "leaves"]
+__all__ = ["is_numbers", "leaves", "printable"]
 
 MAX_DEPTH = 64
 MAX_VISITED = 200_000
@@ -50,3 +50,9 @@ def _items(value: Any) -> list[tuple[str, Any]] | None:
 def is_numbers(value: Any) -> bool:
     """Whether it is a list of numbers alone, and not an empty one."""
     return isinstance(value, list | tuple) and bool(value) and all(type(one) in (int, float) for one in value)
+
+
+def printable(name: str, most: int = 80) -> str:
+    """Return the end of a name from a file as it can stand in a sentence: a file may call a tensor anything."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in name[-most:])
+    return text if len(name) <= most else f"…{text[1:]}"

@@ -97,7 +97,7 @@ def _unit(tag: str, saved: Sequence[str]) -> Unit:
     try:
         return Unit.from_dict({"person": person, **_settings(parts)})
     except UnitError as error:
-        raise UnitError(f"<{NETWORK}:{tag}> in the prompt: {error} {_FORM}") from error
+        raise UnitError(f"<{NETWORK}:{' '.join(tag.split())[:100]}> in the prompt: {error} {_FORM}") from error
 
 
 def _parts(tag: str) -> list[str]:

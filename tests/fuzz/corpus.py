@@ -80,6 +80,7 @@ FOUND: Mapping[str, Mapping[str, Callable[[], Any]]] = {
     },
     "tags": {
         "tags that begin and never end": lambda: "<faceid:" * 10_000,
+        "a setting of 2,000 letters in lines": lambda: "<faceid:Anna:0.8:l" + "9" * 1000 + "\n\n" + "9" * 900 + ">",
         "a name of accents": lambda: "<faceid:" + "\u0301\u0316" * 40_000 + ">",
     },
     "names": {"accents": lambda: "\u0301\u0316" * 60_000},
