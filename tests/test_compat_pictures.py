@@ -12,27 +12,26 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_ADAPTER
+
 ROOT = Path(__file__).parent.parent
 EARLIER = "a3290d2"
-MODELS = """
-import sys
-from pathlib import Path
-from lib_faceid.miniature import published_name, write_adapter, write_checkpoint
-from lib_faceid.miniature.trained import write_trained_models
-models = Path(sys.argv[1])
-list(write_trained_models(models))
-write_checkpoint(models / "Stable-diffusion" / "miniature_sd15.safetensors", "sd15")
-for variant in ("plus", "plusv2", "portrait"):
-    write_adapter(models / "faceid" / (published_name(variant, "sd15") + ".safetensors"), variant, "sd15")
-"""
 DRAW = """
-import json, runpy, sys
+import functools, importlib, json, runpy, sys
+for name in ("lib_faceid.hosts.diffusers", "lib_faceid.hosts.diffusers.host"):  # it was a module, it is a folder
+    try:
+        host = importlib.import_module(name)
+    except ImportError:
+        continue
+    if hasattr(host, "load_studio"):
+        host.load_studio = functools.cache(host.load_studio)
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["lib_faceid", "generate", *arguments]
     try:
@@ -41,8 +40,8 @@ for arguments in json.loads(sys.argv[1]):
         if end.code:
             raise
 """
-TRAINED = "--checkpoint {models}/Stable-diffusion/miniature.safetensors --size 128x128 --steps 3 --cfg 2 --seed 5"
-RANDOM = "--checkpoint {models}/Stable-diffusion/miniature_sd15.safetensors --size 64x64 --steps 2 --cfg 3 --seed 5"
+TRAINED = "--checkpoint {trained} --size 128x128 --steps 3 --cfg 2 --seed 5"
+RANDOM = "--checkpoint {random} --size 64x64 --steps 2 --cfg 3 --seed 5"
 PROMPT = "a photo of a person, blue background"
 JOBS = {
     "nobody": f"{TRAINED} --person astronaut --weight 0",
@@ -57,44 +56,65 @@ JOBS = {
 }
 
 
-def arguments(name: str, models: Path, out: Path) -> list[str]:
-    options = JOBS[name].replace("{models}", models.as_posix()).split(" ")
-    return [*options, "--prompt", PROMPT, "--faces", str(models / "faceid" / "faces"), "--out", str(out / name)]
-
-
-def run_in(code: Path, models: Path, *command: str) -> None:
-    """Run a program with the package that lies in a folder, and with one thread, whose sums have one order."""
+def draw_with(code: Path, models: Path, jobs: list[list[str]]) -> None:
+    """Draw with the package that lies in a folder, and with one thread, whose sums have one order."""
     environment = {**os.environ, "FACEID_MODELS": str(models), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", *command], cwd=code, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", DRAW, json.dumps(jobs)],
+        cwd=code,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+def models(tmp_path_factory: pytest.TempPathFactory, miniature_adapter: Callable[..., Path]) -> Path:
+    """A folder with adapters and saved people."""
+    folder = tmp_path_factory.mktemp("models")
+    faces, kept = folder / "faceid" / "faces", ROOT / "tests" / "fixtures" / "compat" / "people"
+    faces.mkdir(parents=True)
+    shutil.copyfile(ASTRONAUT, faces / "astronaut.safetensors")
+    for path in kept.glob("*.safetensors"):
+        shutil.copyfile(path, faces / path.name)
+    (faces / "Clara.safetensors").write_bytes(gzip.decompress((kept / "Clara.safetensors.gz").read_bytes()))
+    for path in (TRAINED_ADAPTER, *(miniature_adapter(variant, "sd15") for variant in ("plus", "plusv2", "portrait"))):
+        shutil.copyfile(path, folder / "faceid" / path.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn(
+    tmp_path_factory: pytest.TempPathFactory,
+    models: Path,
+    trained_checkpoint: Path,
+    miniature_checkpoint: Callable[[str], Path],
+) -> dict[str, dict[str, np.ndarray]]:
     """The pixels of each job, by the code that drew it."""
     folder = tmp_path_factory.mktemp("pictures")
-    earlier, models = folder / "earlier", folder / "models"
+    earlier = folder / "earlier"
     packed = subprocess.run(["git", "archive", EARLIER, "lib_faceid"], cwd=ROOT, capture_output=True, check=False)
     if packed.returncode:
         pytest.skip(f"the history here does not reach back to {EARLIER}: pictures of then and now were NOT compared")
     earlier.mkdir()
     subprocess.run(["tar", "-x", "-C", str(earlier)], input=packed.stdout, check=True)
-    run_in(earlier, models, MODELS, str(models))
-    people = ROOT / "tests" / "fixtures" / "compat" / "people"
-    for path in people.glob("*.safetensors"):
-        shutil.copy(path, models / "faceid" / "faces")
-    clara = models / "faceid" / "faces" / "Clara.safetensors"
-    clara.write_bytes(gzip.decompress((people / "Clara.safetensors.gz").read_bytes()))
+    places = {"{trained}": str(trained_checkpoint), "{random}": str(miniature_checkpoint("sd15"))}
     found: dict[str, dict[str, np.ndarray]] = {}
     for code in (earlier, ROOT):
         out = folder / f"by {code.name}"
-        run_in(code, models, DRAW, json.dumps([arguments(name, models, out) for name in JOBS]))
+        jobs = [
+            [places.get(word, word) for word in options.split(" ")]
+            + ["--prompt", PROMPT, "--faces", str(models / "faceid" / "faces"), "--out", str(out / name)]
+            for name, options in JOBS.items()
+        ]
+        draw_with(code, models, jobs)
         found[code.name] = {name: np.asarray(Image.open(out / name / "seed5.png")) for name in JOBS}
     return found
 
 
+@pytest.mark.slow("two programs draw, each of which imports torch and diffusers")
 @pytest.mark.parametrize("name", JOBS)
 def test_the_same_picture_as_before(drawn: dict[str, dict[str, np.ndarray]], name: str) -> None:
     earlier, now = drawn.values()
