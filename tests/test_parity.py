@@ -59,6 +59,7 @@ def test_the_bare_unets_agree(world: WorldWithOracle, measure: Measure) -> None:
     assert difference < TOLERANCE / 10
 
 
+@pytest.mark.slow("an SDXL of 70 blocks, once by diffusers and once by us")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_same_picture_as_diffusers(world: WorldWithOracle, case: Case, measure: Measure) -> None:
     adapter = world.adapter(case)
