@@ -69,18 +69,21 @@ LORA = {
 }
 UNET = named("time_embed.0.weight", "input_blocks.1.0.in_layers.2.weight", "middle_block.1.proj_in.weight")
 
-FOREIGN: Mapping[str, tuple[State, str]] = {
-    "IP-Adapter": (around(source.linear("proj", 4 * SD15, 1024) | source.norm("norm", SD15)), "the base IP-Adapter"),
+IMAGE_PROMPTS: Mapping[str, tuple[State, str]] = {  # which were refused while only faces were drawn
+    "IP-Adapter": (around(source.linear("proj", 4 * SD15, 1024) | source.norm("norm", SD15)), "ip_adapter"),
     "IP-Adapter SDXL": (
         around(source.linear("proj", 4 * SDXL, 1280) | source.norm("norm", SDXL), SDXL),
-        "the base IP-Adapter",
+        "ip_adapter_vit_g",
     ),
-    "IP-Adapter Plus": (around(resampler(source, 64, 1280, SD15)), r"IP-Adapter Plus \(no FaceID\)"),
-    "IP-Adapter Plus Face SDXL": (around(resampler(source, 64, 1280, SDXL), SDXL), r"IP-Adapter Plus \(no FaceID\)"),
+    "IP-Adapter Plus": (around(resampler(source, 64, 1280, SD15)), "ip_adapter_plus"),
+    "IP-Adapter Plus SDXL": (around(resampler(source, 64, 1280, SDXL), SDXL), "ip_adapter_plus"),
     "IP-Adapter Full Face": (
         around(source.linear("proj.0", 8, 1280) | source.linear("proj.2", SD15, 8) | source.norm("proj.3", SD15)),
-        "IP-Adapter full face",
+        "ip_adapter_full_face",
     ),
+}
+
+FOREIGN: Mapping[str, tuple[State, str]] = {
     "InstantID": (around(resampler(source, 64, 512, SDXL), SDXL), "InstantID"),
     "PhotoMaker": (
         named("id_encoder.visual_projection_2.weight", f"lora_weights.unet.{DOTTED}.processor.to_q_lora.down.weight"),
@@ -158,10 +161,18 @@ def test_foreign_files_are_refused_by_their_right_name(tmp_path: Path, name: str
     else:
         path = path.with_suffix(".bin")
         torch.save(state, path, _use_new_zipfile_serialization=container == "bin")
-    with pytest.raises(WrongFamilyError, match=rf"^{path.name} (is|looks like) .*{told}.*, not .*FaceID.*\.") as caught:
+    with pytest.raises(
+        WrongFamilyError, match=rf"^{path.name} (is|looks like) .*{told}.*, not (an adapter|.*FaceID).*\."
+    ) as caught:
         load_adapter(path)
     assert "\n" not in str(caught.value)
     path.unlink()
+
+
+@pytest.mark.parametrize("name", IMAGE_PROMPTS)
+def test_image_prompt_adapters_are_read(tmp_path: Path, name: str) -> None:
+    state, variant = IMAGE_PROMPTS[name]
+    assert load_adapter(write(state, tmp_path / "model.safetensors")).variant.id == variant
 
 
 def test_every_row_of_the_table_is_met() -> None:
@@ -189,7 +200,5 @@ def test_no_adapter_of_ours_is_taken_for_another_family(variant: str) -> None:
     ids=["upscaler", "text encoder"],
 )
 def test_anything_else_is_said_to_be_no_adapter(tmp_path: Path, state: State) -> None:
-    with pytest.raises(
-        FileError, match=r"other.safetensors is not a FaceID adapter: 0 image_proj tensors.*Use an ip-ad"
-    ):
+    with pytest.raises(FileError, match=r"other.safetensors is not an adapter: 0 image_proj tensors.*Use an ip-ad"):
         load_adapter(write(state, tmp_path / "other.safetensors"))
