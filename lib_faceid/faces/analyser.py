@@ -23,7 +23,8 @@ from lib_faceid.faces.face import Face, FaceSearch, largest
 from lib_faceid.faces.geometry import Floats
 from lib_faceid.faces.looks import Looks
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
-from lib_faceid.faces.search import Sighting, search_photo
+from lib_faceid.faces.recognisers import usual_length
+from lib_faceid.faces.search import Sighting, search_box, search_photo
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.pixels import require_rgb
 from lib_faceid.units.region import Box
@@ -67,11 +68,19 @@ class FaceAnalyser:
         return FaceSearch(tuple(faces), seen.best_score, (image_rgb.shape[1], image_rgb.shape[0]))
 
     def face_in(self, image_rgb: NDArray[np.uint8], box: Box) -> Face:
-        """Return the face in a box that somebody drew, taken for upright and frontal. Its score is 0."""
+        """Return the face in a box that somebody drew.
+
+        It is looked for there, from near by and in four rotations; where the detector sees none, it is taken for
+        upright and frontal, and its score is 0.
+        """
         require_rgb(image_rgb)
         size_px = (image_rgb.shape[1], image_rgb.shape[0])
+        drawn = np.array(edges_px(box, size_px))
         with self._lock:
-            return self._face(image_rgb, np.array(edges_px(box, size_px)), points_in(box, size_px), 0.0)
+            seen = search_box(Looks(image_rgb, self._detect), drawn)
+            if seen.best_score:
+                return self._face(image_rgb, *next(_in_order(seen)))
+            return self._face(image_rgb, drawn, points_in(box, size_px), 0.0)
 
     def _detect(
         self, image_bgr: NDArray[np.uint8], size_px: tuple[int, int]
@@ -87,6 +96,7 @@ class FaceAnalyser:
             score=score,
             id_embedding=self._recogniser.get_feat(crop_rgb[:, :, ::-1]).reshape(-1).astype(np.float32),
             crop_rgb=aligned(image_rgb, points, CLIP_CROP_PX),
+            usual_length=usual_length(self.recogniser),
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lib_faceid.faces.geometry import Floats, View, moved, roll_degrees
 from lib_faceid.faces.tiles import Tile, is_large, tiles_of
 
-__all__ = ["MIN_SCORE", "VIEWS", "Looker", "Sighting", "search_photo", "search_views"]
+__all__ = ["MIN_SCORE", "VIEWS", "Looker", "Sighting", "search_box", "search_photo", "search_views"]
 
 # A face that fills the frame is missed at 640 px and found when it looks smaller: in a border, or shrunk.
 VIEWS = (
@@ -26,6 +26,7 @@ SURE_SCORE = 0.8
 SURE_ROLL_DEGREES = 45
 UPRIGHT, TURNED = (0,), (1, 2, 3)
 PROMINENT = 1 / 8  # of the photo's longer side: who is so large is meant, and small faces behind are not
+LIKELY_SCORE = 0.3  # enough where somebody says that there is a face
 SAME_FACE = 0.4  # how much of two boxes is one, from which they are one face
 INSIDE = 0.6  # how much of the smaller box
 MOST_FACES = 100  # that are looked at closely
@@ -156,6 +157,14 @@ def search_photo(looker: Looker) -> Sighting:
             return near
         best = _best([best, whole, seen])
     return Sighting(best.boxes, best.points, np.minimum(best.scores, np.nextafter(MIN_SCORE, 0)))
+
+
+def search_box(looker: Looker, box: Floats) -> Sighting:
+    """Return the one face in a box that somebody drew, perhaps too large or beside it; nothing where none is seen."""
+    near = _at(box, looker.around(box, 0))
+    if not near.is_sure:
+        near = _best([near, *(_at(box, looker.around(box, turn)) for turn in TURNED)])
+    return near[[int(near.scores.argmax())]] if near.best_score >= LIKELY_SCORE else Sighting.nothing()
 
 
 def search_views(look: Callable[[View, int], Sighting]) -> Sighting:
