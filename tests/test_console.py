@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -289,3 +290,11 @@ def test_a_checkpoints_name_that_is_no_text_is_drawn_all_the_same() -> None:
     text = parameters_text(Request("x"), (64, 64), os.fsdecode(b"caf\xe9"), {"FaceID 0": "adapter: \udcff"})
     assert text.encode()
     assert parameters_from(text)["Model"] == "caf\\udce9"
+
+
+def test_a_port_that_is_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["ui", "--port", str(taken.getsockname()[1])]) == 2
+    assert "is in use. Choose another one with --port N." in capsys.readouterr().err

@@ -66,7 +66,20 @@ def test_a_box_where_the_detector_sees_a_face_gives_nearly_the_same_identity(
         image_rgb = photo(name)
         (found,) = analyser.detect(image_rgb)
         marked = analyser.face_in(image_rgb, box_of(found, image_rgb))
-        assert cosine(found.id_embedding, marked.id_embedding) > 0.85, name
+        assert cosine(found.id_embedding, marked.id_embedding) > 0.95, name
+        assert marked.score >= 0.5
+
+
+@pytest.mark.parametrize("off", [(0.2, 0.2), (-0.2, 0.1), (0.1, -0.2)])
+def test_a_box_that_is_off_by_a_fifth_finds_the_same_face(
+    off: tuple[float, float], analyser: FaceAnalyser, photo: Photo
+) -> None:
+    image_rgb = photo("Chris.jpeg")
+    (found,) = analyser.detect(image_rgb)
+    box = box_of(found, image_rgb)
+    x, y = off[0] * (box.right - box.left), off[1] * (box.bottom - box.top)
+    moved = Box(box.left + x, box.top + y, box.right + x, box.bottom + y)
+    assert cosine(found.id_embedding, analyser.face_in(image_rgb, moved).id_embedding) > 0.95
 
 
 def test_a_marked_face_is_used_and_said_to_be_less_sure(analyser: FaceAnalyser, photo: Photo) -> None:
@@ -90,7 +103,6 @@ def test_page_and_api_take_the_same_face(analyser: FaceAnalyser, data_folder: Pa
     joined = join_unit(Unit.from_dict({"image": text, "face": face}), analyser)
     assert seen.id_embedding is not None
     assert seen.id_embedding.equal(joined.identity.id_embeddings[0])
-    assert "by hand" in seen.facts
     assert seen.crop is not None
 
 

@@ -101,7 +101,7 @@ def test_a_tight_crop_is_found_and_is_the_same_person(
     (whole,) = analyser.detect(photo("astronaut.png"))
     x0, y0, x1, y1 = (round(edge) for edge in whole.box)
     crop = photo("astronaut.png")[y0:y1, x0:x1]
-    assert len(analyser._detect(np.ascontiguousarray(crop[:, :, ::-1]), 640).scores) == 0
+    assert len(analyser._detect(np.ascontiguousarray(crop[:, :, ::-1]), (640, 640))[0]) == 0
     assert crop.shape[:2] == (120, 92)
     (face,) = analyser.detect(crop)
     assert face.score >= 0.5

@@ -69,6 +69,29 @@ def likeness(a: Face, b: Face) -> float:
     return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
 
+@pytest.mark.parametrize("colour", [(10, 10, 10), (245, 245, 245), (90, 150, 210)])
+@pytest.mark.parametrize("name", ["Chris.jpeg", "Luciano.png"])
+def test_a_mask_is_not_good(
+    name: str, colour: tuple[int, int, int], analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
+) -> None:
+    """From the bridge of the nose to below the chin, in one colour; about 0.65 of the identity is left."""
+    image = Image.fromarray(photo(name))
+    face = largest(analyser.detect(photo(name)))
+    x0, _, x1, y1 = face.box
+    ImageDraw.Draw(image).rectangle((x0, float(face.points[2, 1]) - 0.1 * (x1 - x0), x1, y1), fill=colour)
+    masked = np.asarray(image)
+    faces = analyser.detect(masked)
+    assert all(judge(one, masked).verdict != "good" for one in faces)
+
+
+def test_noise_counts(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
+    image = photo("Luciano.png")
+    noise = np.random.default_rng(0).normal(0, 60, image.shape)
+    noisy = (image + noise).clip(0, 255).astype(np.uint8)
+    clean, report = judge(largest(analyser.detect(image)), image), judge(largest(analyser.detect(noisy)), noisy)
+    assert report.score < clean.score - 0.08
+
+
 @pytest.mark.parametrize("name", ["Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png"])
 def test_good_photos_are_good(name: str, analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
     report = judge(largest(analyser.detect(photo(name))), photo(name))

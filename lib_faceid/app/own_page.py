@@ -22,7 +22,7 @@ from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
 from lib_faceid.app.visitors import OwnVisitors
-from lib_faceid.errors import FaceIDError
+from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
 from lib_faceid.ui.host import services_for
@@ -68,10 +68,13 @@ def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], No
     """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
     with private_folder() as folder:
         page = build_page(easel, count, note)
-        _, address, _ = page.queue().launch(
-            server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
-            share=False, app_kwargs={"middleware": _middleware(folder)},
-        )  # fmt: skip
+        try:
+            _, address, _ = page.queue().launch(
+                server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
+                share=False, app_kwargs={"middleware": _middleware(folder)},
+            )  # fmt: skip
+        except OSError as error:
+            raise HostError(f"Port {port or 'from 7860 on'} is in use. Choose another one with --port N.") from error
         say(f"The page is at {address} (Ctrl+C ends it).")
         page.block_thread()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 from lib_faceid.arguments import as_path, one_of
 from lib_faceid.errors import FileError, MissingPackageError
 from lib_faceid.faces.by_hand import edges_px, points_in
-from lib_faceid.faces.crops import CLIP_CROP_PX, aligned, warped
+from lib_faceid.faces.crops import CLIP_CROP_PX, aligned
 from lib_faceid.faces.face import Face, FaceSearch, largest
-from lib_faceid.faces.geometry import Floats, View, inverse
+from lib_faceid.faces.geometry import Floats
+from lib_faceid.faces.looks import Looks
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
-from lib_faceid.faces.search import MIN_SCORE, Sighting, search_views
+from lib_faceid.faces.recognisers import usual_length
+from lib_faceid.faces.search import Sighting, search_box, search_photo
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.pixels import require_rgb
 from lib_faceid.units.region import Box
@@ -55,49 +58,53 @@ class FaceAnalyser:
     def search(self, image_rgb: NDArray[np.uint8]) -> FaceSearch:
         """Return the faces of an upright photo, and how near it came if there are none.
 
-        One view after another is tried until a face scores 0.5: the photo as it is, in a border, smaller,
-        then turned. Crops and embeddings always come from the photo's own pixels, straightened.
+        One view after another is tried until a face scores 0.5: the photo as it is, in a border, smaller, then turned;
+        a large one in tiles, too. Crops and embeddings always come from the photo's own pixels, straightened.
         """
-        image_bgr = np.ascontiguousarray(require_rgb(image_rgb)[:, :, ::-1])
+        require_rgb(image_rgb)
         with self._lock:
-            seen = search_views(functools.partial(self._look, image_bgr))
-            found = np.flatnonzero(seen.scores >= MIN_SCORE)
-            faces = [self._face(image_bgr, seen.boxes[i], seen.points[i], float(seen.scores[i])) for i in found]
-        faces.sort(key=lambda face: (face.box[0] + face.box[2], face.box[1] + face.box[3]))
+            seen = search_photo(Looks(image_rgb, self._detect))
+            faces = [self._face(image_rgb, *one) for one in _in_order(seen.found)]
         return FaceSearch(tuple(faces), seen.best_score, (image_rgb.shape[1], image_rgb.shape[0]))
 
     def face_in(self, image_rgb: NDArray[np.uint8], box: Box) -> Face:
-        """Return the face in a box that somebody drew, taken for upright and frontal. Its score is 0."""
-        image_bgr = np.ascontiguousarray(require_rgb(image_rgb)[:, :, ::-1])
+        """Return the face in a box that somebody drew.
+
+        It is looked for there, from near by and in four rotations; where the detector sees none, it is taken for
+        upright and frontal, and its score is 0.
+        """
+        require_rgb(image_rgb)
         size_px = (image_rgb.shape[1], image_rgb.shape[0])
+        drawn = np.array(edges_px(box, size_px))
         with self._lock:
-            return self._face(image_bgr, np.array(edges_px(box, size_px)), points_in(box, size_px), 0.0)
+            seen = search_box(Looks(image_rgb, self._detect), drawn)
+            if seen.best_score:
+                return self._face(image_rgb, *next(_in_order(seen)))
+            return self._face(image_rgb, drawn, points_in(box, size_px), 0.0)
 
-    def _look(self, image_bgr: NDArray[np.uint8], view: View, quarter_turns: int) -> Sighting:
-        """Return what the detector sees in one view, in pixels of the photo."""
-        height_px, width_px = image_bgr.shape[:2]
-        if min(height_px, width_px) * view.size_px < max(height_px, width_px):
-            return Sighting.nothing()  # less than a pixel would be left of the shorter side
-        if not view.border and not quarter_turns:
-            return self._detect(image_bgr, view.size_px)
-        matrix = view.matrix(width_px, height_px, quarter_turns)
-        canvas = warped(image_bgr, matrix, view.size_px, is_edge_repeated=True)
-        return self._detect(canvas, view.size_px).mapped(inverse(matrix))
+    def _detect(
+        self, image_bgr: NDArray[np.uint8], size_px: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self._detector.detect(image_bgr, input_size=size_px)
 
-    def _detect(self, image_bgr: NDArray[np.uint8], size_px: int) -> Sighting:
-        found, points = self._detector.detect(image_bgr, input_size=(size_px, size_px))
-        return Sighting(found[:, :4], points, found[:, 4])
-
-    def _face(self, image_bgr: NDArray[np.uint8], box: Floats, points: Floats, score: float) -> Face:
+    def _face(self, image_rgb: NDArray[np.uint8], box: Floats, points: Floats, score: float) -> Face:
         x0, y0, x1, y1 = (float(edge) for edge in box)
-        crop_bgr = aligned(image_bgr, points, self._recogniser.input_size[0])
+        crop_rgb = aligned(image_rgb, points, self._recogniser.input_size[0])
         return Face(
             box=(x0, y0, x1, y1),
             points=points.astype(np.float32),
             score=score,
-            id_embedding=self._recogniser.get_feat(crop_bgr).reshape(-1).astype(np.float32),
-            crop_rgb=np.ascontiguousarray(aligned(image_bgr, points, CLIP_CROP_PX)[:, :, ::-1]),
+            id_embedding=self._recogniser.get_feat(crop_rgb[:, :, ::-1]).reshape(-1).astype(np.float32),
+            crop_rgb=aligned(image_rgb, points, CLIP_CROP_PX),
+            usual_length=usual_length(self.recogniser),
         )
+
+
+def _in_order(seen: Sighting) -> Iterator[tuple[Floats, Floats, float]]:
+    """Give box, points and score of each face, left to right, then top to bottom."""
+    middles = seen.boxes[:, :2] + seen.boxes[:, 2:]
+    for i in np.lexsort((middles[:, 1], middles[:, 0])):
+        yield seen.boxes[i], seen.points[i], float(seen.scores[i])
 
 
 def load_face_analyser(folder: Path | str | None = None, *, device: Device = "cpu") -> FaceAnalyser:

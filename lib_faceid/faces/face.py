@@ -36,11 +36,13 @@ class Face:
     points: NDArray[np.float32]
     """[5, 2]: eyes, nose, corners of the mouth."""
     score: float
-    """The detector's certainty, 0.5 to 1; 0 where somebody drew the box."""
+    """The detector's certainty, 0.5 to 1; 0.3 to 1 in a box that somebody drew, 0 where it sees none there."""
     id_embedding: NDArray[np.float32]
     """[512]: the recogniser's raw output, not normalised."""
     crop_rgb: NDArray[np.uint8]
     """[224, 224, 3]: the aligned face, framed as the Plus family was trained; black beyond the photo."""
+    usual_length: float = 0.0
+    """How long embeddings of good photos are with this recogniser; 0 where that is not known."""
 
     @property
     def size_px(self) -> int:

@@ -57,6 +57,9 @@ class Measures:
     """Fraction of the crop of 224 px whose grey differs by less than 1.5 from both the right and the lower pixel."""
     edges: float
     """The 99th percentile of these differences."""
+    certainty: float = 0.0
+    """Length of the embedding / that of good photos; 0 where that is not known. What a recogniser cannot read,
+    covered, noisy, too bright or too dark, it gives short vectors."""
 
 
 def measure(face: Face, image_rgb: NDArray[np.uint8]) -> Measures:
@@ -81,6 +84,7 @@ def measure(face: Face, image_rgb: NDArray[np.uint8]) -> Measures:
         mouth_contrast=_contrast_at(crop, TEMPLATE[MOUTH, :].mean(axis=0)) / (float(grey.std()) + 1),
         flatness=float((steps < 1.5).mean()),
         edges=float(np.percentile(steps, 99)),
+        certainty=float(np.linalg.norm(face.id_embedding)) / face.usual_length if face.usual_length else 0.0,
     )
 
 

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from lib_faceid.errors import MismatchError
 
-__all__ = ["TRAINED_ON", "is_as_trained", "is_same_space", "require_same_space", "unknown_note", "untrained_note"]
+__all__ = [
+    "TRAINED_ON",
+    "is_as_trained",
+    "is_same_space",
+    "require_same_space",
+    "unknown_note",
+    "untrained_note",
+    "usual_length",
+]
 
 TRAINED_ON = "w600k_r50"
 """ArcFace ResNet-50 on WebFace600K, of the packs buffalo_l and buffalo_m: what h94's adapters were trained on."""
 # Its published file, w600k_r50.onnx (174,383,860 bytes), whatever it is called.
 PUBLISHED_DIGITS = "4c06341c"
+# How long the vectors of good photos are, before they are normalised: medians of 36 faces. Others are not measured.
+USUAL_LENGTHS = {"w600k_mbf": 24.2}
 
 
 def is_as_trained(recogniser: str, trained_on: str = TRAINED_ON) -> bool:
@@ -37,6 +47,11 @@ def require_same_space(first: str, second: str, what: str = "These faces") -> No
             f"{what} come from different recognisers ({first or 'unknown'} and {second or 'unknown'}), whose vectors "
             "do not mean the same person. Make all of them with one, best with buffalo_l."
         )
+
+
+def usual_length(recogniser: str) -> float:
+    """Return how long its vectors of good photos are; 0 where that is not known."""
+    return next((length for name, length in USUAL_LENGTHS.items() if recogniser.startswith(name)), 0.0)
 
 
 def untrained_note(recogniser: str, trained_on: str = TRAINED_ON) -> str:

@@ -30,6 +30,7 @@ POOR_SCORE = 0.6
 ROLL_LIMIT_DEGREES, YAW_LIMIT_DEGREES, PITCH_LIMIT_DEGREES = 20, 35, 30
 NOTABLE = 0.94  # a flaw that leaves more than this is not worth a word
 BY_HAND = 0.8  # between the median and the worst tenth where a box is off by a tenth (docs/PHOTO_REPORT.md)
+UNSURE = "the recogniser is unsure of it (covered, noisy, too bright, blurred?): use a plain photo of the whole face"
 COVERED = 0.15  # of the face's contrast; open eyes and mouths have 0.17 to 1.2
 
 
@@ -62,7 +63,8 @@ class PhotoReport:
     def from_dict(cls, values: Mapping[str, Any]) -> PhotoReport:
         """Return the report that `to_dict` gave. Raises FileError for anything else."""
         try:
-            measures = {field.name: float(values["measures"][field.name]) for field in fields(Measures)}
+            known = {"certainty": 0.0, **values["measures"]}  # older reports do not have it
+            measures = {field.name: float(known[field.name]) for field in fields(Measures)}
             score, reasons = float(values["score"]), tuple(str(reason) for reason in values["reasons"])
             size_px = int(measures.pop("size_px"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -80,8 +82,21 @@ def judge(face: Face, image_rgb: NDArray[np.uint8]) -> PhotoReport:
 
 
 def score_of(measures: Measures) -> float:
-    """Return the product of what each flaw leaves of the identity, 0 to 1."""
-    return math.prod(_factors(measures).values())
+    """Return what is left of the identity, 0 to 1.
+
+    The embedding's length tells it best; where that is known, what each flaw leaves counts by its root, and else whole;
+    no score is above what size and sharpness leave.
+    """
+    factors = _factors(measures)
+    flaws = math.prod(factors.values())
+    if not measures.certainty:
+        return flaws
+    return min(_certain(measures) * math.sqrt(flaws), factors.get("size", 1.0), factors.get("sharp", 1.0))
+
+
+def _certain(m: Measures) -> float:
+    """Return what an embedding of that length has kept: fitted to 21 faces made worse in up to 95 ways."""
+    return min(1.0, 1.1 / (1 + (0.68 / m.certainty) ** 5.5))
 
 
 def _verdict(score: float) -> Verdict:
@@ -142,4 +157,7 @@ def _reasons(m: Measures) -> tuple[str, ...]:
     limits["pitch"] = (m.pitch_degrees, PITCH_LIMIT_DEGREES)
     flaws = [name for name, factor in factors.items() if factor < NOTABLE and name not in limits]
     flaws += [name for name, (degrees, limit) in limits.items() if abs(degrees) > limit]
-    return tuple(words[name] for name in sorted(flaws, key=lambda name: factors[name]))
+    named = [words[name] for name in sorted(flaws, key=lambda name: factors[name])]
+    if not named and m.certainty and score_of(m) < GOOD_SCORE:
+        named.append(UNSURE)
+    return tuple(named)

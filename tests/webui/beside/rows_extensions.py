@@ -58,6 +58,14 @@ TILES = (
         request=WIDE,
     ),
     Row("Tiled Diffusion", "region control alone", tiled(box=EVERYWHERE, background=False), request=WIDE),
+    Row(
+        "Tiled Diffusion",
+        "region control over a background, a unit's region",
+        tiled(box=(0.0, 0.0, 0.5, 1.0), overlap=4),
+        request=WIDER,
+        unit=LEFT,
+        side="left",
+    ),
 )
 OTHERS = (
     Row("CADS", "Euler", CADS),
