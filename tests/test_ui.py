@@ -216,3 +216,19 @@ def test_a_download_that_fails_says_why() -> None:
     *_, (html, is_over) = download_steps(services, "buffalo_l", threading.Event())
     assert is_over
     assert "You are offline." in html
+
+
+def test_a_person_is_saved_as_the_unit_shows_them_to_clip() -> None:
+    """The unit's "CLIP sees" is saved with the person, as the HTTP API and a job have it."""
+    saved: list[Unit] = []
+
+    def save(name: str, unit: Unit) -> str:
+        saved.append(unit)
+        return name
+
+    with gr.Blocks() as page:
+        build_units("txt2img", Services(save_person=save), 1)
+    fns = page.fns.values() if isinstance(page.fns, dict) else page.fns
+    (function,) = [one.fn for one in fns if getattr(one.fn, "__name__", "") == "saved"]
+    function("Anna", [], "largest", "average", "head")
+    assert [unit.clip_crop for unit in saved] == ["head"]

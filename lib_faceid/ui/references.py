@@ -111,7 +111,7 @@ def wire_references(parts: References, services: Services, clip_crop: Any) -> No
         chooser.change(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
     wire_marking(parts.marking, parts.images, parts.selected, parts.face, parts.message)
     _wire_webcam(parts)
-    _wire_people(parts, services)
+    _wire_people(parts, services, clip_crop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,19 +194,23 @@ def _wire_webcam(parts: References) -> None:
     parts.webcam.click(toggled, [is_on], [is_on, parts.drop, parts.webcam], **QUICK)
 
 
-def _wire_people(parts: References, services: Services) -> None:
+def _wire_people(parts: References, services: Services, clip_crop: Any) -> None:
     def names() -> list[Any]:
         people, message = attempt(services.people)
         return [gr.update(choices=[NOBODY, *(people or ())]), notice(message, "warning")]
 
-    def saved(name: str, photos: Photos, face: str, combine: str) -> list[Any]:
-        unit, message = attempt(Unit.from_dict, {"images": photos, "face": face, "combine": combine})
+    def saved(name: str, photos: Photos, face: str, combine: str, sees: str) -> list[Any]:
+        fields = {"images": photos, "face": face, "combine": combine, "clip_crop": sees}
+        unit, message = attempt(Unit.from_dict, fields)
         done, message = (None, message) if unit is None else attempt(services.save_person, name, unit)
         return [names()[0], notice(done, "good") if done else notice(message, "warning")]
 
     parts.refresh_people.click(names, None, [parts.person, parts.message], **QUICK)
     parts.save.click(
-        saved, [parts.name, parts.images, parts.face, parts.combine], [parts.person, parts.message], queue=False
+        saved,
+        [parts.name, parts.images, parts.face, parts.combine, clip_crop],
+        [parts.person, parts.message],
+        queue=False,
     )
     parts.person.input(
         lambda person, was: [was or bool(person), ""],
