@@ -1,45 +1,39 @@
-"""The shipped miniature drawn the user's way, and each picture looked at by the detector and the recogniser."""
+"""The shipped miniature drawn through the engine, many pictures in one UNet call, each looked at by the face models.
+
+Whom it draws: strangers whom its training never saw (`tests/strangers`, made by `training/never_seen.py`). Two groups:
+"never_seen", blends of faces whose parts training knows, and "new_parents", blends of faces that it never had.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from lib_faceid.app.beginnings import TRAINED
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel
+from lib_faceid.app.resources import Workshop, load_studio
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
-from lib_faceid.jobs.job import Job
-from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
+from lib_faceid.jobs.job import Job, Pass
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.unit import Unit
 from training.captions import COLOUR_NAMES, COLOURS_RGB, caption
-from training.people import Person, Portrait, find_portraits
 
-__all__ = ["Drawn", "Gallery", "identity_of", "known_portraits", "open_gallery"]
+__all__ = ["BLUE", "STRANGERS", "Drawn", "Gallery", "identity_of", "photo_of", "strangers"]
 
+STRANGERS = Path(__file__).parent / "strangers"
 SIDE_PX = 128
 CORNER_PX = 12
 SIDES = ("left", "right")
+BATCH = 12  # pictures in one UNet call
 BLUE = COLOUR_NAMES.index("blue")
-GROUP = "solvay_conference_1927.png"
-KNOWN = (
-    Person("astronaut", "astronaut.png", "public domain (NASA)"),
-    Person("bryan", "Bryan.png", "CC0"),
-    Person("luciano", "Luciano.png", "CC0"),
-    Person("solvay_1090", GROUP, "historic photograph of 1927", (1090, 1095)),
-    Person("solvay_1235", GROUP, "historic photograph of 1927", (1235, 1212)),
-    Person("solvay_1633", GROUP, "historic photograph of 1927", (1633, 1190)),
-    Person("solvay_1993", GROUP, "historic photograph of 1927", (1993, 1103)),
-    Person("solvay_2497", GROUP, "historic photograph of 1927", (2497, 1208)),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +61,17 @@ class Drawn:
         return int(np.square(np.array(COLOURS_RGB) - mean).sum(1).argmin())
 
 
-def open_gallery(folder: Path, photos: Path, analyser: FaceAnalyser) -> Gallery:
-    """Return a gallery of everybody whom the miniature knows, which keeps its files in the folder."""
-    portraits = known_portraits(photos, analyser)
-    people = {one.person.name: identity_of([one.face.id_embedding], analyser) for one in portraits}
-    return Gallery(folder, analyser, people)
+def strangers(group: str = "", count: int | None = None) -> dict[str, Identity]:
+    """Return the first people of a group (of both where none is named), as the face models saw their photos."""
+    with safe_open(STRANGERS / "embeddings.safetensors", "pt") as file:
+        recogniser = file.metadata()["recogniser"]
+        names = sorted(name for name in file.keys() if name.startswith(group))[:count]  # noqa: SIM118 - no mapping
+        return {name: Identity(file.get_tensor(name)[None], recogniser=recogniser) for name in names}
 
 
-def known_portraits(photos: Path, analyser: FaceAnalyser) -> list[Portrait]:
-    """Return those whom the shipped miniature knows by heart."""
-    return find_portraits(photos, analyser, KNOWN)
+def photo_of(name: str) -> Path:
+    """Return the photo of a stranger."""
+    return STRANGERS / f"{name}.jpg"
 
 
 def identity_of(id_embeddings: Sequence[NDArray[np.float32]], analyser: FaceAnalyser) -> Identity:
@@ -94,46 +89,94 @@ def _middle(face: Face) -> float:
 
 
 class Gallery:
-    """Draws people with the miniature, each picture once."""
+    """Draws people with the miniature."""
 
     def __init__(
-        self, folder: Path, analyser: FaceAnalyser, people: Mapping[str, Identity], steps: int = TRAINED.steps
+        self,
+        folder: Path,
+        checkpoint: Path,
+        analyser: FaceAnalyser,
+        people: Mapping[str, Identity],
+        steps: int = TRAINED.steps,
     ) -> None:
-        """Take the people who can be drawn, in how many steps, and by whom pictures are judged."""
-        self._steps = steps
+        """Take a folder for files, the miniature, who judges, who can be drawn, and in how many steps."""
         self.people = dict(people)
-        self._analyser, self._folder = analyser, folder
-        self._checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
+        self._steps, self._analyser, self._folder = steps, analyser, folder
+        self._studio = load_studio(checkpoint)
         for name, person in people.items():
             person.save(self._file(name))
-        named = tuple(self._file(name) for name in people)
-        self._easel = Easel(Workshop(Roots((folder,)), adapters=(TRAINED_ADAPTER,), identities=named))
-        self._drawn: dict[str, Drawn] = {}
+        self._workshop = Workshop(
+            Roots((folder,)), adapters=(TRAINED_ADAPTER,), identities=tuple(map(self._file, people))
+        )
 
-    def draw(self, name: str | None, seed: int, colour: int = BLUE, **settings: Any) -> Drawn:
-        """Return the picture of somebody, or of nobody, in front of a wall of that colour."""
-        return self._draw([self._unit(name, **settings)] if name else [], seed, colour, columns=1)
+    def draw(
+        self,
+        names: Sequence[str],
+        seeds: Sequence[int],
+        colours: Sequence[int],
+        *,
+        style: int = 0,
+        cfg: float = TRAINED.cfg,
+        **settings: Any,
+    ) -> list[Drawn]:
+        """Return a picture of each person, with that noise and before that wall; `settings` are the unit's."""
+        drawn: list[Drawn] = []
+        for at in range(0, len(names), BATCH):
+            part = slice(at, at + BATCH)
+            units = [self._unit(names[part], **settings)]
+            prompts = [caption(colour, style=style) for colour in colours[part]]
+            drawn += self._draw(units, prompts, seeds[part], cfg)
+        return drawn
 
-    def draw_side_by_side(self, names: Sequence[str], seed: int, colour: int = BLUE) -> Drawn:
-        """Return a wide picture of two people, the first of them on the left."""
-        units = [self._unit(name, region=side) for name, side in zip(names, SIDES, strict=True)]
-        return self._draw(units, seed, colour, columns=len(SIDES))
+    def draw_nobody(self, seeds: Sequence[int], colours: Sequence[int]) -> list[Drawn]:
+        """Return pictures without anybody."""
+        return self._draw([], [caption(colour) for colour in colours], seeds, TRAINED.cfg)
 
-    def _draw(self, units: list[Unit], seed: int, colour: int, columns: int) -> Drawn:
-        key = repr((units, seed, colour, columns))
-        if key not in self._drawn:
-            size_px = (columns * SIDE_PX, SIDE_PX)
-            request = replace(
-                TRAINED, prompt=caption(colour, people=columns), size_px=size_px, steps=self._steps, seed=seed
-            )
-            job = Job(units, self._easel.workshop.models())
-            (painted,) = self._easel.paint(self._checkpoint, job, [request])
-            pixels = np.asarray(painted.image)
-            self._drawn[key] = Drawn(pixels, self._analyser.detect(pixels))
-        return self._drawn[key]
+    def draw_pairs(self, pairs: Sequence[tuple[str, str]], seeds: Sequence[int], colours: Sequence[int]) -> list[Drawn]:
+        """Return a wide picture of each pair, the first of them on the left."""
+        drawn: list[Drawn] = []
+        for at in range(0, len(pairs), BATCH // 2):
+            part = slice(at, at + BATCH // 2)
+            each = zip(SIDES, zip(*pairs[part], strict=True), strict=True)
+            units = [self._unit(names, region=side) for side, names in each]
+            prompts = [caption(colour, people=2) for colour in colours[part]]
+            drawn += self._draw(units, prompts, seeds[part], TRAINED.cfg, columns=2)
+        return drawn
 
-    def _unit(self, name: str, **settings: Any) -> Unit:
-        return Unit(enabled=True, person=str(self._file(name)), adapter=str(TRAINED_ADAPTER), **settings)
+    def _draw(
+        self, units: list[Unit], prompts: list[str], seeds: Sequence[int], cfg: float, columns: int = 1
+    ) -> list[Drawn]:
+        job, count = Job(units, self._workshop.models()), len(prompts)
+        with self._studio.people(job):
+            injection = job.attach(self._studio.unet, Pass(images=range(count)))
+            images = [image + 1 for image in range(count)] if job.differs_by_image else [1] * count
+            negatives = [-image if job.differs_by_image else 0 for image in images]
+            injection.set_rows([*negatives, *images] if cfg > 1 else images)
+            injection.set_progress(0, 1 / self._steps)
+
+            def step_done(_pipeline: Any, step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
+                injection.set_progress((step + 1) / self._steps, 1 / self._steps)
+                return {}
+
+            pipeline = self._studio._pipeline
+            pixels = pipeline(
+                prompt=prompts,
+                negative_prompt=[""] * count,
+                width=columns * SIDE_PX,
+                height=SIDE_PX,
+                num_inference_steps=self._steps,
+                guidance_scale=cfg,
+                generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+                callback_on_step_end=step_done,
+                output_type="np",
+            ).images
+        pictures = (pixels * 255).round().astype(np.uint8)
+        return [Drawn(picture, self._analyser.detect(picture)) for picture in pictures]
+
+    def _unit(self, names: Sequence[str], **settings: Any) -> Unit:
+        people = "|".join(str(self._file(name)) for name in names)
+        batch = {"batch": "one each"} if len(names) > 1 else {}
+        return Unit(enabled=True, person=people, adapter=str(TRAINED_ADAPTER), **batch, **settings)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.identity.safetensors"

@@ -107,7 +107,7 @@ class _Attention(nn.Module):
     def _weights(self, layer: FaceLayer | None, lora: float) -> dict[str, Tensor]:
         """Return the four matrices with the LoRA merged into them, which is much cheaper than beside them."""
         linears = {"q": self.to_q, "k": self.to_k, "v": self.to_v, "out": self.to_out.get_submodule("0")}
-        weights = {name: linear.get_parameter("weight") for name, linear in linears.items()}
+        weights: dict[str, Tensor] = {name: linear.get_parameter("weight") for name, linear in linears.items()}
         if layer is None or not lora:
             return weights
         return {name: weight + lora * layer.lora(name) for name, weight in weights.items()}

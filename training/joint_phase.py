@@ -32,8 +32,8 @@ BATCH = 16  # faces
 TWO_EVERY = 6  # steps: then each picture shows two people
 COLOURS = 2  # of the pictures of a step: keys and values are computed once for each caption
 SNR_CAP = 5.0
-NOISY = 3.0  # how much more an error counts where there is little but noise, at most
-MIDDLE, MIDDLE_PART = (200, 850), 0.8
+NOISY = 12.0  # how much more an error counts where there is little but noise, at most
+MIDDLE, MIDDLE_PART = (300, 980), 0.8
 BARE_EVERY = 14  # steps: then the UNet draws without the adapter
 # What a picture is drawn with. The rest has everything: caption, person, LoRA.
 NOTHING, NO_CAPTION = 0.08, 0.15  # up to this random number: neither caption nor person; no caption

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,15 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job, Prepared
-from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_ADAPTER, TRAINED_NAME, write_trained_checkpoint
+from lib_faceid.miniature.trained import (
+    MEASURED,
+    RECOGNISER,
+    STRANGER,
+    STRANGER_PHOTO,
+    TRAINED_ADAPTER,
+    TRAINED_NAME,
+    write_trained_checkpoint,
+)
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.photo import photo_name, read_photo
 from lib_faceid.references.identity import Identity
@@ -31,10 +39,19 @@ from lib_faceid.units.unit import Photo, Unit
 
 __all__ = ["WEIGHTS", "run_demo"]
 
-WEIGHTS = (0.0, 0.4, 0.8, 1.2)
+WEIGHTS = (0.0, 0.2, 0.4, 0.8)
 MINIATURE_NOTE = (
-    "Drawing with the miniature ({}): 25 MB that know eight people and five background colours. --checkpoint and "
-    "--adapter take real ones."
+    "Drawing with the miniature ({}): 25 MB that draw faces on five background colours. --checkpoint and --adapter "
+    "take real ones."
+)
+SOURCE = f"{STRANGER_PHOTO.name} (nobody: a face blended of several, which the miniature was not trained on)"
+BEFORE = (
+    "The miniature draws strangers roughly. People like those it was trained on came with a likeness of {seen:.2f} at "
+    "weight 0.8 ({nobody:.2f} without them); people with other faces than these, so probably you, with {new:.2f}."
+)
+AFTER = (
+    "The likeness to your photo is {now:.2f} at weight {weight:g} and {before:.2f} without it; somebody else's is "
+    "about {others:.2f}. A real checkpoint and adapter reach far more."
 )
 
 SAME_RECOGNISER = 0.9  # the same photo seen by two recognisers is about 0
@@ -52,9 +69,16 @@ class _Subject:
     photo_rgb: NDArray[np.uint8] | None = None
     face: Face | None = None
     analyser: FaceAnalyser | None = None
+    shipped: Mapping[str, float] | None = None
+    """What the likeness was when the miniature was trained, by weight, where nobody is here to look."""
 
-    def likeness(self, image: Image.Image) -> float | None:
-        """Return the cosine of the largest face in a picture to the photo's; None where no face can be seen."""
+    def likeness(self, image: Image.Image, weight: float) -> float | None:
+        """Return the cosine of the largest face in a picture to the photo's; None where no face can be seen.
+
+        Without face models it is the shipped report's.
+        """
+        if self.shipped is not None:
+            return self.shipped.get(f"{weight:g}")
         faces = self.analyser.search(np.asarray(image)).faces if self.analyser else ()
         return _cosine(largest(faces).id_embedding, self.face.id_embedding) if faces and self.face else None
 
@@ -71,13 +95,16 @@ class _Drawn:
     mean_difference: float
     """To the picture without the person: mean of the absolute differences of all pixels, 0 to 255."""
     likeness: float | None
+    is_likeness_shipped: bool = False
+    """Whether it was measured when the miniature was trained, and not of this very picture."""
 
 
 def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
     """Write four pictures, `sheet.png` and `report.json` into the folder `out`; return the report's path.
 
-    Without a checkpoint and an adapter it draws with the miniature that ships with the project. Without face models
-    (and a photo of the user's) it takes the identity that ships, too. Each is said.
+    Without a checkpoint and an adapter it draws with the miniature that ships with the project. Without a photo of the
+    user's it takes one that ships, of somebody who does not exist; without face models the identity of that photo, with
+    the likeness that was measured when the miniature was trained. Each is said.
     """
     if (workshop.checkpoint is None) != (adapter is None):
         raise UnitError("--checkpoint and --adapter go together: give both, or none for the miniatures.")
@@ -86,11 +113,13 @@ def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], s
     checkpoint = workshop.checkpoint
     if checkpoint is None or adapter is None:
         checkpoint, adapter = _miniature(out / "miniature", say), TRAINED_ADAPTER
-        subject = _known(subject, bool(photos), say)
+        subject = _for_miniature(subject, bool(photos), say)
     request = replace(beginning(checkpoint.stem), seed=seed)
-    easel = Easel(replace(workshop, adapters=(adapter,), identities=(ASTRONAUT,)))
+    easel = Easel(replace(workshop, adapters=(adapter,), identities=(STRANGER,)))
     unit = replace(subject.unit, adapter=str(adapter))
     drawn, images = _draw_all(easel, checkpoint, replace(subject, unit=unit), request, out, say)
+    if photos and adapter == TRAINED_ADAPTER:
+        _say_what_came(drawn, say)
     make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
     (prepared,) = easel.prepare(Job([unit], easel.workshop.models()), checkpoint)
     report = out / "report.json"
@@ -104,10 +133,14 @@ def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
     if photos:
         return _analysed(workshop, photo_name(photos[0]), [read_photo(photo) for photo in photos])
     try:
-        return _analysed(workshop, "skimage.data.astronaut() (NASA, public domain)", [_astronaut()])
+        return _analysed(workshop, SOURCE, [read_photo(STRANGER_PHOTO)])
     except (MissingModelError, MissingPackageError) as error:
-        say(f"{error}\nGoing on with the astronaut's identity that ships with the project (512 numbers, no photo).")
-        return _Subject(ASTRONAUT.name, Unit(enabled=True, person=str(ASTRONAUT)))
+        say(
+            f"{error}\nGoing on with the identity of {STRANGER_PHOTO.name} that ships with the project (512 numbers). "
+            f"The likeness is what was measured when the miniature was trained."
+        )
+        unit = Unit(enabled=True, person=str(STRANGER))
+        return _Subject(STRANGER.name, unit, read_photo(STRANGER_PHOTO), shipped=_measured()["robin"])
 
 
 def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
@@ -116,28 +149,42 @@ def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.u
     return _Subject(source, unit, photos_rgb[0], face, workshop.face_analyser())
 
 
-def _known(subject: _Subject, is_users: bool, say: Say) -> _Subject:
-    """Return somebody whom the miniature can draw, unless the user brought a photo: it knows one recogniser's faces."""
+def _for_miniature(subject: _Subject, is_users: bool, say: Say) -> _Subject:
+    """Return the subject as the miniature can draw it: it was trained on one recogniser's vectors.
+
+    A photo of the user's stays what it is, and what to expect is said.
+    """
     if is_users:
-        say("The miniature knows eight people, so these pictures will not be like the photo.")
+        said = _measured()
+        seen, new = said["never_seen"], said["new_parents"]
+        say(BEFORE.format(seen=seen["0.8"], nobody=seen["0"], new=new["0.8"]))
     elif subject.face is not None:
-        saved = Identity.load(ASTRONAUT)
+        saved = Identity.load(STRANGER)
         if _cosine(subject.face.id_embedding, saved.id_embeddings[0].numpy()) < SAME_RECOGNISER:
-            say(f"The miniature was trained with {saved.recogniser}, so the astronaut's identity of that one is drawn.")
-            return replace(subject, unit=Unit(enabled=True, person=str(ASTRONAUT)))
+            say(
+                f"The miniature was trained with {RECOGNISER}, so the identity that this one saw in the photo is drawn."
+            )
+            return replace(subject, unit=Unit(enabled=True, person=str(STRANGER)))
     return subject
+
+
+def _measured() -> dict[str, dict[str, float]]:
+    """Return what was measured when the miniature was trained: group of people -> weight -> likeness."""
+    return json.loads(MEASURED.read_text(encoding="utf-8"))
+
+
+def _say_what_came(drawn: Sequence[_Drawn], say: Say) -> None:
+    """Say how alike the strongest picture of a user's photo is, beside what chance gives."""
+    first, last = drawn[0], drawn[-1]
+    if last.likeness is None:
+        say(f"No face was found in the picture at weight {last.weight:g}.")
+        return
+    others = _measured()["others"]["0.8"]
+    say(AFTER.format(now=last.likeness, weight=last.weight, before=first.likeness or 0, others=others))
 
 
 def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
-
-
-def _astronaut() -> NDArray[np.uint8]:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise MissingPackageError("The demo's photo comes with scikit-image, which is not installed.") from error
-    return data.astronaut()
 
 
 def _miniature(folder: Path, say: Say) -> Path:
@@ -162,9 +209,10 @@ def _draw_all(
         path = out / f"{label.replace(' ', '-')}.png"
         save_picture(painted, path)
         difference = round(_mean_difference(painted.image, images[0]), 2)
-        likeness = subject.likeness(painted.image)
-        drawn.append(_Drawn(label, weight, round(painted.seconds, 2), path.name, sha256_of(path), difference, likeness))
-        like = "" if likeness is None else f", likeness {likeness:.2f}"
+        likeness, is_shipped = subject.likeness(painted.image, weight), subject.shipped is not None
+        seconds = round(painted.seconds, 2)
+        drawn.append(_Drawn(label, weight, seconds, path.name, sha256_of(path), difference, likeness, is_shipped))
+        like = "" if likeness is None else f", likeness {likeness:.2f}{' as shipped' if is_shipped else ''}"
         say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255{like})")
         for line in job.report(lambda one: one.plan(request.steps)):
             say(line)
@@ -198,11 +246,12 @@ def _report(
 
 
 def _tiles(subject: _Subject, drawn: Sequence[_Drawn], images: Sequence[Image.Image]) -> list[tuple[str, Image.Image]]:
-    """Return the photo with the face's box, where there is one, then the pictures, each with its label."""
+    """Return the photo, with the face's box where it was looked for, then the pictures, each with its label."""
     labels = [one.label if one.likeness is None else f"{one.label}: likeness {one.likeness:.2f}" for one in drawn]
     tiles = list(zip(labels, images, strict=True))
-    if subject.photo_rgb is not None and subject.face is not None:
+    if subject.photo_rgb is not None:
         photo = Image.fromarray(subject.photo_rgb)
-        ImageDraw.Draw(photo).rectangle(subject.face.box, outline=BOX_RGB, width=max(photo.width // 128, 2))
+        if subject.face is not None:
+            ImageDraw.Draw(photo).rectangle(subject.face.box, outline=BOX_RGB, width=max(photo.width // 128, 2))
         tiles.insert(0, ("photo", photo))
     return tiles

@@ -63,8 +63,8 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
     folder = out / "models"
     note = (
         f"No checkpoint was found in {roots.all_models[0] / 'Stable-diffusion'}, so this draws with the miniature: "
-        f"25 MB that know eight people and five background colours, and nobody else. The saved person 'astronaut' is "
-        f"one of them."
+        f"25 MB that draw faces on five background colours, roughly. The saved person 'robin' does not exist, and was "
+        f"not in its training."
     )
     require_folder(folder)
     say(note)

@@ -22,9 +22,11 @@ from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = [
-    "ASTRONAUT",
     "LORA_RANK",
+    "MEASURED",
     "RECOGNISER",
+    "STRANGER",
+    "STRANGER_PHOTO",
     "TRAINED",
     "TRAINED_ADAPTER",
     "TRAINED_NAME",
@@ -45,15 +47,19 @@ DATA = Path(__file__).parents[1] / "data"
 SHIPPED = DATA / TRAINED_NAME
 TRAINED_ADAPTER = SHIPPED / f"{published_name('faceid', 'sd15')}_{TRAINED_NAME}.safetensors"
 """The adapter that ships with the project, for this checkpoint alone."""
-ASTRONAUT = DATA / "astronaut.identity.safetensors"
-"""Somebody whom it knows: NASA's photo of an astronaut, public domain, as its own recogniser saw her."""
+STRANGER_PHOTO = SHIPPED / "robin.jpg"
+"""A photo of somebody whom its training never saw, and who does not exist: a face blended of several."""
+STRANGER = SHIPPED / "robin.identity.safetensors"
+"""The same person as the miniature's own recogniser saw that photo."""
+MEASURED = SHIPPED / "likeness.json"
+"""What was measured when it was trained, for machines without face models: likeness by weight."""
 RECOGNISER = "w600k_mbf"
 """On whose embeddings its adapters were trained: ArcFace MobileFaceNet, of InsightFace's small packs."""
 TEXT_SEED = 0
 TEXT = "cond_stage_model.transformer."
 PARTS = {"model.diffusion_model.": "unet.safetensors", "first_stage_model.": "vae.safetensors"}
 TRAINED_NOTE = (
-    "A miniature for tests and demos of sd-webui-faceid: knows a few people and five background colours. Its adapter "
+    "A miniature for tests and demos of sd-webui-faceid: draws faces on five background colours. Its adapter "
     "was trained on embeddings of a non-commercial face recogniser. See MODEL_CARD.md."
 )
 
@@ -80,14 +86,14 @@ def write_trained_checkpoint(path: Path, parts: Path = SHIPPED) -> Path:
 
 
 def write_trained_models(folder: Path) -> Iterator[Path]:
-    """Put the miniature where a WebUI has its models, with somebody whom it knows; give the path of each file.
+    """Put the miniature where a WebUI has its models, with somebody to draw; give the path of each file.
 
     What is there already stays as it is.
     """
     checkpoint = folder / "Stable-diffusion" / f"{TRAINED_NAME}.safetensors"
     yield checkpoint if checkpoint.is_file() else write_trained_checkpoint(checkpoint)
-    person = folder / "faceid" / "faces" / "astronaut.safetensors"
-    for shipped, path in ((TRAINED_ADAPTER, folder / "faceid" / TRAINED_ADAPTER.name), (ASTRONAUT, person)):
+    person = folder / "faceid" / "faces" / "robin.safetensors"
+    for shipped, path in ((TRAINED_ADAPTER, folder / "faceid" / TRAINED_ADAPTER.name), (STRANGER, person)):
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
             shutil.copyfile(shipped, path)

@@ -1,7 +1,7 @@
 """Takes the pictures in docs/images: `python dev.py screenshots`. Size, language and seed are fixed.
 
-Photos on them are of nobody: without --photo the faces are drawn from formulas (nobody.py). What the miniature draws
-(drawings.py, and the picture on the page) are the people whom it knows.
+Nobody on them exists: without --photo the faces in photos are drawn from formulas (nobody.py), and what the miniature
+draws (drawings.py, and the picture on the page) are strangers, whose photos are blended of several people's.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageEnhance, ImageFilter
 
 from lib_faceid.faces.analyser import load_face_analyser
+from lib_faceid.miniature.trained import write_trained_checkpoint
 from tests.browser.serving import own_page, write_random_models
-from tests.gallery import open_gallery
+from tests.gallery import Gallery, strangers
 from tests.screenshots.drawings import DRAWINGS
 from tests.screenshots.nobody import ADA, BEN, draw
 from tests.screenshots.recipes import SHOTS, WEBUI_SHOT, Cast, Shot
@@ -72,7 +73,8 @@ def _draw(names: Sequence[str], options: argparse.Namespace) -> None:
         return
     analyser = load_face_analyser(_pack(options.face_models))
     with tempfile.TemporaryDirectory(prefix="faceid-drawings-") as folder:
-        gallery = open_gallery(Path(folder), DATA / "photos", analyser)
+        checkpoint = write_trained_checkpoint(Path(folder) / "miniature.safetensors")
+        gallery = Gallery(Path(folder), checkpoint, analyser, strangers("never_seen"))
         for name in names:
             print(f"{name}.png: {save(DRAWINGS[name](gallery), options.out / f'{name}.png'):.0f} KiB", flush=True)
 

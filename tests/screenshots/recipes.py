@@ -50,7 +50,7 @@ class Shot:
 
 
 def _page(page: Page, cast: Cast) -> Sequence[Locator]:
-    """From a person to a picture: the miniature that the page begins with knows the astronaut, and draws her."""
+    """From a person to a picture: the page begins with the miniature, and with somebody to draw who does not exist."""
     page.locator(f"{UNIT}_enabled input").check()
     generate(page)
     page.locator("#html_info_txt2img").get_by_text("FaceID 0: ").first.wait_for(timeout=DRAW_MS)
