@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_faceid.app.resources import Workshop
-from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_NAME
+from lib_faceid.miniature.trained import STRANGER as SHIPPED_PERSON
+from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.units.unit import Unit
 
 __all__ = ["NOBODY_ASKED", "STRANGER", "first_person", "hint"]
@@ -15,9 +16,10 @@ NOBODY_ASKED = (
     "drop a photo or choose a saved person, and tick Enable."
 )
 STRANGER = (
-    "The miniature draws people like the few whom it was trained on: the person on a photo of yours will not be alike. "
-    "For a likeness, put a Stable Diffusion checkpoint into models/Stable-diffusion, and get an adapter and the "
-    "face models in Check setup. To see what it can, choose the saved person instead of the photo."
+    "The miniature draws strangers roughly, best those who look like the few whose faces it was trained on: expect "
+    "little likeness to a photo of yours. For more, put a Stable Diffusion checkpoint into models/Stable-diffusion, "
+    "and get an adapter and the face models in Check setup. To see what it can, choose the saved person instead of the "
+    "photo."
 )
 
 
@@ -34,9 +36,9 @@ def hint(checkpoint: str, units: Sequence[Unit], *, is_called: bool) -> str:
 
 
 def first_person(workshop: Workshop, checkpoint: str) -> str:
-    """Return the saved person who is chosen when the page opens: with the miniature, somebody whom it knows."""
+    """Return the saved person who is chosen when the page opens: with the miniature, the one who ships with it."""
     if checkpoint != TRAINED_NAME:
         return ""
-    library, shipped = workshop.people(), ASTRONAUT.read_bytes()
+    library, shipped = workshop.people(), SHIPPED_PERSON.read_bytes()
     names = library.names()
     return next((name for name in names if library.path(name).read_bytes() == shipped), next(iter(names), ""))

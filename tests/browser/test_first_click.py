@@ -70,7 +70,7 @@ def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
 def test_a_photo_of_a_stranger_is_drawn_with_a_warning_before_and_after(first: Page, photos: Path) -> None:
     """The photo counts, and not the saved person who was chosen when the page opened."""
     drop(first, photos / "Paul.jpeg")
-    said(first, "the person on a photo of yours will not be alike")
+    said(first, "expect little likeness to a photo of yours")
     assert element(first, "person").locator("input").input_value() == ""
     assert first.locator(f"{UNIT}_enabled input").is_checked()
     keep(first, "first-click-stranger-before")
