@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.miniature.trained import ASTRONAUT, TRAINED_ADAPTER
+from lib_faceid.miniature.trained import STRANGER, TRAINED_ADAPTER
 
 ROOT = Path(__file__).parent.parent
 EARLIER = "a3290d2"
@@ -44,9 +44,9 @@ TRAINED = "--checkpoint {trained} --size 128x128 --steps 3 --cfg 2 --seed 5"
 RANDOM = "--checkpoint {random} --size 64x64 --steps 2 --cfg 3 --seed 5"
 PROMPT = "a photo of a person, blue background"
 JOBS = {
-    "nobody": f"{TRAINED} --person astronaut --weight 0",
-    "trained": f"{TRAINED} --person astronaut --adapter ip-adapter-faceid_sd15_miniature.safetensors",
-    "settings": f"{TRAINED} --person astronaut --adapter ip-adapter-faceid_sd15_miniature.safetensors --weight 1.1 "
+    "nobody": f"{TRAINED} --person robin --weight 0",
+    "trained": f"{TRAINED} --person robin --adapter ip-adapter-faceid_sd15_miniature.safetensors",
+    "settings": f"{TRAINED} --person robin --adapter ip-adapter-faceid_sd15_miniature.safetensors --weight 1.1 "
     "--lora 0.3 --start 0.3 --end 0.9 --fade 0.2 --noise 0.3 --region left --weight-type composition",
     "plusv2": f"{RANDOM} --person Clara --adapter ip-adapter-faceid-plusv2_sd15.safetensors --structure 1.4 "
     "--layer-weights 3:2.5,6:1",
@@ -76,7 +76,7 @@ def models(tmp_path_factory: pytest.TempPathFactory, miniature_adapter: Callable
     folder = tmp_path_factory.mktemp("models")
     faces, kept = folder / "faceid" / "faces", ROOT / "tests" / "fixtures" / "compat" / "people"
     faces.mkdir(parents=True)
-    shutil.copyfile(ASTRONAUT, faces / "astronaut.safetensors")
+    shutil.copyfile(STRANGER, faces / "robin.safetensors")
     for path in kept.glob("*.safetensors"):
         shutil.copyfile(path, faces / path.name)
     (faces / "Clara.safetensors").write_bytes(gzip.decompress((kept / "Clara.safetensors.gz").read_bytes()))
