@@ -280,7 +280,7 @@ def test_a_photo_is_analysed_once(
     calls: list[str] = []
     search, encode = analyser.search, clip.encode
     monkeypatch.setattr(analyser, "search", lambda image: (calls.append("search"), search(image))[1])
-    monkeypatch.setattr(clip, "encode", lambda crops: (calls.append("encode"), encode(crops))[1])
+    monkeypatch.setattr(clip, "encode", lambda *given: (calls.append("encode"), encode(*given))[1])
     source = photos / "Bryan.png"
     first = identity_from_photos([source], analyser=analyser, clip=clip)
     again = identity_from_photos([source.read_bytes()], analyser=analyser, clip=clip)  # the same pixels
@@ -307,7 +307,7 @@ def test_500_photos_do_not_grow_memory(
     image = read_photo(photos / "Bryan.png")
     found = analyser.search(image)
     monkeypatch.setattr(analyser, "search", lambda image: FaceSearch(found.faces, 0.9, (115, 115)))
-    monkeypatch.setattr(clip, "encode", lambda crops: torch.rand(len(crops), 257, 1280))
+    monkeypatch.setattr(clip, "encode", lambda crops, output: torch.rand(len(crops), 257, 1280))
 
     def person(number: int) -> None:
         photo = image.copy()

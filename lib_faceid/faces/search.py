@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib_faceid.faces.geometry import Floats, View, moved, roll_degrees
 from lib_faceid.faces.tiles import Tile, is_large, tiles_of
@@ -61,9 +62,9 @@ class Sighting:
                 kept.append(int(i))
         return cls(boxes, points, scores)[kept]
 
-    def __getitem__(self, which: object) -> Sighting:
+    def __getitem__(self, which: NDArray[Any] | list[Any]) -> Sighting:
         """Return some of the faces, by their indices or a mask."""
-        return Sighting(self.boxes[which], self.points[which], self.scores[which])  # pyright: ignore[reportArgumentType]
+        return Sighting(self.boxes[which], self.points[which], self.scores[which])
 
     @property
     def found(self) -> Sighting:
