@@ -63,7 +63,7 @@ class Fixture:
         add_routes(self.app, self.services, dependencies)
         self.client: Any = TestClient(self.app, raise_server_exceptions=False)
 
-    def _no_clip(self) -> Any:
+    def _no_clip(self, _encoder: str) -> Any:
         raise MissingModelError("CLIP ViT-H is not here.")
 
     def _unload(self) -> None:

@@ -59,7 +59,11 @@ def test_the_state_of_the_machine(served: Fixture) -> None:
     status = served.get("/status")
     assert status["is_ready"] is False
     assert {row["status"] for row in status["rows"]} == {"missing"}
-    assert served.get("/models") == {"adapters": [], "auto": {"SD 1.5": None, "SDXL": None}}
+    assert served.get("/models") == {
+        "adapters": [],
+        "auto": {"SD 1.5": None, "SDXL": None},
+        "auto_image": {"SD 1.5": None, "SDXL": None},
+    }
 
 
 def test_models_that_are_here(miniature_adapter: Callable[..., Path], tmp_path: Path, served: Fixture) -> None:
@@ -97,7 +101,7 @@ def test_a_person_from_photos_to_the_library_and_out_of_it(served: Fixture) -> N
     assert [photo["is_used"] for photo in saved["photos"]] == [True, False]
     assert any("reference 2 was skipped" in message for message in saved["messages"])
     assert any("CLIP ViT-H is not here" in message for message in saved["messages"])
-    assert served.get("/faces") == {"faces": ["Anna"]}
+    assert served.get("/faces") == {"faces": ["Anna"], "images": []}
     assert served.post("/compare", {"first": {"person": "Anna"}, "second": PINK})["cosine"] == pytest.approx(
         1, abs=1e-4
     )

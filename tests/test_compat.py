@@ -120,7 +120,7 @@ def test_keys_in_pictures() -> None:
 def test_tags_in_prompts() -> None:
     told = fixture("tags.json")
     for row in told["prompts"]:
-        rest, units = units_called(row["prompt"], "", lambda: told["saved"])
+        rest, units = units_called(row["prompt"], "", lambda _: told["saved"])
         assert rest == row["rest"]
         same_units(units, row["units"])
     assert [tag_key(0), tag_key(3)] == told["keys"]

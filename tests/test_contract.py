@@ -26,6 +26,7 @@ from lib_faceid.units.unit import FIELDS, Photo, Range, Unit
 
 gr = pytest.importorskip("gradio")
 
+from lib_faceid.ui.purpose import COMBINE  # noqa: E402
 from lib_faceid.ui.units import Services, build_units  # noqa: E402
 
 # (where, name): why the unit's field is not there, or why there is a name that is no field.
@@ -185,4 +186,5 @@ def test_labels_defaults_bounds_and_choices_agree(name: str) -> None:
         assert (shown.minimum, shown.maximum, shown.step) == (field.kind.lowest, field.kind.highest, field.kind.step)
     if isinstance(field.kind, tuple):
         listed = [choice[0] if isinstance(choice, tuple) else choice for choice in shown.choices]  # gradio 4 has pairs
-        assert told["enum"] == listed == axes()[name].choices() == list(field.kind)
+        assert told["enum"] == axes()[name].choices() == list(field.kind)
+        assert listed == COMBINE["person"] if name == "combine" else listed == list(field.kind)

@@ -75,7 +75,7 @@ def test_a_tag_on_the_command_line_draws_what_the_options_draw(workshop: Worksho
     ("arguments", "sentence"),
     [
         (["--prompt", "<faceid:Ana>"], "Did you mean <faceid:Anna:0.8>?"),
-        (["--prompt", "x"], "or write <faceid:NAME> into the prompt"),
+        (["--prompt", "x"], "or write <faceid:NAME> or <image:NAME> into the prompt"),
         (
             ["--prompt", "<faceid:Anna:hires=hires>"],
             "Prompt tag 0 (Anna): hires is 'hires', and there is one pass only",

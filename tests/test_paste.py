@@ -35,7 +35,7 @@ def line(*references: str, **fields: Any) -> str:
 
 
 HERE = Services(
-    adapter_files=lambda: [Path("mine.bin")], person_of=lambda hashes: "Ann" if "aaaaaaaa" in hashes else ""
+    adapter_files=lambda: [Path("mine.bin")], saved_of=lambda hashes, _purpose: "Ann" if "aaaaaaaa" in hashes else ""
 )
 
 
@@ -88,7 +88,7 @@ def test_a_host_fills_in_every_field_and_the_saved_person_found_by_hash() -> Non
 
 def test_each_image_of_a_batch_finds_its_own_person() -> None:
     by_hash = {"aaaaaaaa": "Ann", "bbbbbbbb": "Ben"}
-    services = Services(person_of=lambda hashes: by_hash.get("".join(hashes), ""))
+    services = Services(saved_of=lambda hashes, _purpose: by_hash.get("".join(hashes), ""))
     with gr.Blocks():
         units = build_units("txt2img", services, 1)
     told = dict(units.infotext_fields)[units.components[list(FIELDS).index("person")]]

@@ -108,7 +108,7 @@ def test_the_missing_rows_are_the_variants_of_the_family(family: int, roots: Roo
 
 def test_a_checkpoint_of_another_family_is_refused_by_name(roots: Roots) -> None:
     report = check_setup(roots, 1024)
-    assert report.problems[0] == "FaceID exists for SD 1.5 and SDXL only; the checkpoint has width 1024."
+    assert report.problems[0] == "Adapters exist for SD 1.5 and SDXL only; the checkpoint is made for a width of 1024."
     assert not any(row.kind == "adapter" for row in report.rows)
     assert report.auto == ()
     assert "checkpoint: 1024" in diagnostics(report)
@@ -132,7 +132,7 @@ def test_both_families_are_shown_where_no_checkpoint_is_loaded(roots: Roots, put
     paths = {put("faceid", "sd15"), put("faceid", "sdxl")}
     report = check_setup(roots)
     assert {path for row in report.rows for path in row.paths} == paths
-    assert {auto.adapter for auto in report.auto} == paths
+    assert {auto.adapter for auto in report.auto_for("person")} == paths
     assert [path for row in check_setup(roots, 768).rows for path in row.paths] == [report.auto[0].adapter]
 
 
@@ -169,7 +169,7 @@ def test_auto_is_what_a_job_would_take(
         put(variant, "sd15")
     if has_clip:
         put_clip(roots, miniature_clip)
-    (auto,) = check_setup(roots, 768).auto
+    (auto,) = check_setup(roots, 768).auto_for("person")
     clip = lambda _encoder: load_clip_vision(require_clip_vision(roots))  # noqa: E731
     models = Models(lambda: find_adapters(roots), no_faces, clip, nobody)
     if not variants:
@@ -196,7 +196,7 @@ def nobody(name: str) -> Identity:
 def test_auto_says_why_it_is_not_the_best(roots: Roots, put: Put) -> None:
     put("faceid", "sd15")
     put("plusv2", "sd15")
-    (auto,) = check_setup(roots, 768).auto
+    (auto,) = check_setup(roots, 768).auto_for("person")
     assert auto.note == "ip-adapter-faceid-plusv2_sd15 would be better, and needs CLIP ViT-H: it is not here."
 
 
@@ -317,7 +317,7 @@ def test_diagnostics_name_files_by_hash_and_nobody_by_name(
     text = diagnostics(report)
     assert f"~/webui/models/faceid/{source.name} · {source.stat().st_size:,} bytes · SHA-256 " in text
     assert "alice" not in text
-    for words in ("python: 3.", "torch: ", "insightface: ", "onnxruntime: ", "Auto for SD 1.5: ip-adapter-faceid_sd15"):
+    for words in ("python: 3.", "torch: ", "insightface: ", "onnxruntime: ", "Auto for people, SD 1.5: ip-adapter-faceid_sd15"):
         assert words in text
     assert "SHA-256" not in diagnostics(report, with_hashes=False)
 

@@ -13,19 +13,25 @@ from hypothesis import strategies as st
 from lib_faceid.errors import UnitError
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.prompt_units import units_of_batch, units_of_passes
-from lib_faceid.units.tags import find_tags, tag_for, tag_key, units_called, units_of
-from lib_faceid.units.unit import FIELDS, Unit
+from lib_faceid.units.tags import Names, Tag, find_tags, nobody, tag_for, tag_key, units_called, units_of
+from lib_faceid.units.unit import FIELDS, Purpose, Unit
 
 # The WebUI's own pattern for a tag of any extra network (modules/extra_networks.py of v1.10.1).
 HOST_TAG = re.compile(r"<(\w+):([^>]+)>")
 SAVED = ("Anna", "Anna Maria", "Jürgen Groß", "O'Hara (2019), old", "小林", "a=b", "Bert", "Ratio 4:3", "back\\slash")
+IMAGES = ("Sunset", "Old oil: no 2", "Both", "bert's sketch")
 
 
-def saved() -> tuple[str, ...]:
-    return SAVED
+def saved(purpose: Purpose) -> tuple[str, ...]:
+    return SAVED if purpose == "person" else IMAGES
 
 
-def nobody_is_asked() -> tuple[str, ...]:
+def people(*names: str) -> Names:
+    """A library of people alone."""
+    return lambda purpose: names if purpose == "person" else ()
+
+
+def nobody_is_asked(_: Purpose) -> tuple[str, ...]:
     raise AssertionError("a prompt without a tag needs no library")
 
 
@@ -97,6 +103,7 @@ MISTAKES = {
     "Anna:image=x": "image cannot be set in a tag",
     "Anna:person=Bert": "person cannot be set in a tag",
     "Anna:enabled=no": "enabled cannot be set in a tag",
+    "Anna:purpose=image": "purpose cannot be set in a tag",
     "Anna <lora:other:1": "not a whole tag",
 }
 
@@ -131,16 +138,85 @@ def test_the_negative_prompt_calls_nobody(negative: str) -> None:
 
 def test_nobody_saved_and_many_saved() -> None:
     with pytest.raises(UnitError, match="Nobody is saved yet"):
-        units_of(["Anna"], tuple)
+        units_of([Tag("Anna")], nobody)
     many = [f"person {number}" for number in range(30)]
     with pytest.raises(UnitError, match=r"person 19 and 10 more\.$"):
-        units_of(["Anna"], lambda: many)
+        units_of([Tag("Anna")], people(*many))
 
 
 def test_capitals_count_where_two_names_differ_in_nothing_else() -> None:
-    assert units_of(["anna"], lambda: ["Anna", "anna"])[0].person == "anna"
+    assert units_of([Tag("anna")], people("Anna", "anna"))[0].person == "anna"
     with pytest.raises(UnitError, match=r"Did you mean <faceid:Anna:0\.8>"):
-        units_of(["ANNA"], lambda: ["Anna", "anna"])
+        units_of([Tag("ANNA")], people("Anna", "anna"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"),
+    [
+        ("Sunset", {"person": "Sunset"}),
+        ("sunset:0.6", {"person": "Sunset", "weight": 0.6}),
+        (r"Old oil\: no 2:0.5:left", {"person": "Old oil: no 2", "weight": 0.5, "region": "left"}),
+        ("Sunset:weight_type=style transfer:end=0.7",
+         {"person": "Sunset", "weight_type": "style transfer", "end": 0.7}),
+    ],
+)  # fmt: skip
+def test_the_tag_of_an_image_is_a_unit_for_an_image(tag: str, expected: dict[str, object]) -> None:
+    rest, units = units_called(f"a boat <image:{tag}>, at sea", "", saved)
+    assert rest == "a boat , at sea"
+    assert units == [Unit.from_dict(expected | {"purpose": "image"})]
+
+
+def test_people_come_before_images_wherever_they_stand() -> None:
+    units = called("<image:Sunset> <faceid:Bert> <image:Both:0.5> <faceid:Anna>")
+    assert [(unit.purpose, unit.person) for unit in units] == [
+        ("person", "Bert"), ("person", "Anna"), ("image", "Sunset"), ("image", "Both"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (
+            "<image:Anna:0.8>",
+            r"'Anna' with a <image:\.\.\.> tag, and that is a saved person\. Write <faceid:Anna:0\.8>",
+        ),
+        (
+            "<faceid:sunset>",
+            r"'sunset' with a <faceid:\.\.\.> tag, and that is a saved image\. Write <image:Sunset:0\.8>",
+        ),
+        ("<image:Sunrise>", r"no saved image of that name\. .*Saved images: Sunset, Old oil: no 2, Both"),
+        ("<image:Sunst>", r"Did you mean <image:Sunset:0\.8>\?"),
+        ("<image:Sunset:image_crop=whole>", "image_crop cannot be set in a tag"),
+        ("<image:Sunset:9>", r"<image:Sunset:9> in the prompt: weight .* A tag is <image:NAME"),
+        ("<Image:Sunset>", r"is not a whole tag\. Write <image:NAME"),
+        ("< image :Sunset", r"is not a whole tag\. Write <image:NAME"),
+    ],
+)
+def test_a_mistake_in_the_tag_of_an_image_is_named(prompt: str, words: str) -> None:
+    with pytest.raises(UnitError, match=words):
+        called(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["<image>", "an <image of a cat>", "<image_1>", "image: a cat", "<lora:image:1>"])
+def test_the_word_image_alone_is_no_tag(prompt: str) -> None:
+    assert units_called(prompt, prompt, nobody_is_asked) == (prompt, [])
+
+
+def test_no_image_is_called_from_the_negative_prompt() -> None:
+    with pytest.raises(UnitError, match=r"<image:\.\.\.> tag, .* images are called from the prompt only"):
+        called("a photo", "blurry <image:Sunset>")
+
+
+def test_no_image_is_saved_yet() -> None:
+    with pytest.raises(UnitError, match="No image is saved yet"):
+        units_of([Tag("Sunset", "image")], nobody)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_the_tag_for_an_image_calls_that_image(name: str) -> None:
+    tag = tag_for(name, 0.65, "image")
+    assert called(f"x {tag}") == [Unit(enabled=True, purpose="image", person=name, weight=0.65)]
+    assert HOST_TAG.fullmatch(tag)
 
 
 @pytest.mark.parametrize("name", SAVED)
@@ -153,7 +229,7 @@ def test_the_tag_for_a_person_calls_that_person(name: str) -> None:
 def test_any_name_without_angle_brackets_can_be_called(name: str) -> None:
     name = name.strip()
     if name:
-        assert [unit.person for unit in units_of(find_tags(tag_for(name))[1], lambda: ["x", name])] == [name]
+        assert [unit.person for unit in units_of(find_tags(tag_for(name))[1], people("x", name))] == [name]
 
 
 PIECES = st.lists(
@@ -161,6 +237,7 @@ PIECES = st.lists(
         st.sampled_from(
             [
                 "<faceid:",
+                "<image:",
                 "<",
                 ">",
                 ":",
@@ -188,13 +265,13 @@ def test_any_prompt_is_read_or_refused_in_words(prompt: str, negative: str) -> N
         rest, units = units_called(prompt, negative, saved)
     except UnitError:
         return
-    assert len(units) == prompt.count("<faceid:")
-    assert rest == prompt if not units else "<faceid:" not in rest
+    assert len(units) == prompt.count("<faceid:") + prompt.count("<image:")
+    assert rest == prompt if not units else "<faceid:" not in rest and "<image:" not in rest
 
 
 @given(st.text())
 def test_text_without_a_tag_is_untouched(text: str) -> None:
-    if "faceid" not in text.lower():
+    if "faceid" not in text.lower() and "image" not in text.lower():
         assert units_called(text, text, nobody_is_asked) == (text, [])
 
 

@@ -16,18 +16,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_faceid.encoders.crops import Crop, crop
 from lib_faceid.errors import DownloadError, HostError, PhotoError
 from lib_faceid.inventory.check import Auto, Row, SetupReport
-from lib_faceid.methods.registry import by_id, variants
+from lib_faceid.methods.registry import by_id, methods_for, variants
 from lib_faceid.models.catalogue import catalogue, entry
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
-from lib_faceid.ui.preview import Preview
+from lib_faceid.ui.preview import Preview, View, preview_image
 from lib_faceid.units.unit import MAX_PHOTOS, Unit
+from lib_faceid.units.weight_types import WEIGHT_TYPES
 
 gr = pytest.importorskip("gradio")
 
 from lib_faceid.ui.parts import leaves, notice  # noqa: E402
 from lib_faceid.ui.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
+from lib_faceid.ui.purpose import PARTS  # noqa: E402
 from lib_faceid.ui.services import attempt  # noqa: E402
 from lib_faceid.ui.settings import used_by  # noqa: E402
 from lib_faceid.ui.setup import download_steps, licence_text, missing, table  # noqa: E402
@@ -102,13 +105,14 @@ def test_the_photos_of_a_unit_can_be_kept_and_sent_on() -> None:
     assert remove(photos, None) == reweigh(photos, None, 9) == photos == before
 
 
-def looked(_photo: str, face: str, sees: str) -> Preview:
-    return Preview(picture(), 3, 2, "usable (0.70)", f"face {face}, {sees}", ("<b>Too small</b>.",), picture(9))
+def looked(_photo: str, view: View) -> Preview:
+    told = f"face {view.face}, {view.clip_crop}"
+    return Preview(picture(), 3, 2, "usable (0.70)", told, ("<b>Too small</b>.",), picture(9))
 
 
 def test_what_is_shown_of_photos() -> None:
     photos, _ = add([], [picture(1), picture(2)])
-    shown = show(Services(look=looked), reweigh(photos, 1, 2), "2", "head")
+    shown = show(Services(look=looked), reweigh(photos, 1, 2), View(face="2", clip_crop="head"))
     assert [caption for _, caption in shown.gallery] == ["1 · usable (0.70)", "2 · usable (0.70) · weight 2"]
     assert shown.faces == [LARGEST, "1", "2", "3"]
     assert "face 2, head" in shown.cards
@@ -127,14 +131,14 @@ def failing(error: Exception) -> Callable[..., Any]:
 @pytest.mark.parametrize("error", [HostError("No face models. Get them."), RuntimeError("surprise")])
 def test_a_look_that_fails_costs_a_sentence(error: Exception) -> None:
     photos, _ = add([], [picture(1)])
-    shown = show(Services(look=failing(error)), photos, "largest", "face")
+    shown = show(Services(look=failing(error)), photos, View())
     assert str(error) in shown.cards
     assert shown.gallery[0][1] == "1 · not checked"
     assert shown.faces == [LARGEST]
 
 
 def test_no_photos_show_nothing() -> None:
-    shown = show(Services(), [], "largest", "face")
+    shown = show(Services(), [], View())
     assert (shown.gallery, shown.cards, shown.faces) == ([], "", [LARGEST])
 
 
@@ -142,7 +146,7 @@ def test_attempt_names_the_kind_of_a_surprise_only() -> None:
     assert attempt(lambda: 3) == (3, "")
     assert attempt(failing(PhotoError("Too dark."))) == (None, "Too dark.")
     assert attempt(failing(KeyError("x"))) == (None, "KeyError: 'x'")
-    assert attempt(Services().people)[1] == "That is not available here."
+    assert attempt(Services().saved, "person")[1] == "That is not available here."
 
 
 def test_a_notice_is_escaped_and_an_error_is_announced() -> None:
@@ -152,16 +156,89 @@ def test_a_notice_is_escaped_and_an_error_is_announced() -> None:
 
 # -------------------------------------------------------------------------------------------------------- settings
 def test_only_what_a_variant_uses_is_shown() -> None:
-    assert all(used_by(None).values())
     used = {variant.id: {name for name, is_used in used_by(variant).items() if is_used} for variant in variants()}
+    of_images = {variant.id for method in methods_for("image") for variant in method.variants}
     assert used == {
         "plusv2": {"structure", "lora", "clip_crop"},
         "plus": {"lora", "clip_crop"},
         "portrait": set(),
         "faceid": {"lora"},
         "portrait_unnorm": set(),
-    }
-    assert used_by(by_id("faceid")) == {"structure": False, "lora": True, "clip_crop": False}
+    } | {name: {"image_crop"} for name in of_images}
+    assert used_by(by_id("faceid")) == {"structure": False, "lora": True, "clip_crop": False, "image_crop": False}
+
+
+def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
+    assert {name for name, is_used in used_by(None).items() if is_used} == {"structure", "lora", "clip_crop"}
+    assert {name for name, is_used in used_by(None, "image").items() if is_used} == {"image_crop"}
+
+
+# --------------------------------------------------------------------------------------------------------- purpose
+def switch(purpose: str, **services: Any) -> dict[str, dict[str, Any]]:
+    """What the page changes where the first unit's reference is now for that: elem_id -> its update."""
+    here = {"adapters_for": list, "saved": lambda _purpose: ["Sunset"], "auto_means": lambda one: f"Auto: {one}."}
+    with gr.Blocks() as page:
+        build_units("txt2img", Services(**here | services), 1)
+    chosen = next(one for one in leaves(page) if one.elem_id == "txt2img_faceid_0_purpose")
+    functions = page.fns.values() if isinstance(page.fns, dict) else page.fns
+    (switched,) = [one.fn for one in functions if one.fn and one.fn.__name__ == "switched"]
+    updates = switched(purpose, "Auto", "Auto")
+    outputs = _outputs(page, chosen, len(updates))
+    return {one.elem_id.removeprefix("txt2img_faceid_0_"): update for one, update in zip(outputs, updates, strict=True)}
+
+
+def _outputs(page: Any, chosen: Any, count: int) -> list[Any]:
+    """The components that the event of that many outputs on a component changes."""
+    if isinstance(page.fns, dict):  # gradio 4
+        return next(fn.outputs for fn in page.fns.values() if len(fn.outputs) == count and chosen in fn.inputs)
+    found = next(one for one in page.dependencies if len(one["outputs"]) == count and chosen._id in one["inputs"])
+    return [page.blocks[number] for number in found["outputs"]]
+
+
+def test_an_image_has_no_face_and_its_own_choices() -> None:
+    image, person = switch("image"), switch("person")
+    for name in ("face", "mark", "preset", "adetailer", "adetailer_weight", "structure", "lora", "clip_crop"):
+        assert (image[name]["visible"], person[name]["visible"]) == (False, True), name
+    for name in ("image_part", "image_crop"):
+        assert (image[name]["visible"], person[name]["visible"]) == (True, False), name
+    assert {"add", "subtract"} <= set(_values(image["combine"]))
+    assert not {"add", "subtract"} & set(_values(person["combine"]))
+    assert (image["save_person"]["label"], person["save_person"]["label"]) == ("Save image", "Save person")
+    assert (image["person"]["label"], _values(image["person"])) == ("Saved image", ["", "Sunset"])
+    assert "ip_adapter_plus" in _values(image["variant"])
+    assert "plusv2" not in _values(image["variant"])
+    assert ("Auto: image." in str(image["auto"]), "Auto: person." in str(person["auto"])) == (True, True)
+
+
+def _values(update: dict[str, Any]) -> list[str]:
+    return [one[1] if isinstance(one, tuple) else one for one in update["choices"]]
+
+
+def test_the_parts_of_an_image_are_weight_types() -> None:
+    assert set(PARTS) == {"everything", "style", "composition"}
+    assert set(PARTS.values()) <= set(WEIGHT_TYPES)
+
+
+def no_face_models() -> Any:
+    raise AssertionError("an image needs no face models")
+
+
+@pytest.mark.parametrize("how", ["square", "padded", "whole"])
+def test_what_an_encoder_sees_of_an_image_is_shown_without_looking_for_a_face(how: Crop) -> None:
+    wide = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 100, 3), np.uint8))
+    shown = preview_image(encoded(wide), how, no_face_models)
+    assert np.array_equal(np.asarray(shown.crop), crop(np.asarray(wide), how))
+    assert (shown.facts, shown.verdict, shown.number) == ("100x60 px", how, None)
+    assert bool(shown.hints) == (how == "square"), "what a square leaves out is said"
+
+
+def test_the_card_of_an_image_speaks_of_no_face() -> None:
+    photos, _ = add([], [picture(1)])
+    look = Services(look=lambda photo, _view: preview_image(photo, "square", no_face_models))
+    shown = show(look, photos, View(purpose="image"))
+    assert 'alt="What is seen of image 1"' in shown.cards
+    assert "face is" not in shown.cards
+    assert shown.gallery[0][1] == "1 · square"
 
 
 # ----------------------------------------------------------------------------------------------------------- setup

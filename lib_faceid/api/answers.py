@@ -23,6 +23,9 @@ from lib_faceid.faces.crops import clip_crop
 from lib_faceid.faces.face import largest, no_face_sentence
 from lib_faceid.faces.recognisers import require_same_space
 from lib_faceid.inventory.check import Row
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.reading import AnyJoined
+from lib_faceid.jobs.saving import image_to_save
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
 from lib_faceid.references.analysis import AnalysedFace, analyse
@@ -55,8 +58,11 @@ class Answers:
         """Return what may stand in a unit's field `adapter`, and what Auto takes for each family of checkpoints."""
         report = self._services.setup()
         adapters = [_adapter(row) for row in report.rows if row.kind == "adapter" and row.status == "found"]
-        auto = {BASE_LABELS[one.family]: one.adapter.name if one.adapter else None for one in report.auto}
-        return {"adapters": adapters, "auto": auto}
+        auto, auto_image = (
+            {BASE_LABELS[one.family]: one.adapter.name if one.adapter else None for one in report.auto_for(purpose)}
+            for purpose in ("person", "image")
+        )
+        return {"adapters": adapters, "auto": auto, "auto_image": auto_image}
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a unit."""
@@ -92,16 +98,15 @@ class Answers:
         return {"cosine": round(cosine, 4), "is_same_person": cosine >= SAME_PERSON, "threshold": SAME_PERSON}
 
     def faces(self) -> dict[str, Any]:
-        """Return the names of the saved people."""
-        return {"faces": list(self._services.people().names())}
+        """Return the names of the saved people and of the saved images."""
+        library = self._services.people()
+        return {"faces": list(library.names("person")), "images": list(library.names("image"))}
 
     def save_face(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Build a person from photos and keep it under a name."""
+        """Build a person, or an image prompt, from photos and keep it under a name."""
         name, overwrite = text(body, "name"), flag(body, "overwrite", default=False)
         unit = person_in({key: body[key] for key in body if key not in ("name", "overwrite")})
-        clip, messages = self._clip_if_there()
-        with self._turn:
-            joined = join_unit(unit, self._services.face_analyser(), clip, self._services.policy())
+        joined, messages = self._joined(unit)
         with _writing():
             name = self._services.people().save(name, joined.identity, joined.record, overwrite=overwrite)
         photos = [
@@ -139,9 +144,28 @@ class Answers:
         except FaceIDError as error:
             raise type(error)(f"{name}: {error}") from error
 
+    def _joined(self, unit: Unit) -> tuple[AnyJoined, list[str]]:
+        """Return what is to be saved, and what to know of it."""
+        if unit.purpose == "image":
+            with self._turn:
+                return image_to_save(unit, self._models()), []
+        clip, messages = self._clip_if_there()
+        with self._turn:
+            return join_unit(unit, self._services.face_analyser(), clip, self._services.policy()), messages
+
+    def _models(self) -> Models:
+        services = self._services
+        return Models(
+            adapter_files=tuple,
+            face_analyser=services.face_analyser,
+            clip_vision=services.clip_vision,
+            person=lambda name: services.people().load(name).identity,
+            policy=services.policy,
+        )
+
     def _clip_if_there(self) -> tuple[ClipVision | None, list[str]]:
         try:
-            return self._services.clip_vision(), []
+            return self._services.clip_vision("clip_vit_h"), []
         except FaceIDError as error:
             return None, [f"Saved without what the Plus variants read. {error}"]
 
@@ -157,7 +181,13 @@ def _writing() -> Generator[None, None, None]:
 
 def _adapter(row: Row) -> dict[str, Any]:
     name = row.paths[0].name if row.paths else row.label
-    return {"name": name, "label": row.label, "variant": row.variant, "family": BASE_LABELS.get(row.family or 0)}
+    return {
+        "name": name,
+        "label": row.label,
+        "purpose": row.purpose,
+        "variant": row.variant,
+        "family": BASE_LABELS.get(row.family or 0),
+    }
 
 
 def _face(face: AnalysedFace) -> dict[str, Any]:

@@ -13,8 +13,8 @@ __all__ = ["PERSON_FIELDS", "REFERENCE_FIELDS", "flag", "only", "person_in", "re
 
 REFERENCE_FIELDS = ("image", "images", "person", "face")
 """What of a unit says who is meant."""
-PERSON_FIELDS = ("image", "images", "face", "combine", "clip_crop")
-"""What of a unit makes a person of photos."""
+PERSON_FIELDS = ("image", "images", "purpose", "face", "combine", "clip_crop", "image_crop")
+"""What of a unit makes a person of photos, or an image prompt of images."""
 MAX_UNITS = 10
 
 
@@ -61,11 +61,12 @@ def units_in(body: Mapping[str, Any]) -> list[Unit]:
 
 
 def person_in(body: Mapping[str, Any]) -> Unit:
-    """Return the photos of somebody to save, as a unit. Raises UnitError where there is none."""
+    """Return the photos of somebody, or the images, to save, as a unit. Raises UnitError where there is none."""
     only(body, ("name", "overwrite", *PERSON_FIELDS))
     unit = _unit(body, PERSON_FIELDS)
     if not unit.images:
-        raise UnitError("images is missing; one to 20 photos of one person were expected.")
+        what = "photos of one person" if unit.purpose == "person" else "images"
+        raise UnitError(f"images is missing; one to 20 {what} were expected.")
     return unit
 
 

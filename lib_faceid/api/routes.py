@@ -89,13 +89,13 @@ ROUTES = (
         "The cosine between two references: photos or saved people.",
         _object(["first", "second"], first=_REFERENCE, second=_REFERENCE),
     ),
-    Route("GET", "/faces", "faces", "Saved people", "The names in the library."),
+    Route("GET", "/faces", "faces", "Saved people and images", "The names in the library."),
     Route(
         "POST",
         "/faces",
         "save_face",
-        "Save a person",
-        "Builds a person from one to 20 photos and keeps it in the library. No photo is kept.",
+        "Save a person or an image",
+        "Builds a person (or with purpose image, a prompt) from one to 20 photos, for the library. No photo is kept.",
         _object(
             ["name"],
             name=_NAME,

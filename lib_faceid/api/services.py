@@ -20,7 +20,8 @@ class ApiServices:
 
     setup: Callable[[], SetupReport]
     face_analyser: Callable[[], FaceAnalyser]
-    clip_vision: Callable[[], ClipVision]
+    clip_vision: Callable[[str], ClipVision]
+    """Gives an image encoder by its name in feature keys."""
     people: Callable[[], People]
     policy: Callable[[], RequestPolicy]
     unload: Callable[[], None]

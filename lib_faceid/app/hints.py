@@ -40,5 +40,5 @@ def first_person(workshop: Workshop, checkpoint: str) -> str:
     if checkpoint != TRAINED_NAME:
         return ""
     library, shipped = workshop.people(), SHIPPED_PERSON.read_bytes()
-    names = library.names()
+    names = library.names("person")
     return next((name for name in names if library.path(name).read_bytes() == shipped), next(iter(names), ""))

@@ -16,7 +16,9 @@ from lib_faceid.commands.inputs import analyser_of, library_of, photos_in, with_
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.values import number, text
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN
-from lib_faceid.errors import FileError, MissingModelError
+from lib_faceid.errors import FileError, MissingModelError, UnitError
+from lib_faceid.units.tags import tag_for
+from lib_faceid.units.unit import AUTO, FIELDS
 
 if TYPE_CHECKING:
     from lib_faceid.people.library import People, Person
@@ -30,10 +32,13 @@ RECOGNISER_HELP = "which made the numbers in another program's file, such as w60
 
 def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands that deal with saved people."""
-    save = add("save", _save, "keep the person in one or more photos, or in another program's file", "NAME", "PHOTO...")
+    told = "keep the person in one or more photos or in another program's file, or images as a prompt"
+    save = add("save", _save, told, "NAME", "PHOTO...")
     save.add_argument("--recogniser", type=text, default="", help=RECOGNISER_HELP)
     save.add_argument("--weight", type=number(0, 10), action="append", default=[], help="of each photo (by quality)")
-    save.add_argument("--combine", choices=("average", "median", "tokens", "concatenate"), default="average")
+    save.add_argument("--purpose", choices=_choices("purpose"), default="person", help="what is saved (person)")
+    save.add_argument("--combine", choices=_choices("combine"), default="average")
+    save.add_argument("--image-crop", choices=_choices("image_crop"), default=AUTO, help="of an image (square)")
     save.add_argument("--face", default="largest", help="a number, or 'box 0.3 0.1 0.6 0.5' (%(default)s)")
     save.add_argument("--notes", type=text, default="")
     save.add_argument("--thumbnail", action="store_true", help="keep a small picture of the face in the file")
@@ -47,12 +52,19 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     add("forget-all", _forget_all, "remove every saved person").add_argument("--yes", action="store_true")
 
 
+def _choices(field: str) -> tuple[str, ...]:
+    kind = FIELDS[field].kind
+    return kind if isinstance(kind, tuple) else ()
+
+
 def _save(options: Options) -> None:
     """Save a person made of photos, or the one in another program's file."""
     from lib_faceid.references.vectors import is_person_file
 
     if len(options.PHOTO) == 1 and Path(options.PHOTO[0]).is_file() and is_person_file(Path(options.PHOTO[0])):
         _save_file(Path(options.PHOTO[0]), options)
+    elif options.purpose == "image":
+        _save_image(options)
     else:
         _save_photos(options)
 
@@ -103,6 +115,36 @@ def _save_photos(options: Options) -> None:
     if name != options.NAME:
         print(f"{options.NAME!r} cannot be a file's name everywhere, or is there in other letters.")
     print(f"Saved as '{name}'. It is personal data: keep it as private as a photo.")
+
+
+def _save_image(options: Options) -> None:
+    from lib_faceid.encoders.clip_vision import load_clip_vision
+    from lib_faceid.jobs.choosing import Models
+    from lib_faceid.jobs.saving import image_to_save
+    from lib_faceid.models.folders import require_clip_vision, usual_roots
+    from lib_faceid.units.unit import Photo, Unit
+
+    library, photos = library_of(options), photos_in(options.PHOTO)
+    weights = options.weight or [1.0] * len(photos)
+    if len(weights) != len(photos):
+        raise UnitError(
+            f"--weight was given {len(weights)} times for {len(photos)} images. Give one for each, or none."
+        )
+    _require_free(library, options)
+    models = Models(
+        adapter_files=tuple,
+        face_analyser=lambda: analyser_of(options),
+        clip_vision=lambda encoder: load_clip_vision(require_clip_vision(usual_roots(), encoder), encoder=encoder),
+        person=lambda name: library.load(name).identity,
+    )
+    images = tuple(Photo(photo, weight) for photo, weight in zip(photos, weights, strict=True))
+    unit = Unit(images=images, purpose="image", combine=options.combine, image_crop=options.image_crop)
+    joined = image_to_save(unit, models)
+    record = replace(joined.record, notes=options.notes)
+    name = library.save(options.NAME, joined.identity, record, overwrite=options.overwrite)
+    for message in joined.messages:
+        print(message)
+    print(f"Saved as '{name}', an image. A prompt calls it with {tag_for(name, purpose='image')}.")
 
 
 def _require_free(library: People, options: Options) -> None:

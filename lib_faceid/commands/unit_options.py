@@ -68,8 +68,8 @@ def _unit(number: int, options: Typed) -> Unit:
         unit = Unit.from_dict(settings)
         if not unit.has_reference:
             raise UnitError(
-                "Say who is to be drawn: give --photo FILE (once or more), or --person NAME, or write <faceid:NAME> "
-                "into the prompt and leave out the settings."
+                "Say who is to be drawn: give --photo FILE (once or more), or --person NAME, or write <faceid:NAME> or "
+                "<image:NAME> into the prompt and leave out the settings."
             )
     except UnitError as error:
         raise UnitError(f"Unit {number}: {error}") from error

@@ -13,21 +13,25 @@ from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
+from lib_faceid.inventory.auto import Auto, auto_of
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
-from lib_faceid.methods.ranking import rank
-from lib_faceid.methods.registry import methods_for, variants
+from lib_faceid.methods.registry import METHODS, by_id, method_of, variants
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import is_licence_accepted
+from lib_faceid.units.unit import PURPOSES, Purpose
 
-__all__ = ["Auto", "Row", "SetupReport", "check_setup"]
+__all__ = ["GROUPS", "Auto", "Row", "SetupReport", "check_setup"]
 
 Status = Literal["found", "missing", "damaged"]
+_ORDER: tuple[Purpose | None, ...] = (*PURPOSES, None)
+GROUPS: Mapping[Purpose | None, str] = {"person": "For people", "image": "For images", None: "For both"}
+"""A row's purpose -> the heading above such rows, in their order."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Row:
     """Cross attention dimension of an adapter's checkpoints."""
     variant: str | None = None
     """The id of an adapter's variant."""
+    purpose: Purpose | None = None
+    """What references it is needed for; None for both."""
     paths: tuple[Path, ...] = ()
     size_bytes: int | None = None
     """Of what is here."""
@@ -53,17 +59,6 @@ class Row:
     place: Path | None = None
     """Where a download would put it."""
     is_licence_accepted: bool = False
-
-
-@dataclass(frozen=True)
-class Auto:
-    """What "Auto" means for one family of checkpoints."""
-
-    family: int
-    adapter: Path | None
-    """None where nothing can be used."""
-    note: str
-    """Why it is not the best one, or what is missing; empty where nothing is to be said."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +77,21 @@ class SetupReport:
     def is_ready(self) -> bool:
         """Whether a person can be drawn from a photo."""
         faces = any(row.kind == "face_models" and row.status == "found" for row in self.rows)
-        return faces and not self.problems and any(auto.adapter for auto in self.auto)
+        return faces and not self.problems and any(auto.adapter for auto in self.auto_for("person"))
+
+    @property
+    def is_ready_for_images(self) -> bool:
+        """Whether an image can be used as a prompt. No face models are needed for that."""
+        return any(auto.adapter for auto in self.auto_for("image"))
+
+    def auto_for(self, purpose: Purpose) -> tuple[Auto, ...]:
+        """Return what Auto means for references of one purpose."""
+        return tuple(auto for auto in self.auto if auto.purpose == purpose)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON values; paths as text, unshortened."""
         content: dict[str, Any] = _jsonable(asdict(self))
-        return {**content, "is_ready": self.is_ready}
+        return {**content, "is_ready": self.is_ready, "is_ready_for_images": self.is_ready_for_images}
 
 
 def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
@@ -99,10 +103,11 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     adapters, damaged = _adapters(roots)
     encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
     faces, known = _face_row(roots), versions()
-    auto = tuple(_auto(one, adapters, _why_no_clip(encoders["clip_vit_h"], known)) for one in families)
+    why_not = {encoder: _why_no_encoder(row, known) for encoder, row in encoders.items()}
+    auto = tuple(auto_of(one, purpose, adapters, why_not) for purpose in PURPOSES for one in families)
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
-    rows += [*encoders.values(), faces]
+    rows = sorted([*rows, faces, *encoders.values()], key=lambda row: _ORDER.index(row.purpose))
     checkpoint = describe_base(family or 0)
     problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]
     try:
@@ -140,12 +145,14 @@ def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
         yield from (_adapter_row(path, adapter) for path, adapter in files)
         if not files:
             best = next((one for one in adapter_entries(family) if one.variant == variant.id), None)
-            note = "No download of it is known here."
-            yield (
-                _missing(best)
-                if best
-                else Row("adapter", _label(variant, family), "missing", family, variant.id, note=note)
-            )
+            yield _missing(best) if best else _unpublished(variant, family)
+
+
+def _unpublished(variant: Variant, family: int) -> Row:
+    """Return the row of a missing adapter that this program does not download."""
+    method = method_of(variant)
+    note = f"Not downloaded from here: put it into models/faceid, from {method.source}." if method.source else ""
+    return Row("adapter", _label(variant, family), "missing", family, variant.id, method.purpose, note=note)
 
 
 def _adapter_row(path: Path, adapter: Adapter) -> Row:
@@ -158,6 +165,7 @@ def _adapter_row(path: Path, adapter: Adapter) -> Row:
         status="found",
         family=adapter.cross_attention_dim,
         variant=adapter.variant.id,
+        purpose=adapter.purpose,
         paths=(path,),
         size_bytes=size_bytes,
         lora="inside the adapter" if adapter.lora else "none",
@@ -166,22 +174,7 @@ def _adapter_row(path: Path, adapter: Adapter) -> Row:
     )
 
 
-def _auto(family: int, adapters: Sequence[Found], no_clip: str) -> Auto:
-    """Return what Auto means for a person, by the rule of a job (`rank`). `no_clip`: why there is no CLIP ViT-H."""
-    people = [variant for method in methods_for("person") for variant in method.variants]
-    fitting = {adapter: path for path, adapter in adapters if adapter.cross_attention_dim == family}
-    fitting = {adapter: path for adapter, path in fitting.items() if adapter.variant in people}
-    if not fitting:
-        labels = " or ".join(method.label for method in methods_for("person"))
-        return Auto(family, None, f"There is no {labels} adapter for {BASE_LABELS[family]}.")
-    choice = rank(list(fitting), lambda variant: no_clip if variant.encoders else "")
-    if choice.adapter is None:
-        return Auto(family, None, f"{choice.best.name} needs CLIP ViT-H: {choice.reason}")
-    lesser = f"{choice.best.name} would be better, and needs CLIP ViT-H: {choice.reason}" if choice.reason else ""
-    return Auto(family, fitting[choice.adapter], lesser or choice.adapter.assumed)
-
-
-def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
+def _why_no_encoder(clip: Row, known: Mapping[str, str]) -> str:
     """Return a sentence on why the encoder cannot be used; empty where it can."""
     if clip.status != "found":
         return clip.note or "it is not here."
@@ -191,16 +184,29 @@ def _why_no_clip(clip: Row, known: Mapping[str, str]) -> str:
 def _encoder_row(encoder: str, roots: Roots) -> Row:
     published, path = entry(encoder), find_clip_vision(roots, encoder)
     if path is None:
-        return _missing(published)
+        return replace(_missing(published), purpose=_purpose_of_encoder(encoder))
     try:
         lacking = check_clip_vision(path, encoder)
     except FileError as error:
-        return _damaged("clip_vision", path, str(error), published)
+        return replace(_damaged("clip_vision", path, str(error), published), purpose=_purpose_of_encoder(encoder))
     size_bytes = path.stat().st_size
-    note = lacking or _size_note(size_bytes, published)
     return Row(
-        "clip_vision", published.label, "found", paths=(path,), size_bytes=size_bytes, note=note, entry=published
+        kind="clip_vision",
+        label=published.label,
+        status="found",
+        purpose=_purpose_of_encoder(encoder),
+        paths=(path,),
+        size_bytes=size_bytes,
+        note=lacking or _size_note(size_bytes, published),
+        entry=published,
     )
+
+
+def _purpose_of_encoder(encoder: str) -> Purpose | None:
+    """Return what an encoder is needed for; None where methods of both purposes read it."""
+    methods = [method for method in METHODS if any(encoder in variant.encoders for variant in method.variants)]
+    first = methods[0].purpose
+    return first if all(method.purpose == first for method in methods) else None
 
 
 def _face_row(roots: Roots) -> Row:
@@ -221,6 +227,7 @@ def _face_row(roots: Roots) -> Row:
         kind="face_models",
         label=f"Face models {pack.detector.parent.name}",
         status="found",
+        purpose="person",
         paths=paths,
         size_bytes=sum(path.stat().st_size for path in paths),
         note=untrained_note(recogniser) or as_trained,
@@ -230,13 +237,23 @@ def _face_row(roots: Roots) -> Row:
 
 def _missing(one: Entry) -> Row:
     lora = ("inside the adapter" if one.has_lora else "none") if one.kind == "adapter" else ""
-    return Row(one.kind, one.label, "missing", one.family, one.variant, lora=lora, entry=one)
+    return Row(one.kind, one.label, "missing", one.family, one.variant, _purpose_of(one), lora=lora, entry=one)
+
+
+def _purpose_of(one: Entry) -> Purpose | None:
+    """Return what a published model is for; an encoder's row knows better."""
+    if one.kind == "face_models":
+        return "person"
+    return method_of(by_id(one.variant)).purpose if one.variant else None
 
 
 def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
     label, family = (published.label, published.family) if published else (path.name, None)
     variant = published.variant if published else None
-    return Row(kind, label, "damaged", family, variant, (path,), path.stat().st_size, note=note, entry=published)
+    purpose = _purpose_of(published) if published else "person" if "faceid" in path.name.lower() else None
+    return Row(
+        kind, label, "damaged", family, variant, purpose, (path,), path.stat().st_size, note=note, entry=published
+    )
 
 
 def _published(path: Path) -> Entry | None:

@@ -12,7 +12,7 @@ from lib_faceid.errors import FaceIDError
 from lib_faceid.faces.recognisers import unknown_note, untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.passes import region_of
-from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, saved_names
+from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.references.joining import Joined
 from lib_faceid.references.reference import Reference
@@ -134,7 +134,7 @@ def schedule_of(unit: Unit) -> Schedule:
 
 
 def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
-    saved = [models.person(name) for name in saved_names(unit)]
+    saved = read_saved(unit, models)
     adapter, note = choose_adapter(unit, models, dim, saved)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
     joined = [Joined(reference, (), ()) for reference in saved] or read_references(unit, adapter.variant, models)

@@ -17,8 +17,10 @@ from lib_faceid.references.reference import Reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.unit import AUTO, ONE_EACH, Unit
 
-__all__ = ["AnyJoined", "read_negative", "read_references", "saved_names"]
+__all__ = ["AnyJoined", "read_negative", "read_references", "read_saved"]
 
+
+ARTICLES = {"person": "a person", "image": "an image"}
 
 AnyJoined: TypeAlias = Joined[Identity] | Joined[Reference]
 
@@ -38,8 +40,23 @@ def read_negative(unit: Unit, variant: Variant, models: Models) -> tuple[Negativ
     return Negative(joined.identity, unit.noise), joined
 
 
-def saved_names(unit: Unit) -> list[str]:
-    """Return the saved references that a unit names: one, or one for each image of a batch."""
+def read_saved(unit: Unit, models: Models) -> list[Reference]:
+    """Return the saved references that a unit names: one, or one for each image of a batch.
+
+    Raises UnitError for a saved image in a person's unit, and the other way round.
+    """
+    saved = {name: models.person(name) for name in _saved_names(unit)}
+    for name, reference in saved.items():
+        found = "person" if isinstance(reference, Identity) else "image"
+        if found != unit.purpose:
+            raise UnitError(
+                f"{name!r} is a saved {found}, and the unit's reference is for {ARTICLES[unit.purpose]}. Set purpose "
+                f"to '{found}', or choose a saved {unit.purpose}."
+            )
+    return [saved[name] for name in _saved_names(unit)]
+
+
+def _saved_names(unit: Unit) -> list[str]:
     names = [name.strip() for name in unit.person.split("|") if name.strip()]
     if len(names) > 1 and unit.batch != ONE_EACH:
         raise UnitError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +17,7 @@ from torch.nn import functional
 from lib_faceid.bases.base_model import BASE_LABELS, SD15, SDXL
 from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import ARCFACE, FeatureKey
+from lib_faceid.units.unit import Purpose
 
 __all__ = ["Builder", "Method", "Purpose", "Reads", "Shapes", "Variant"]
 
@@ -24,8 +25,6 @@ Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """Tensor name below `image_proj.` -> shape."""
 Builder: TypeAlias = Callable[[Mapping[str, Tensor]], nn.Module]
 """Gives a projection network, float32 on the CPU, of the tensors below `image_proj.`."""
-Purpose: TypeAlias = Literal["person", "image"]
-"""What a reference is for: the person in it, or the image itself."""
 
 
 class Reads(NamedTuple):

@@ -1,4 +1,4 @@
-"""A saved person as a card: a picture and a line. No face is on it, unless a thumbnail was asked for on saving."""
+"""A saved person or image as a card: a picture and a line. No face is on it, unless a thumbnail was asked for."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from lib_faceid.errors import FileError
 from lib_faceid.models.checkpoint import read_metadata
+from lib_faceid.references.files import purpose_of_file
 from lib_faceid.references.record import read_record
 
 __all__ = ["Card", "card_of"]
@@ -24,9 +25,11 @@ __all__ = ["Card", "card_of"]
 # Twice as high as the text needs: hosts write a name and a line over the lower part, and cut off what does not fit.
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 240">
 <rect width="160" height="240" fill="hsl({hue},28%,30%)"/>
-<g fill="hsl({hue},28%,42%)"><circle cx="80" cy="84" r="44"/><path d="M0 240v-22a80 76 0 0 1 160 0v22z"/></g>
+<g fill="hsl({hue},28%,42%)">{shape}</g>
 <text x="80" y="98" text-anchor="middle" font-family="sans-serif" font-size="40" fill="#fff">{initials}</text>
 </svg>"""
+_HEAD = '<circle cx="80" cy="84" r="44"/><path d="M0 240v-22a80 76 0 0 1 160 0v22z"/>'
+_FRAME = '<path d="M28 36h104v104h-104z"/>'
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,26 @@ def card_of(path: Path) -> Card:
         record, metadata = read_record(path), read_metadata(path)
     except FileError as error:
         return Card(_initials(path.stem), str(error))
-    photos = len(record.photos)
+    photos, is_image = len(record.photos), purpose_of_file(path) == "image"
+    what = "image" if is_image else "photo"
     words = [
-        *([f"{photos} photo{'' if photos == 1 else 's'}"] if photos else []),
+        *([f"{photos} {what}{'' if photos == 1 else 's'}"] if photos else [what] if is_image else []),
         metadata.get("recogniser", "").rsplit("-", 1)[0],
         f"saved {datetime.fromtimestamp(path.stat().st_mtime).astimezone():%Y-%m-%d}",
     ]
     thumbnail = record.thumbnail_rgb
     return Card(
-        _initials(path.stem) if thumbnail is None else _png(thumbnail), " · ".join(word for word in words if word)
+        _initials(path.stem, is_image=is_image) if thumbnail is None else _png(thumbnail),
+        " · ".join(word for word in words if word),
     )
 
 
-def _initials(name: str) -> str:
+def _initials(name: str, *, is_image: bool = False) -> str:
     words: list[str] = re.findall(r"[^\W_]+", name) or [name]
     letters = words[0][0] + (words[-1][0] if len(words) > 1 else "")
     hue = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 360  # the same for a name, today and tomorrow
-    return _url("image/svg+xml", _SVG.format(hue=hue, initials=escape(letters.upper())).encode())
+    shape = _FRAME if is_image else _HEAD
+    return _url("image/svg+xml", _SVG.format(hue=hue, shape=shape, initials=escape(letters.upper())).encode())
 
 
 def _png(image_rgb: NDArray[np.uint8]) -> str:

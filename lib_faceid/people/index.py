@@ -9,12 +9,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lib_faceid.references.files import load_reference
+from lib_faceid.errors import FaceIDError
+from lib_faceid.references.files import load_reference, purpose_of_file
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import read_record
 from lib_faceid.references.single_flight import Recent
+from lib_faceid.units.unit import Purpose
 
-__all__ = ["Known", "forget_known", "known_of"]
+__all__ = ["Known", "forget_known", "known_of", "purpose_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +45,23 @@ def known_of(file: os.DirEntry[str]) -> Known:
     return _known.get((file.path, stat.st_size, stat.st_mtime_ns), lambda: _read(Path(file.path)))
 
 
+def purpose_of(file: os.DirEntry[str]) -> Purpose:
+    """Return what the saved reference in a file is for, by its metadata; "person" for a file that cannot be read."""
+    try:
+        stat = file.stat()
+        return _purposes.get((file.path, stat.st_size, stat.st_mtime_ns), lambda: purpose_of_file(Path(file.path)))
+    except (FaceIDError, OSError):
+        return "person"  # as every file was before there were saved images: using it says what is wrong
+
+
 def forget_known() -> None:
     """Forget everybody."""
     _known.clear()
+    _purposes.clear()
 
 
 _known = Recent[Known](16_384)
+_purposes = Recent[Purpose](16_384)
 
 
 def _read(path: Path) -> Known:

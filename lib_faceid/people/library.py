@@ -23,12 +23,13 @@ from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.models.leftovers import is_leftover
 from lib_faceid.models.locked import locked
-from lib_faceid.people.index import Known, forget_known, known_of
+from lib_faceid.people.index import Known, forget_known, known_of, purpose_of
 from lib_faceid.references.analysis import forget_all as forget_photos
 from lib_faceid.references.files import load_reference, save_reference
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import Record, read_record
 from lib_faceid.references.reference import Reference
+from lib_faceid.units.unit import Purpose
 
 __all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
 
@@ -79,9 +80,11 @@ class People:
     def __init__(self, folder: Path | str) -> None:
         self.folder = as_path(folder, "folder")
 
-    def names(self) -> tuple[str, ...]:
-        """Return who is saved, by name. Files are not opened."""
-        return tuple(sorted(self._files(), key=str.casefold))
+    def names(self, purpose: Purpose | None = None) -> tuple[str, ...]:
+        """Return what is saved, by name: people, images, or both. For both, files are not opened."""
+        files = self._files().items()
+        wanted = [name for name, file in files if purpose is None or purpose_of(file) == purpose]
+        return tuple(sorted(wanted, key=str.casefold))
 
     def path(self, name: str) -> Path:
         """Return a person's file. Raises FileError when there is none of this name."""
@@ -155,14 +158,16 @@ class People:
         """Return the person of this name, or made from the photo whose hash begins so (8 digits or more)."""
         return self.load(text) if text in self._files() else self.made_from([text])
 
-    def made_from(self, hashes: Sequence[str]) -> Person | None:
-        """Return the person who was made from these photos: from no others, if there is one, or else from others too.
+    def made_from(self, hashes: Sequence[str], purpose: Purpose | None = None) -> Person | None:
+        """Return what was made from these photos: from no others, if there is one, or else from others too.
 
+        purpose: to look for people, or for images, alone.
         hashes: how those of the photos' pixels begin, 8 digits or more, or that of the identity itself.
         """
         if not hashes or min(map(len, hashes)) < MIN_DIGITS:
             return None
-        everybody = [(name, known) for name, known in self._known() if known.has(hashes)]
+        names = self.names(purpose)
+        everybody = [(name, known) for name, known in self._known() if name in names and known.has(hashes)]
         best = min(everybody, key=lambda one: len(one[1].photos), default=None)
         return self.load(best[0]) if best else None
 

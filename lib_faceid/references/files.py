@@ -15,13 +15,14 @@ from torch import Tensor
 from lib_faceid.arguments import require
 from lib_faceid.encoders.features import ARCFACE, CLIP_H_HIDDEN, FEATURE_SHAPES, FeatureKey
 from lib_faceid.errors import FileError, MismatchError, UnitError
-from lib_faceid.models.checkpoint import Weights, is_safetensors, read_weights
+from lib_faceid.models.checkpoint import Weights, is_safetensors, read_metadata, read_weights
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import Record, check_size
 from lib_faceid.references.reference import Features, Reference
 from lib_faceid.references.vectors import read_vectors
+from lib_faceid.units.unit import Purpose
 
-__all__ = ["load_reference", "save_reference"]
+__all__ = ["load_reference", "purpose_of_file", "save_reference"]
 
 PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
 FORMATS = (PERSON, IMAGE)
@@ -67,6 +68,12 @@ def load_reference(path: Path, recogniser: str = "") -> Reference:
         return Identity(vectors.embeddings, recogniser=vectors.recogniser or recogniser)
     except (MismatchError, UnitError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise FileError(f"{path.name} cannot be used: {error}") from error
+
+
+def purpose_of_file(path: Path) -> Purpose:
+    """Return what a saved reference is for, by its metadata alone. Raises FileError where they cannot be read."""
+    is_image = is_safetensors(path) and read_metadata(path).get("format") == IMAGE
+    return "image" if is_image else "person"
 
 
 def _of_weights(weights: Weights, recogniser: str) -> Reference:

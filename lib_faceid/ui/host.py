@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import cast
 
 from lib_faceid.bases.base_model import BASE_LABELS
-from lib_faceid.errors import HostError
+from lib_faceid.encoders.crops import Crop
+from lib_faceid.errors import FaceIDError, HostError, WrongFamilyError
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.hosts.host import Host
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
+from lib_faceid.jobs.saving import image_to_save
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
+from lib_faceid.methods.registry import methods_for, named_by_user
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.download import download
 from lib_faceid.models.folders import Roots, find_adapters
@@ -22,9 +25,10 @@ from lib_faceid.models.licences import accept_licence
 from lib_faceid.models.transfer import Report
 from lib_faceid.people.library import People, Person, open_library
 from lib_faceid.references.unit_identity import join_unit
-from lib_faceid.ui.preview import Preview, preview
+from lib_faceid.ui.preview import Preview, View, preview, preview_image
 from lib_faceid.ui.services import Services, attempt
-from lib_faceid.units.unit import AUTO, Unit
+from lib_faceid.units.tags import tag_for
+from lib_faceid.units.unit import AUTO, Purpose, Unit
 
 __all__ = ["services_for"]
 
@@ -36,20 +40,26 @@ def services_for(host: Host) -> Services:
     def setup() -> SetupReport:
         return check_setup(roots(), host.base())
 
-    def look(photo: str, face: str, sees: str) -> Preview:
-        return preview(photo, models.face_analyser(), face, cast("ClipSees", sees))
+    def look(photo: str, view: View) -> Preview:
+        if view.purpose == "image":
+            return preview_image(photo, _crop_of(view, variant_of), models.face_analyser)
+        return preview(photo, models.face_analyser(), view.face, cast("ClipSees", view.clip_crop))
+
+    def variant_of(name: str, purpose: Purpose) -> Variant | None:
+        return _variant_of(name, purpose, setup, roots)
 
     def fetch(name: str, report: Report, is_stopped: Callable[[], bool]) -> str:
         return str(download(entry(name), roots(), report, is_stopped))
 
     return Services(
         adapter_files=lambda: find_adapters(roots()),
-        auto_means=lambda: _auto_means(setup()),
-        variant_of=lambda name: _variant_of(name, setup, roots),
+        adapters_for=lambda purpose: [path for path in find_adapters(roots()) if _is_for(path, purpose)],
+        auto_means=lambda purpose: _auto_means(setup(), purpose),
+        variant_of=variant_of,
         look=look,
-        people=lambda: open_library(roots()).names(),
-        person_of=lambda references: _name_of(open_library(roots()).made_from(references)),
-        save_person=lambda name, unit: _save_person(open_library(roots()), name, unit, models),
+        saved=lambda purpose: open_library(roots()).names(purpose),
+        saved_of=lambda references, purpose: _name_of(open_library(roots()).made_from(references, purpose)),
+        save=lambda name, unit: _SAVERS[unit.purpose](open_library(roots()), name, unit, models),
         setup=setup,
         diagnostics=lambda: diagnostics(setup()),
         accept_licence=lambda name: accept_licence(entry(name).licence, roots()),
@@ -58,24 +68,47 @@ def services_for(host: Host) -> Services:
     )
 
 
-def _auto_means(report: SetupReport) -> str:
-    if not report.auto:
-        raise HostError(report.problems[0] if report.problems else "FaceID has no adapter for the loaded checkpoint.")
+def _crop_of(view: View, variant_of: Callable[[str, Purpose], Variant | None]) -> Crop:
+    """Return what of an image its unit's adapter will see; the centre square where that adapter is not known."""
+    if view.image_crop != AUTO:
+        return cast("Crop", view.image_crop)
+    if view.variant != AUTO:
+        return named_by_user(view.variant).crop
+    found, _ = attempt(variant_of, view.adapter, "image")
+    return found.crop if found else "square"
+
+
+def _is_for(path: Path, purpose: Purpose) -> bool:
+    """Say whether a file's adapter reads a reference for a purpose; also so where the file is a damaged adapter's."""
+    try:
+        return identify_adapter(path).purpose == purpose
+    except WrongFamilyError:
+        return False
+    except FaceIDError:
+        return any(method.file_hint in path.name.lower() for method in methods_for(purpose))
+
+
+def _auto_means(report: SetupReport, purpose: Purpose) -> str:
+    autos = report.auto_for(purpose)
+    if not autos:
+        raise HostError(report.problems[0] if report.problems else "There is no adapter for the loaded checkpoint.")
     meanings = [
         f"{AUTO} for {BASE_LABELS[one.family]} is now "
         f"{f'{one.adapter.name}.' if one.adapter else 'nothing: no adapter can be used.'} {one.note}".strip()
-        for one in report.auto
+        for one in autos
     ]
-    if not any(one.adapter for one in report.auto):
-        raise HostError(f"{' '.join(meanings)} Check setup, below, gets what is missing.")
+    if not any(one.adapter for one in autos):
+        raise HostError(f"{' '.join(meanings)} Check setup, below, says where to get what is missing.")
     return " ".join(meanings)
 
 
-def _variant_of(name: str, setup: Callable[[], SetupReport], roots: Callable[[], Roots]) -> Variant | None:
+def _variant_of(
+    name: str, purpose: Purpose, setup: Callable[[], SetupReport], roots: Callable[[], Roots]
+) -> Variant | None:
     if name != AUTO:
         return identify_adapter(file_of(name, find_adapters(roots()))).variant
     report = setup()
-    chosen = next((one.adapter for one in report.auto if one.adapter), None) if report.family else None
+    chosen = next((one.adapter for one in report.auto_for(purpose) if one.adapter), None) if report.family else None
     return identify_adapter(chosen).variant if chosen else None
 
 
@@ -91,6 +124,17 @@ def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
     name = library.save(name, joined.identity, joined.record)
     plus = f" It will not do for the Plus variants: {without}" if without else ""
     return " ".join([f"Saved as '{name}'. Keep the file as private as a photo.{plus}", *joined.messages])
+
+
+def _save_image(library: People, name: str, unit: Unit, models: Models) -> str:
+    """Save what the image encoders that are here make of a unit's images."""
+    joined = image_to_save(unit, models)
+    name = library.save(name, joined.identity, joined.record)
+    saved = f"Saved as '{name}'. A prompt calls it with {tag_for(name, purpose='image')}."
+    return " ".join([saved, *joined.messages])
+
+
+_SAVERS = {"person": _save_person, "image": _save_image}
 
 
 def _first_models(found: Roots) -> Path:

@@ -73,11 +73,11 @@ def slider(name: str, prefix: str) -> Any:
     )
 
 
-def choice(name: str, prefix: str) -> Any:
+def choice(name: str, prefix: str, **more: Any) -> Any:
     """Return the list of a field that takes one of some words."""
     kind = FIELDS[name].kind
     choices = list(kind) if isinstance(kind, tuple) else []
-    return gr.Dropdown(choices, value=FIELDS[name].default, **labels(name, prefix))
+    return gr.Dropdown(choices, value=FIELDS[name].default, **labels(name, prefix), **more)
 
 
 def notice(text: str, tone: Tone = "info") -> str:

@@ -106,8 +106,8 @@ def _hash(image: str) -> str:
 
 
 def _person(services: Services, text: str) -> str:
-    """Return what the unit's field `person` should be: the saved people that a line's hashes mean, or nobody."""
+    """Return what the unit's field `person` should be: the saved references that a line's hashes mean, or nothing."""
     fields, references = unit_from_infotext(text)
     groups = [[one] for one in references] if fields["batch"] == ONE_EACH else [references]
-    names = [attempt(services.person_of, group)[0] or "" for group in groups if group]
+    names = [attempt(services.saved_of, group, fields["purpose"])[0] or "" for group in groups if group]
     return " | ".join(names) if all(names) else ""

@@ -18,11 +18,11 @@ from PIL import Image
 from lib_faceid.errors import PhotoError
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.ui.parts import data_url
-from lib_faceid.ui.preview import Preview, strangers, thumbnail
+from lib_faceid.ui.preview import Preview, View, strangers, thumbnail
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import Received
 from lib_faceid.units.region import figures
-from lib_faceid.units.unit import MAX_PHOTOS
+from lib_faceid.units.unit import MAX_PHOTOS, Purpose
 
 __all__ = ["LARGEST", "ONE_BOX", "Photos", "Shown", "add", "encoded", "remove", "reweigh", "show"]
 
@@ -99,9 +99,10 @@ def reweigh(photos: Photos, index: int | None, weight: float) -> Photos:
     return [{**one, "weight": weight} if at == index else one for at, one in enumerate(photos)]
 
 
-def show(services: Services, photos: Photos, face: str, sees: str) -> Shown:
-    """Return how photos look in the page: the face and the crop that the unit's fields `face` and `clip_crop` name."""
-    looks = [attempt(services.look, one["image"], face, sees) for one in photos]
+def show(services: Services, photos: Photos, view: View) -> Shown:
+    """Return how photos look in the page: what is used of them, as the unit's fields say."""
+    face = view.face if view.purpose == "person" else LARGEST
+    looks = [attempt(services.look, one["image"], view) for one in photos]
     others = strangers([look for look, _ in looks])
     wrong = [ONE_BOX] if figures(face) and len(photos) > 1 else []
     gallery: list[tuple[Image.Image, str]] = []
@@ -109,7 +110,7 @@ def show(services: Services, photos: Photos, face: str, sees: str) -> Shown:
     for number, (photo, (look, message)) in enumerate(zip(photos, looks, strict=True), 1):
         hints = [*wrong, *(look.hints if look else [message]), *filter(None, [others.get(number - 1)])]
         gallery.append((_image(look, photo), _caption(number, look, photo)))
-        cards.append(_card(number, look, photo, hints))
+        cards.append(_card(number, look, photo, hints, view.purpose))
     most = max((look.num_faces for look, _ in looks if look), default=0)
     group = '<div class="faceid-cards" role="group" tabindex="0" aria-label="What is used of the photos">'
     html = f"{group}{''.join(cards)}</div>" if cards else ""
@@ -128,20 +129,22 @@ def _caption(number: int, look: Preview | None, photo: dict[str, Any]) -> str:
     return f"{number} · {look.verdict if look else 'not checked'}{weight}"
 
 
-def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Sequence[str]) -> str:
+def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Sequence[str], purpose: Purpose) -> str:
     """Return one photo's card. Colour is never alone: the verdict stands there as a word."""
     verdict = look.verdict if look else "not checked"
     tone = {"good": "good", "usable": "warning"}.get(verdict.split(" ", maxsplit=1)[0], "error")
+    tone = "good" if purpose == "image" and look and look.crop else tone
+    what, used = (
+        ("Image", "What is seen of image") if purpose == "image" else ("Photo", "The face that is used of photo")
+    )
     picture = '<span class="faceid-nobody" aria-hidden="true">?</span>'
     if look and look.crop:
-        picture = (
-            f'<img src="{data_url(look.crop)}" width="112" height="112" alt="The face that is used of photo {number}">'
-        )
+        picture = f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used} {number}">'
     weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
     facts = f"<span>{escape((look.facts if look else '') + weight)}</span>"
     told = "".join(f"<li>{escape(hint)}</li>" for hint in hints)
     return (
-        f'<figure class="faceid-card">{picture}<figcaption><strong>Photo {number}</strong> '
+        f'<figure class="faceid-card">{picture}<figcaption><strong>{what} {number}</strong> '
         f'<span class="faceid-verdict faceid-{tone}">{escape(verdict)}</span>{facts}'
         f"{f'<ul>{told}</ul>' if told else ''}</figcaption></figure>"
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from lib_faceid.encoders.crops import Crop
+from lib_faceid.encoders.crops import crop as crop_of
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees, clip_crop
 from lib_faceid.faces.face import largest, no_face_sentence
@@ -20,11 +23,24 @@ from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse,
 from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest
 from lib_faceid.references.face_choice import WhichFace
 from lib_faceid.units.region import Box, which_face
+from lib_faceid.units.unit import AUTO, Purpose
 
-__all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "preview", "strangers", "thumbnail"]
+__all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "View", "preview", "preview_image", "strangers", "thumbnail"]
 
 THUMBNAIL_PX = 1024
+MUCH_LONGER = 1.3  # than the shorter side: what a square cuts off may matter
 CHOSEN_RGB, OTHER_RGB, INK_RGB = (34, 197, 94), (148, 163, 184), (15, 23, 42)
+
+
+class View(NamedTuple):
+    """The fields of a unit that decide what is used of its photos."""
+
+    purpose: Purpose = "person"
+    face: str = "largest"
+    clip_crop: str = "face"
+    image_crop: str = AUTO
+    adapter: str = AUTO
+    variant: str = AUTO
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +90,27 @@ def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: Clip
         crop=Image.fromarray(clip_crop(image_rgb, chosen.points, sees)),
         id_embedding=chosen.id_embedding,
     )
+
+
+def preview_image(text: str, crop: Crop, analyser: Callable[[], FaceAnalyser]) -> Preview:
+    """Return what an image encoder will see of an image in base64. analyser: asked for the crop "face" alone.
+
+    Raises PhotoError for text that is no picture.
+    """
+    image_rgb = read_photo(decode_base64(text))
+    image = Image.fromarray(image_rgb)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    size = f"{image_rgb.shape[1]}x{image_rgb.shape[0]} px"
+    faces = [face.box for face in analyse(image_rgb, analyser()).faces] if crop == "face" else []
+    if crop == "face" and not faces:
+        return Preview(
+            image, 0, None, "no face", size, ("The crop is a face, and there is none. Choose another crop.",)
+        )
+    shorter, longer = sorted(image_rgb.shape[:2])
+    cut = ("What is beside the square is not seen. The crop 'padded' shows all of it.",)
+    hints = cut if crop == "square" and longer > MUCH_LONGER * shorter else ()
+    seen = Image.fromarray(crop_of(image_rgb, crop, faces))
+    return Preview(image, len(faces), None, crop, size, hints, seen)
 
 
 def thumbnail(text: str) -> Image.Image:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from lib_faceid.ui.marking import Marking, build_marking, wire_marking
-from lib_faceid.ui.parts import QUICK, SNAPSHOT, UPLOAD, choice, labels, notice
+from lib_faceid.ui.parts import QUICK, SNAPSHOT, UPLOAD, labels, notice
 from lib_faceid.ui.paste import build_paste, still_missing
 from lib_faceid.ui.photos import LARGEST, Photos, add, remove, reweigh, show
+from lib_faceid.ui.preview import View
+from lib_faceid.ui.purpose import COMBINE, DROP, SAVE, build_purpose
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import forget_shown, photo_gallery, upload_button
-from lib_faceid.units.unit import FIELDS, Unit
+from lib_faceid.units.unit import AUTO, FIELDS, Purpose, Unit
 
 __all__ = ["References", "build_references", "wire_references"]
 
@@ -27,6 +30,8 @@ class References:
 
     enabled: Any
     purpose: Any
+    part: Any
+    """What of an image is wanted."""
     images: Any
     person: Any
     face: Any
@@ -50,6 +55,7 @@ class References:
     missing: Any
     """What is said of it."""
     refresh_people: Any
+    save_panel: Any
     name: Any
     save: Any
 
@@ -57,12 +63,12 @@ class References:
 def build_references(prefix: str, chosen: str = NOBODY) -> References:
     """Return the components, made where gradio stands right now. chosen: the saved person with whom the page opens."""
     enabled = gr.Checkbox(value=bool(chosen), label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
-    purpose = choice("purpose", prefix)
+    purpose, part = build_purpose(prefix)
     images, selected = gr.State([]), gr.State(None)
     pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
     message = gr.HTML(elem_id=f"{prefix}_message")
     drop = gr.Image(
-        type="pil", image_mode="RGBA", height=190, label="Drop a photo here, paste or click",
+        type="pil", image_mode="RGBA", height=190, label=DROP["person"],
         elem_id=f"{prefix}_image", elem_classes=["faceid-drop"], **UPLOAD,
     )  # fmt: skip
     with gr.Row(elem_classes=["faceid-buttons"]):
@@ -83,35 +89,39 @@ def build_references(prefix: str, chosen: str = NOBODY) -> References:
     marking = build_marking(prefix, mark)
     cards = gr.HTML(elem_id=f"{prefix}_cards")
     face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
-    combine = choice("combine", prefix)
+    combine = gr.Dropdown(COMBINE["person"], value=FIELDS["combine"].default, **labels("combine", prefix))
     with gr.Row(elem_classes=["faceid-joined"]):
         people = list(dict.fromkeys([NOBODY, chosen]))
         person = gr.Dropdown(people, value=chosen, allow_custom_value=True, **labels("person", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
-    with gr.Accordion("Save person", open=False, elem_id=f"{prefix}_save_person"):
-        name = gr.Textbox(
-            label="Name", info="The photos become one small file: numbers, no pictures.", max_lines=1,
-            elem_id=f"{prefix}_name",
-        )  # fmt: skip
+    panel, info = SAVE["person"]
+    with gr.Accordion(panel, open=False, elem_id=f"{prefix}_save_person") as save_panel:
+        name = gr.Textbox(label="Name", info=info, max_lines=1, elem_id=f"{prefix}_name")
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
-        enabled, purpose, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
-        photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, name, save,
+        enabled, purpose, part, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
+        photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, save_panel, name, save,
     )  # fmt: skip
 
 
-def wire_references(parts: References, services: Services, clip_crop: Any) -> None:
-    """Let the components act on each other. clip_crop: the unit's component of that field."""
+def wire_references(parts: References, services: Services, how: Mapping[str, Any]) -> None:
+    """Let the components act on each other. how: the unit's other components by field."""
     photo = (parts.selected, parts.picked, parts.photo_weight)
     shown = [parts.images, parts.gallery, parts.cards, parts.face, *photo, parts.message]
-    seen = _Seen(services, parts.gallery, [parts.images, parts.face, clip_crop], shown)
+    view = [parts.purpose, parts.face, how["clip_crop"], how["image_crop"], how["adapter"], how["variant"]]
+    seen = _Seen(services, parts.gallery, [parts.images, *view], shown)
     _wire_coming(parts, services, seen)
     _wire_picking(parts, seen)
-    for chooser in (parts.face, clip_crop):
-        chooser.change(seen.again, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
+    for chooser in (parts.purpose, parts.face, how["clip_crop"], how["image_crop"]):
+        chooser.change(
+            lambda index, photos, *view: seen.again(photos, View(*view), index),
+            [parts.selected, *seen.looked_at], seen.shown, **QUICK,
+        )  # fmt: skip
+    for chooser in (how["adapter"], how["variant"]):
+        chooser.change(seen.again_if_image, [parts.selected, *seen.looked_at], seen.shown, **QUICK)
     wire_marking(parts.marking, parts.images, parts.selected, parts.face, parts.message)
     _wire_webcam(parts)
-    _wire_people(parts, services, clip_crop)
+    _wire_saved(parts, services, [how["clip_crop"], how["image_crop"]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +131,12 @@ class _Seen:
     services: Services
     gallery: Any
     looked_at: list[Any]
+    """The photos, and the fields of a View."""
     shown: list[Any]
 
-    def again(self, photos: Photos, face: str, sees: str, index: int | None = None, message: str = "") -> list[Any]:
+    def again(self, photos: Photos, view: View, index: int | None = None, message: str = "") -> list[Any]:
         """Return the values of `shown`; index: of the photo that was clicked."""
-        now = show(self.services, photos, face, sees)
+        now = show(self.services, photos, view)
         forget_shown(self.gallery)
         chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
         return [
@@ -139,18 +150,24 @@ class _Seen:
             notice(message, "warning"),
         ]
 
+    def again_if_image(self, index: int | None, photos: Photos, *fields: Any) -> list[Any]:
+        """Return the same where the adapter decides what is seen: of images, with the crop that it was trained with."""
+        view = View(*fields)
+        is_same = view.purpose == "person" or view.image_crop != AUTO or not photos
+        return [gr.update()] * len(self.shown) if is_same else self.again(photos, view, index)
+
 
 def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
-    def came(sources: Any, photos: Photos, face: str, sees: str, enabled: bool, pasted: str) -> list[Any]:
+    def came(sources: Any, enabled: bool, pasted: str, photos: Photos, *view: Any) -> list[Any]:
         if sources is None:
             return [gr.update()] * (len(seen.shown) + 4)
         more, message = add(photos, sources if isinstance(sources, list) else [sources])
         is_first = bool(more) and not photos
         missing = notice(still_missing(services, pasted, more), "warning")
         person = NOBODY if is_first else gr.update()  # a photo is drawn, and not who was chosen before it
-        return [*seen.again(more, face, sees, message=message), enabled or is_first, None, missing, person]
+        return [*seen.again(more, View(*view), message=message), enabled or is_first, None, missing, person]
 
-    inputs = [*seen.looked_at, parts.enabled, parts.pasted]
+    inputs = [parts.enabled, parts.pasted, *seen.looked_at]
     outputs = [*seen.shown, parts.enabled, parts.drop, parts.missing, parts.person]
     parts.drop.change(came, [parts.drop, *inputs], outputs, queue=False)  # also a snapshot, which is no upload
     parts.upload.upload(came, [parts.upload, *inputs], outputs, queue=False)
@@ -161,18 +178,18 @@ def _wire_picking(parts: References, seen: _Seen) -> None:
         index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
         return [index, gr.update(visible=True), _weight_of(photos, index)]
 
-    def reweighed(photos: Photos, face: str, sees: str, index: int | None, weight: float) -> list[Any]:
-        return seen.again(reweigh(photos, index, weight), face, sees, index)
+    def reweighed(weight: float, index: int | None, photos: Photos, *view: Any) -> list[Any]:
+        return seen.again(reweigh(photos, index, weight), View(*view), index)
 
-    def removed(photos: Photos, face: str, sees: str, index: int | None) -> list[Any]:
-        return seen.again(remove(photos, index), face, sees)
+    def removed(index: int | None, photos: Photos, *view: Any) -> list[Any]:
+        return seen.again(remove(photos, index), View(*view))
 
     parts.gallery.select(picked, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
     weighed = [parts.images, parts.selected, parts.photo_weight]
     parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
-    parts.photo_weight.release(reweighed, [*seen.looked_at, parts.selected, parts.photo_weight], seen.shown, **QUICK)
-    parts.remove.click(removed, [*seen.looked_at, parts.selected], seen.shown, **QUICK)
-    parts.clear.click(lambda face, sees: seen.again([], face, sees), seen.looked_at[1:], seen.shown, **QUICK)
+    parts.photo_weight.release(reweighed, [parts.photo_weight, parts.selected, *seen.looked_at], seen.shown, **QUICK)
+    parts.remove.click(removed, [parts.selected, *seen.looked_at], seen.shown, **QUICK)
+    parts.clear.click(lambda *view: seen.again([], View(*view)), seen.looked_at[1:], seen.shown, **QUICK)
 
 
 def _weight_of(photos: Photos, index: int) -> Any:
@@ -194,21 +211,22 @@ def _wire_webcam(parts: References) -> None:
     parts.webcam.click(toggled, [is_on], [is_on, parts.drop, parts.webcam], **QUICK)
 
 
-def _wire_people(parts: References, services: Services, clip_crop: Any) -> None:
-    def names() -> list[Any]:
-        people, message = attempt(services.people)
-        return [gr.update(choices=[NOBODY, *(people or ())]), notice(message, "warning")]
+def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> None:
+    def names(purpose: Purpose) -> list[Any]:
+        found, message = attempt(services.saved, purpose)
+        return [gr.update(choices=[NOBODY, *(found or ())]), notice(message, "warning")]
 
-    def saved(name: str, photos: Photos, face: str, combine: str, sees: str) -> list[Any]:
-        fields = {"images": photos, "face": face, "combine": combine, "clip_crop": sees}
-        unit, message = attempt(Unit.from_dict, fields)
-        done, message = (None, message) if unit is None else attempt(services.save_person, name, unit)
-        return [names()[0], notice(done, "good") if done else notice(message, "warning")]
+    def saved(name: str, purpose: Purpose, photos: Photos, *fields: str) -> list[Any]:
+        told = dict(zip(("face", "combine", "clip_crop", "image_crop"), fields, strict=True))
+        unit, message = attempt(Unit.from_dict, {"purpose": purpose, "images": photos, **told})
+        done, message = (None, message) if unit is None else attempt(services.save, name, unit)
+        return [names(purpose)[0], notice(done, "good") if done else notice(message, "warning")]
 
-    parts.refresh_people.click(names, None, [parts.person, parts.message], **QUICK)
+
+    parts.refresh_people.click(names, [parts.purpose], [parts.person, parts.message], **QUICK)
     parts.save.click(
         saved,
-        [parts.name, parts.images, parts.face, parts.combine, clip_crop],
+        [parts.name, parts.purpose, parts.images, parts.face, parts.combine, *crops],
         [parts.person, parts.message],
         queue=False,
     )

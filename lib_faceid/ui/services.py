@@ -11,8 +11,8 @@ from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.inventory.check import SetupReport
 from lib_faceid.methods.method import Variant
 from lib_faceid.models.transfer import Report
-from lib_faceid.ui.preview import Preview
-from lib_faceid.units.unit import Unit
+from lib_faceid.ui.preview import Preview, View
+from lib_faceid.units.unit import Purpose, Unit
 
 __all__ = ["Services", "attempt", "problem"]
 
@@ -28,18 +28,20 @@ class Services:
     """What a host does for the page. All are called when the user asks for it, none while the page is built."""
 
     adapter_files: Callable[[], Sequence[Path]] = _absent
-    auto_means: Callable[[], str] = _absent
+    adapters_for: Callable[[Purpose], Sequence[Path]] = _absent
+    """Those of the adapter files that read a reference for that purpose, or that cannot be told."""
+    auto_means: Callable[[Purpose], str] = _absent
     """Says in a sentence which adapter "Auto" takes right now, and why not a better one."""
-    variant_of: Callable[[str], Variant | None] = _absent
-    """The variant of an adapter by file name, or of "Auto"; None while that is not known."""
-    look: Callable[[str, str, str], Preview] = _absent
-    """photo (base64), the unit's `face`, its `clip_crop` -> what will be used of the photo."""
-    people: Callable[[], Sequence[str]] = _absent
-    """The names in the library."""
-    person_of: Callable[[Sequence[str]], str] = _absent
-    """short hashes of photos -> the name of a saved person who was made from them; empty where there is none."""
-    save_person: Callable[[str, Unit], str] = _absent
-    """name, a unit with photos -> a sentence about what was saved."""
+    variant_of: Callable[[str, Purpose], Variant | None] = _absent
+    """The variant of an adapter by file name, or of "Auto" for a purpose; None while that is not known."""
+    look: Callable[[str, View], Preview] = _absent
+    """photo (base64), what of the unit's fields decides it -> what will be used of the photo."""
+    saved: Callable[[Purpose], Sequence[str]] = _absent
+    """The names of the saved people, or of the saved images."""
+    saved_of: Callable[[Sequence[str], Purpose], str] = _absent
+    """short hashes of photos -> the name of what was saved of them for that purpose; empty where there is none."""
+    save: Callable[[str, Unit], str] = _absent
+    """name, a unit with photos -> a sentence about the person or the image that was saved."""
     setup: Callable[[], SetupReport] = _absent
     diagnostics: Callable[[], str] = _absent
     accept_licence: Callable[[str], None] = _absent

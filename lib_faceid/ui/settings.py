@@ -7,22 +7,22 @@ from typing import Any
 import gradio as gr
 
 from lib_faceid.methods.method import Variant
-from lib_faceid.methods.registry import by_id, variants
+from lib_faceid.methods.registry import methods_for, variants
 from lib_faceid.ui.layer_weights import build_layer_weights
 from lib_faceid.ui.parts import QUICK, UPLOAD, choice, labels, notice, slider
 from lib_faceid.ui.photos import encoded
 from lib_faceid.ui.region import build_region
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.presets import PRESET_FIELDS, delete_preset, read_presets, save_preset
-from lib_faceid.units.unit import AUTO, FIELDS
+from lib_faceid.units.unit import AUTO, FIELDS, Purpose
 
-__all__ = ["build_settings", "used_by"]
+__all__ = ["build_settings", "used_by", "variant_choices"]
 
 CUSTOM = ""
 
 
 def build_settings(prefix: str, services: Services) -> dict[str, Any]:
-    """Return the components by field, made where gradio stands right now, and wired."""
+    """Return the components by field, made where gradio stands right now; and `preset`, `refresh` and `auto`."""
     preset = gr.Dropdown(
         [CUSTOM, *read_presets(services.presets_file)], value=CUSTOM, label="Preset",
         info="Sets weight, structure, LoRA, start and end at once.", elem_id=f"{prefix}_preset",
@@ -31,22 +31,21 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         adapter = gr.Dropdown([AUTO], value=AUTO, allow_custom_value=True, **labels("adapter", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh", elem_classes=["tool"])
     auto = gr.HTML(elem_id=f"{prefix}_auto")
-    made: dict[str, Any] = {"adapter": adapter}
+    made: dict[str, Any] = {"preset": preset, "adapter": adapter, "refresh": refresh, "auto": auto}
     for name in PRESET_FIELDS:
         made[name] = slider(name, prefix)
     with gr.Accordion("Region", open=False, elem_id=f"{prefix}_region_panel"):
         made |= build_region(prefix)
     with gr.Accordion("Advanced", open=False, elem_id=f"{prefix}_advanced"):
-        made["variant"] = gr.Dropdown([AUTO, *(one.id for one in variants())], value=AUTO, **labels("variant", prefix))
+        made["variant"] = gr.Dropdown(variant_choices("person"), value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)
-        made["clip_crop"], made["image_crop"] = choice("clip_crop", prefix), choice("image_crop", prefix)
+        made["clip_crop"], made["image_crop"] = choice("clip_crop", prefix), choice("image_crop", prefix, visible=False)
         made["hires"] = choice("hires", prefix)
         made |= build_layer_weights(prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["unlike"] = _unlike(prefix)
         made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
         _presets(prefix, services, preset, made)
-    _wire_adapter(services, made, refresh, auto)
     return made
 
 
@@ -60,33 +59,20 @@ def _unlike(prefix: str) -> Any:
     return held
 
 
-def used_by(variant: Variant | None) -> dict[str, bool]:
-    """Return field -> whether the variant uses it, for the fields that not all do. An unknown one may use all."""
+def variant_choices(purpose: Purpose) -> list[str]:
+    """Return what the variant's list offers."""
+    return [AUTO, *(one.id for method in methods_for(purpose) for one in method.variants)]
+
+
+def used_by(variant: Variant | None, purpose: Purpose = "person") -> dict[str, bool]:
+    """Return field -> whether the variant uses it, for the fields that not all do.
+
+    An unknown variant may use all that those of its purpose do.
+    """
     every = frozenset[str]().union(*(one.settings for one in variants()))
-    return {name: variant is None or name in variant.settings for name in sorted(every)}
-
-
-def _wire_adapter(services: Services, made: dict[str, Any], refresh: Any, auto: Any) -> None:
-    shown = list(used_by(None))
-
-    def fitted(adapter: str, variant: str) -> list[Any]:
-        """Show what the adapter uses, and what Auto means."""
-        known, problem = (by_id(variant), "") if variant != AUTO else attempt(services.variant_of, adapter)
-        used = used_by(known)
-        means, problem = attempt(services.auto_means) if adapter == AUTO else ("", problem)
-        told = notice(means or "") or notice(problem, "warning")
-        return [*(gr.update(visible=used[name]) for name in shown), told]
-
-    def listed(adapter: str, variant: str) -> list[Any]:
-        files, problem = attempt(services.adapter_files)
-        *updates, told = fitted(adapter, variant)
-        names = dict.fromkeys([AUTO, *(path.name for path in files or ())])
-        return [gr.update(choices=list(names)), *updates, told or notice(problem, "warning")]
-
-    chosen, outputs = [made["adapter"], made["variant"]], [*(made[name] for name in shown), auto]
-    refresh.click(listed, chosen, [made["adapter"], *outputs], **QUICK)
-    for component in chosen:
-        component.change(fitted, chosen, outputs, **QUICK)
+    of_purpose = (one.settings for method in methods_for(purpose) for one in method.variants)
+    used = variant.settings if variant else frozenset[str]().union(*of_purpose)
+    return {name: name in used for name in sorted(every)}
 
 
 def _presets(prefix: str, services: Services, preset: Any, made: dict[str, Any]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from lib_faceid.bases.base_model import BASE_LABELS
-from lib_faceid.inventory.check import Row, SetupReport
+from lib_faceid.inventory.check import GROUPS, Row, SetupReport
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import Services, attempt
@@ -153,17 +153,31 @@ def licence_text(one: Entry) -> str:
 
 def table(report: SetupReport) -> str:
     """Return the report as an HTML table, with what Auto means and what is wrong above it."""
-    ready = "Ready: a person can be drawn." if report.is_ready else "Something is missing; see below."
+    what = {"person": "people", "image": "images"}
     autos = [
-        f"Auto for {BASE_LABELS[one.family]}: {one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
+        f"Auto for {what[one.purpose]}, {BASE_LABELS[one.family]}: "
+        f"{one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
         for one in report.auto
     ]
-    told = [notice(ready, "good" if report.is_ready else "warning"), *(notice(one, "error") for one in report.problems)]
-    rows = "".join(_row(row) for row in report.rows)
+    told = [
+        notice("Ready: a person can be drawn.", "good") if report.is_ready
+        else notice("People cannot be drawn yet: something is missing; see below.", "warning"),
+        notice("Ready: an image can be a prompt.", "good") if report.is_ready_for_images
+        else notice("Images cannot be prompts yet: that needs an IP-Adapter and its image encoder.", "info"),
+        *(notice(one, "error") for one in report.problems),
+    ]  # fmt: skip
+    rows = "".join(_group(heading, [row for row in report.rows if row.purpose == purpose])
+                   for purpose, heading in GROUPS.items())  # fmt: skip
     head = "<tr><th scope='col'>Model</th><th scope='col'>State</th><th scope='col'>Where</th></tr>"
     lines = "".join(f"<p>{escape(one)}</p>" for one in autos)
     body = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     return f"{''.join(told)}{lines}<div class='faceid-table'>{body}</div>"
+
+
+def _group(heading: str, rows: Sequence[Row]) -> str:
+    """Return rows below their heading; nothing for none."""
+    head = f'<tr><th colspan="3" scope="rowgroup" class="faceid-group">{heading}</th></tr>'
+    return head + "".join(map(_row, rows)) if rows else ""
 
 
 def _row(row: Row) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from lib_faceid.ui.parts import leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
+from lib_faceid.ui.purpose import Switched, wire_purpose
 from lib_faceid.ui.references import build_references, wire_references
 from lib_faceid.ui.services import Services
 from lib_faceid.ui.settings import build_settings
@@ -55,7 +56,9 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
             who = build_references(prefix, person)
         with gr.Column(min_width=300, elem_classes=["faceid-how"]):
             how = build_settings(prefix, services)
-    wire_references(who, services, how["clip_crop"])
+    wire_references(who, services, how)
+    shown = {**vars(who), **how, "mark": who.marking.button}
+    wire_purpose(Switched(shown), services)
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)

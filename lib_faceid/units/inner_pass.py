@@ -38,16 +38,19 @@ def face_number(part: Box, faces: list[Box]) -> int:
 def units_for_part(units: Sequence[Unit], overlaps: Sequence[float | None], face: int) -> list[Unit]:
     """Return the units as they act on one part: those that do not are off, the others act on all of it.
 
+    An image acts on none, unless its unit says "same".
+
     overlaps: how much of each unit's region lies in the part, None for a unit without a region; face: the part's
     number, as `face_number` counts.
     """
-    in_turn = [number for number, unit in enumerate(units) if unit.acts and unit.adetailer == "one each"]
-    regional = [
-        overlap for unit, overlap in zip(units, overlaps, strict=True) if unit.acts and unit.adetailer == "region"
-    ]
+    people = [unit.acts and unit.purpose == "person" for unit in units]
+    in_turn = [number for number, unit in enumerate(units) if people[number] and unit.adetailer == "one each"]
+    regional = [overlaps[number] for number, unit in enumerate(units) if people[number] and unit.adetailer == "region"]
     most = max((overlap for overlap in regional if overlap is not None), default=0.0)
 
     def acts(number: int, unit: Unit) -> bool:
+        if not people[number]:
+            return unit.adetailer == "same"  # what a whole image shows is no face
         if unit.adetailer == "region":
             overlap = overlaps[number]
             return overlap is None or 0 < overlap == most

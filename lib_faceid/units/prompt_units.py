@@ -36,15 +36,17 @@ def units_of_batch(images: Sequence[Sequence[Unit]]) -> list[Unit]:
     first = images[0] if images else ()
     for number, image in enumerate(images):
         if [replace(unit, person="") for unit in image] != [replace(unit, person="") for unit in first]:
-            one, other = (
-                " ".join(tag_for(unit.person, unit.weight) for unit in units) or "nobody" for units in (first, image)
-            )
+            one, other = (" ".join(_tag(unit) for unit in units) or "nobody" for units in (first, image))
             raise UnitError(
                 f"The images of one batch call people differently: {one} in image 1, {other} in image {number + 1}. In "
                 f"one batch only the names may differ. Set the batch size to 1, and the batch count to the number of "
                 f"images."
             )
     return [_one_each(units) for units in zip(*images, strict=True)]
+
+
+def _tag(unit: Unit) -> str:
+    return tag_for(unit.person, unit.weight, "image" if unit.purpose == "image" else "person")
 
 
 def _one_each(units: Sequence[Unit]) -> Unit:

@@ -1,4 +1,4 @@
-"""`<faceid:NAME:0.8:left>` in a prompt: a saved person called by name, with the settings of a unit.
+"""`<faceid:NAME:0.8:left>` and `<image:NAME:0.6>` in a prompt: a saved person or image by name, as a unit.
 
 The WebUI takes such tags, its "extra networks", out of a prompt by itself; they are found here at the same places.
 """
@@ -8,17 +8,19 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import FIELDS, Unit
+from lib_faceid.units.unit import FIELDS, PURPOSES, Purpose, Unit
 
 __all__ = [
-    "NETWORK",
+    "NETWORKS",
     "Names",
+    "Tag",
     "find_tags",
+    "nobody",
     "refuse_negative",
     "tag_for",
     "tag_key",
@@ -26,36 +28,56 @@ __all__ = [
     "units_of",
 ]
 
-NETWORK = "faceid"
+NETWORKS: Mapping[Purpose, str] = {"person": "faceid", "image": "image"}
 """What stands before the first colon."""
 
-Names = Callable[[], Sequence[str]]
-"""Gives who is saved; asked only where a prompt calls somebody."""
+Names = Callable[[Purpose], Sequence[str]]
+"""Gives the saved people, or the saved images; asked only where a prompt has a tag."""
 
 POSITIONAL = ("weight", "region")  # after the name, without saying which they are
-NOT_IN_TAGS = ("enabled", "image", "images", "person", "face", "combine", "clip_crop", "mask", "batch")
+NOT_IN_TAGS = (
+    "enabled", "image", "images", "person", "purpose", "face", "combine", "clip_crop", "image_crop", "mask", "batch",
+)  # fmt: skip
 SHOWN_NAMES = 20
+_PURPOSES: Mapping[str, Purpose] = {network: purpose for purpose, network in NETWORKS.items()}
 # Bounded: where thousands of tags begin and none ends, each would be searched to the end of the text.
-_TAG = re.compile(rf"<{NETWORK}:([^>]{{1,2000}})>")
-# What was meant as a tag and is none: the WebUI would drop it without a word, or read it as words.
-_ALMOST = re.compile(rf"<\s*{NETWORK}(?![\w-])[^<>]{{0,60}}>?", re.IGNORECASE)
+_TAG = re.compile(rf"<({'|'.join(_PURPOSES)}):([^>]{{1,2000}})>")
+# What was meant as a tag and is none: the WebUI would drop it without a word, or read it as words. The word "image" is
+# more common than "faceid", and so needs its colon.
+_ALMOST = re.compile(r"<\s*(?:faceid(?![\w-])|image\s*:)[^<>]{0,60}>?", re.IGNORECASE)
 _SETTING = re.compile(r"\s*(\w+)\s*=(.*)", re.DOTALL)
-_FORM = f"A tag is <{NETWORK}:NAME:weight:region:setting=value>, and only the name is needed."
 
 
-def find_tags(prompt: str) -> tuple[str, tuple[str, ...]]:
-    """Return the prompt without its tags, and what stands in each: "Anna:0.8". Raises UnitError for half a tag."""
-    tags = tuple(_TAG.findall(prompt))
+class Tag(NamedTuple):
+    """One tag of a prompt."""
+
+    text: str
+    """What stands after the first colon: "Anna:0.8"."""
+    purpose: Purpose = "person"
+
+    def __str__(self) -> str:
+        return f"<{NETWORKS[self.purpose]}:{self.text}>"
+
+
+def nobody(_: Purpose) -> Sequence[str]:
+    """Return no names: of a library that is empty."""
+    return ()
+
+
+def find_tags(prompt: str) -> tuple[str, tuple[Tag, ...]]:
+    """Return the prompt without its tags, and the tags in order: those of people first. UnitError for half a tag."""
+    tags = [Tag(text, _PURPOSES[network]) for network, text in _TAG.findall(prompt)]
     rest = _TAG.sub("", prompt)
-    half = next((f"<{NETWORK}:{tag}>" for tag in tags if "<" in tag), None) or (
+    half = next((str(tag) for tag in tags if "<" in tag.text), None) or (
         found.group() if (found := _ALMOST.search(rest)) else None
     )
     if half:
+        network = NETWORKS["person" if "faceid" in half[:12].lower() else "image"]
         raise UnitError(
-            f"{half[:60]!r} in the prompt is not a whole tag. Write <{NETWORK}:NAME:0.8>, in small letters, without "
+            f"{half[:60]!r} in the prompt is not a whole tag. Write <{network}:NAME:0.8>, in small letters, without "
             f"spaces before the first colon, and with > at its end."
         )
-    return rest, tags
+    return rest, tuple(sorted(tags, key=lambda tag: tag.purpose == "image"))
 
 
 def units_called(prompt: str, negative: str, names: Names) -> tuple[str, list[Unit]]:
@@ -67,23 +89,25 @@ def units_called(prompt: str, negative: str, names: Names) -> tuple[str, list[Un
 
 def refuse_negative(negative: str) -> None:
     """Raise UnitError where a negative prompt calls somebody."""
-    if _TAG.search(negative) or _ALMOST.search(negative):
+    if found := _TAG.search(negative) or _ALMOST.search(negative):
+        network = "image" if "image" in found.group()[:12].lower() else "faceid"
+        called = "images" if network == "image" else "people"
         raise UnitError(
-            f"The negative prompt has a <{NETWORK}:...> tag, which would be read as words there. Take it out: people "
+            f"The negative prompt has a <{network}:...> tag, which would be read as words there. Take it out: {called} "
             f"are called from the prompt only."
         )
 
 
-def units_of(tags: Sequence[str], names: Names) -> list[Unit]:
+def units_of(tags: Sequence[Tag], names: Names) -> list[Unit]:
     """Return the units of tags (as `find_tags` gives them), in order. Raises UnitError, naming the tag."""
-    saved = names() if tags else ()
+    saved: dict[Purpose, Sequence[str]] = {purpose: tuple(names(purpose)) for purpose in PURPOSES} if tags else {}
     return [_unit(tag, saved) for tag in tags]
 
 
-def tag_for(name: str, weight: float = FIELDS["weight"].default) -> str:
-    """Return the tag that calls a saved person."""
+def tag_for(name: str, weight: float = FIELDS["weight"].default, purpose: Purpose = "person") -> str:
+    """Return the tag that calls a saved person, or a saved image."""
     escaped = re.sub(r"([\\:])", r"\\\1", name)
-    return f"<{NETWORK}:{escaped}:{weight:g}>"
+    return str(Tag(f"{escaped}:{weight:g}", purpose))
 
 
 def tag_key(number: int) -> str:
@@ -91,13 +115,16 @@ def tag_key(number: int) -> str:
     return f"tag {number}"
 
 
-def _unit(tag: str, saved: Sequence[str]) -> Unit:
-    name, *parts = _parts(tag)
-    person = _person(name, saved)
+def _unit(tag: Tag, saved: Mapping[Purpose, Sequence[str]]) -> Unit:
+    name, *parts = _parts(tag.text)
+    person = _saved_name(name, tag.purpose, saved)
+    purpose = {} if tag.purpose == "person" else {"purpose": tag.purpose}
     try:
-        return Unit.from_dict({"person": person, **_settings(parts)})
+        return Unit.from_dict({"person": person, **purpose, **_settings(parts)})
     except UnitError as error:
-        raise UnitError(f"<{NETWORK}:{' '.join(tag.split())[:100]}> in the prompt: {error} {_FORM}") from error
+        form = f"A tag is <{NETWORKS[tag.purpose]}:NAME:weight:region:setting=value>, and only the name is needed."
+        shown = Tag(" ".join(tag.text.split())[:100], tag.purpose)
+        raise UnitError(f"{shown} in the prompt: {error} {form}") from error
 
 
 def _parts(tag: str) -> list[str]:
@@ -131,24 +158,38 @@ def _settings(parts: Sequence[str]) -> dict[str, Any]:
     return {name: typed(FIELDS[name], text) if name in FIELDS else text for name, text in texts.items()}
 
 
-def _person(name: str, saved: Sequence[str]) -> str:
-    """Return the saved person of this name, capitals aside where that leaves no doubt. It never becomes a path here."""
-    exact = {unicodedata.normalize("NFC", one): one for one in saved}
-    wanted = unicodedata.normalize("NFC", name)
-    alike = [one for form, one in exact.items() if form.casefold() == wanted.casefold()]
-    if wanted in exact or len(alike) == 1:
-        return exact.get(wanted) or alike[0]
-    near = difflib.get_close_matches(wanted.casefold(), [form.casefold() for form in exact], n=1)
+def _saved_name(name: str, purpose: Purpose, saved: Mapping[Purpose, Sequence[str]]) -> str:
+    """Return the saved name that is meant, capitals aside where that leaves no doubt. It never becomes a path here."""
+    if found := _found(name, saved[purpose]):
+        return found
+    other: Purpose = "image" if purpose == "person" else "person"
+    what = {"person": "person", "image": "image"}
+    problem = f"The prompt calls {name[:60]!r} with a <{NETWORKS[purpose]}:...> tag, and "
+    if found := _found(name, saved[other]):
+        raise UnitError(f"{problem}that is a saved {what[other]}. Write {tag_for(found, purpose=other)}.")
+    exact = {unicodedata.normalize("NFC", one): one for one in saved[purpose]}
+    wanted = unicodedata.normalize("NFC", name).casefold()
+    near = difflib.get_close_matches(wanted, [form.casefold() for form in exact], n=1)
     meant = next((one for form, one in exact.items() if near and form.casefold() == near[0]), "")
     raise UnitError(
-        f"The prompt calls {name[:60]!r} with a <{NETWORK}:...> tag, and there is no saved person of that name. "
-        + (f"Did you mean {tag_for(meant)}? " if meant else "")
-        + _who_is_saved(saved)
+        f"{problem}there is no saved {what[purpose]} of that name. "
+        + (f"Did you mean {tag_for(meant, purpose=purpose)}? " if meant else "")
+        + _what_is_saved(purpose, saved[purpose])
     )
 
 
-def _who_is_saved(saved: Sequence[str]) -> str:
+def _found(name: str, saved: Sequence[str]) -> str:
+    """Return the one of these names that is meant; empty where none is, or several are."""
+    exact = {unicodedata.normalize("NFC", one): one for one in saved}
+    wanted = unicodedata.normalize("NFC", name)
+    alike = [one for form, one in exact.items() if form.casefold() == wanted.casefold()]
+    return exact.get(wanted) or (alike[0] if len(alike) == 1 else "")
+
+
+def _what_is_saved(purpose: Purpose, saved: Sequence[str]) -> str:
+    if not saved and purpose == "image":
+        return "No image is saved yet: put images into a unit whose reference is for an image, and save them there."
     if not saved:
         return "Nobody is saved yet: put photos into a unit and save the person there."
     more = f" and {len(saved) - SHOWN_NAMES} more" if len(saved) > SHOWN_NAMES else ""
-    return f"Saved people: {', '.join(saved[:SHOWN_NAMES])}{more}."
+    return f"Saved {'people' if purpose == 'person' else 'images'}: {', '.join(saved[:SHOWN_NAMES])}{more}."

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from lib_faceid.arguments import is_number, require, shown
 from lib_faceid.errors import UnitError
@@ -16,9 +16,12 @@ from lib_faceid.units.photos import MAX_PHOTOS, Photo, as_unit_photos, is_photo,
 from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
-__all__ = ["AUTO", "FIELDS", "ONE_EACH", "Field", "Photo", "Picture", "Range", "Unit"]
+__all__ = ["AUTO", "FIELDS", "ONE_EACH", "PURPOSES", "Field", "Photo", "Picture", "Purpose", "Range", "Unit"]
 
 AUTO = "Auto"
+Purpose: TypeAlias = Literal["person", "image"]
+"""What a reference is for: the person in it, or the image itself."""
+PURPOSES: tuple[Purpose, ...] = ("person", "image")
 ONE_EACH = "one each"
 """The value of `batch` and `adetailer` that gives each image, or each face, its own."""
 
@@ -82,7 +85,7 @@ class Unit:
     )
     purpose: str = _setting(
         "person",
-        ("person", "image"),
+        PURPOSES,
         "Reference for",
         "The person in the photos; or the image itself: everything in it, its style or its composition (weight type).",
     )

@@ -176,7 +176,7 @@ def _read_request(value: Any) -> None:
 
 
 def _read_tags(text: str) -> None:
-    units_called(text, text[:40], lambda: ("Anna",))
+    units_called(text, text[:40], lambda _: ("Anna",))
 
 
 def _read_infotext(text: str) -> None:
@@ -210,7 +210,7 @@ PARSERS: tuple[Parser, ...] = (
         "tags",
         lambda: ["a <faceid:Anna:0.8:left:end=0.9> b"],
         text_of,
-        lambda t: units_called(t, t[:40], lambda: ("Anna",)),
+        lambda t: units_called(t, t[:40], lambda _: ("Anna",)),
         3,
     ),
     Parser("names", lambda: ["Anna Müller"], text_of, safe_name),

@@ -1,4 +1,4 @@
-"""The tab "People" beside the LoRAs' cards: one card for each saved person, which writes the tag into the prompt."""
+"""The tab "People" beside the LoRAs' cards: a card for each saved person or image, which writes its tag."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.hosts.webui.settings import roots
 from lib_faceid.people.card import card_of
 from lib_faceid.people.library import People, open_library
+from lib_faceid.references.files import purpose_of_file
 from lib_faceid.units.tags import tag_for
 
 __all__ = ["PeoplePage", "register"]
@@ -43,7 +44,7 @@ class PeoplePage(ui_extra_networks.ExtraNetworksPage):  # pyright: ignore[report
                 yield item
 
     def create_item(self, name: str, index: int | None = None, enable_filter: bool = True) -> dict[str, Any] | None:
-        """Return what the WebUI makes a card of; None for somebody who is gone meanwhile."""
+        """Return what the WebUI makes a card of; None for one that is gone meanwhile."""
         try:
             path = os.path.abspath(self._library.path(name))  # noqa: PTH100 - as the WebUI spells the folder
             card = card_of(Path(path))
@@ -59,7 +60,7 @@ class PeoplePage(ui_extra_networks.ExtraNetworksPage):  # pyright: ignore[report
             "search_terms": [html.escape(name)],
             "local_preview": f"{stem}.{shared.opts.samples_format}",
             "sort_keys": {"default": index, **self.get_sort_keys(path)},
-            "prompt": ui_extra_networks.quote_js(tag_for(name)),
+            "prompt": ui_extra_networks.quote_js(tag_for(name, purpose=purpose_of_file(Path(path)))),
         }
 
     def create_card_view_html(self, tabname: str, *, none_message: str | None = None) -> str:

@@ -14,8 +14,8 @@ from lib_faceid.hosts.webui.settings import roots
 from lib_faceid.people.library import open_library
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.prompt_units import units_of_batch, units_of_passes
-from lib_faceid.units.tags import NETWORK, Names, find_tags, refuse_negative, units_of
-from lib_faceid.units.unit import Unit
+from lib_faceid.units.tags import NETWORKS, Names, Tag, find_tags, refuse_negative, units_of
+from lib_faceid.units.unit import PURPOSES, Unit
 
 __all__ = ["called_by", "has_tags"]
 
@@ -25,7 +25,7 @@ def called_by(p: Any) -> list[Unit]:
 
     Raises UnitError.
     """
-    names = cache(lambda: open_library(roots()).names())
+    names = cache(open_library(roots()).names)
     batches = {batch: _of_batch(p, batch, names) for batch in (range(p.n_iter) if p.iteration == 0 else [p.iteration])}
     return with_overrides(batches[p.iteration], p, are_numbered=False)
 
@@ -60,7 +60,9 @@ def _slice(p: Any, name: str, batch: int) -> Sequence[str]:
     return prompts[batch * p.batch_size : (batch + 1) * p.batch_size]
 
 
-def _activated(p: Any, name: str) -> list[tuple[str, ...]]:
+def _activated(p: Any, name: str) -> list[tuple[Tag, ...]]:
     """Return the tags that the WebUI cut out of a batch's first prompt, as a list of one; [] before any batch."""
     data = getattr(p, name, None)
-    return [] if data is None else [tuple(":".join(tag.items) for tag in data.get(NETWORK, ()))]
+    if data is None:
+        return []
+    return [tuple(Tag(":".join(tag.items), one) for one in PURPOSES for tag in data.get(NETWORKS[one], ()))]

@@ -1,4 +1,4 @@
-"""`<faceid:NAME>` as one of the WebUI's extra networks.
+"""`<faceid:NAME>` and `<image:NAME>` as two of the WebUI's extra networks.
 
 The WebUI cuts tags out of the prompts of each batch and then activates the networks: after styles, wildcards and
 whatever else writes prompts, and in every job that draws, also where our script takes no part. There people are called.
@@ -15,9 +15,9 @@ from lib_faceid.hosts.webui.job import say
 from lib_faceid.hosts.webui.prompts import called_by, has_tags
 from lib_faceid.hosts.webui.script import apply_loras, call, end, is_in_step, is_part, refuse
 from lib_faceid.units.infotext import infotext_key
-from lib_faceid.units.tags import NETWORK
+from lib_faceid.units.tags import NETWORKS
 
-__all__ = ["FaceIDNetwork", "register", "say_if_off"]
+__all__ = ["FaceIDNetwork", "ImageNetwork", "register", "say_if_off"]
 
 
 class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntypedBaseClass]
@@ -25,7 +25,7 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
 
     def __init__(self, before_part: Callable[[], None]) -> None:
         """before_part: called where a face inside a job of ours is about to be drawn, mostly without our script."""
-        super().__init__(NETWORK)
+        super().__init__(NETWORKS["person"])
         self._before_part = before_part
 
     def activate(self, p: Any, params_list: Sequence[Any]) -> None:
@@ -53,12 +53,26 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
             end(p)
 
 
+class ImageNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntypedBaseClass]
+    """Has the WebUI cut the tags of images out of prompts. `FaceIDNetwork`, activated for every batch, calls them."""
+
+    def __init__(self) -> None:
+        super().__init__(NETWORKS["image"])
+
+    def activate(self, p: Any, params_list: Sequence[Any]) -> None:
+        """Do nothing."""
+
+    def deactivate(self, p: Any) -> None:
+        """Do nothing."""
+
+
 def register(before_part: Callable[[], None]) -> None:
-    """Tell the WebUI of the tag; before_part: see `FaceIDNetwork`."""
+    """Tell the WebUI of the tags; before_part: see `FaceIDNetwork`."""
     extra_networks.register_extra_network(FaceIDNetwork(before_part))
+    extra_networks.register_extra_network(ImageNetwork())
 
 
 def say_if_off(p: Any) -> None:
     """Say that tags were ignored, in a job whose extra networks are switched off."""
     if p.disable_extra_networks and has_tags(p):
-        say(p, f"The prompt's <{NETWORK}:...> tags were ignored: this job has its extra networks switched off.")
+        say(p, "The prompt's <faceid:...> and <image:...> tags were ignored: this job has its extra networks off.")
