@@ -125,7 +125,7 @@ def test_a_library_that_cannot_be_written_is_a_sentence(served: Fixture, monkeyp
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/a/secret/path")
 
-    monkeypatch.setattr(Identity, "save", refuse)
+    monkeypatch.setattr("lib_faceid.people.library.save_reference", refuse)
     code, said = served.post("/faces", {"name": "Anna", "image": PINK})
     assert (code, said) == (422, "The library of people cannot be written: No space left on device. Check its folder.")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from lib_faceid.bases.base_model import describe_base
 from lib_faceid.commands.cli import main
 from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
@@ -21,6 +22,7 @@ from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.methods.registry import variants
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import accept_licence
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.unit import Unit
@@ -84,16 +86,21 @@ def row_of(report: SetupReport, name: str) -> Row:
 
 
 # -------------------------------------------------------------------------------------------------------- nothing there
-@pytest.mark.parametrize(("family", "count"), [(768, 7), (2048, 7), (None, 11)])
-def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, count: int, roots: Roots) -> None:
+@pytest.mark.parametrize("family", [768, 2048, None])
+def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, roots: Roots) -> None:
     report = check_setup(roots, family)
-    assert len(report.rows) == count
+    families = (768, 2048) if family is None else (family,)
+    adapters = sum(one in variant.bases for variant in variants() for one in families)
+    assert len(report.rows) == adapters + len(IMAGE_ENCODERS) + 1
     assert {row.status for row in report.rows} == {"missing"}
     assert all(auto.adapter is None for auto in report.auto)
     assert not report.is_ready
     text = as_text(report)
     for row in report.rows:
-        assert row.entry
+        if not row.entry:
+            assert "put it into models/faceid, from h94/IP-Adapter" in row.note
+            assert row.note in text
+            continue
         assert row.place
         for words in (row.entry.id, row.entry.url, row.entry.sha256, row.entry.licence.name, str(row.place)):
             assert str(words) in text
@@ -106,9 +113,31 @@ def test_the_missing_rows_are_the_variants_of_the_family(family: int, roots: Roo
     assert shown == [variant.id for variant in variants() if family in variant.bases]
 
 
+def test_rows_stand_by_what_they_are_for(roots: Roots) -> None:
+    rows = check_setup(roots, 768).rows
+    purposes = [row.purpose for row in rows]
+    assert purposes == sorted(purposes, key=["person", "image", None].index)
+    assert {row.purpose for row in rows if row.kind == "face_models"} == {"person"}
+    assert (encoder_row(check_setup(roots)).purpose, encoder_row(check_setup(roots), "clip_vit_bigg").purpose) == (
+        None,
+        "image",
+    )
+    text = as_text(check_setup(roots, 768))
+    assert text.index("For people") < text.index("For images") < text.index("For both")
+
+
+def test_auto_for_images_is_its_own_and_says_what_is_missing(roots: Roots, put: Put) -> None:
+    person, image = put("faceid", "sd15"), put("ip_adapter_plus", "sd15")
+    report = check_setup(roots, 768)
+    assert [one.adapter for one in report.auto_for("person")] == [person]
+    (auto,) = report.auto_for("image")
+    assert (auto.adapter, auto.note) == (None, f"{image.stem} needs CLIP ViT-H: it is not here.")
+    assert not report.is_ready_for_images
+
+
 def test_a_checkpoint_of_another_family_is_refused_by_name(roots: Roots) -> None:
     report = check_setup(roots, 1024)
-    assert report.problems[0] == "Adapters exist for SD 1.5 and SDXL only; the checkpoint is made for a width of 1024."
+    assert report.problems[0] == f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {describe_base(1024)}."
     assert not any(row.kind == "adapter" for row in report.rows)
     assert report.auto == ()
     assert "checkpoint: 1024" in diagnostics(report)
@@ -317,7 +346,13 @@ def test_diagnostics_name_files_by_hash_and_nobody_by_name(
     text = diagnostics(report)
     assert f"~/webui/models/faceid/{source.name} · {source.stat().st_size:,} bytes · SHA-256 " in text
     assert "alice" not in text
-    for words in ("python: 3.", "torch: ", "insightface: ", "onnxruntime: ", "Auto for people, SD 1.5: ip-adapter-faceid_sd15"):
+    for words in (
+        "python: 3.",
+        "torch: ",
+        "insightface: ",
+        "onnxruntime: ",
+        "Auto for people, SD 1.5: ip-adapter-faceid_sd15",
+    ):
         assert words in text
     assert "SHA-256" not in diagnostics(report, with_hashes=False)
 

@@ -176,12 +176,16 @@ def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
 # --------------------------------------------------------------------------------------------------------- purpose
 def switch(purpose: str, **services: Any) -> dict[str, dict[str, Any]]:
     """What the page changes where the first unit's reference is now for that: elem_id -> its update."""
-    here = {"adapters_for": list, "saved": lambda _purpose: ["Sunset"], "auto_means": lambda one: f"Auto: {one}."}
+    here: dict[str, Any] = {
+        "adapters_for": lambda _purpose: [],
+        "saved": lambda _purpose: ["Sunset"],
+        "auto_means": lambda one: f"Auto: {one}.",
+    }
     with gr.Blocks() as page:
         build_units("txt2img", Services(**here | services), 1)
     chosen = next(one for one in leaves(page) if one.elem_id == "txt2img_faceid_0_purpose")
     functions = page.fns.values() if isinstance(page.fns, dict) else page.fns
-    (switched,) = [one.fn for one in functions if one.fn and one.fn.__name__ == "switched"]
+    (switched,) = [one.fn for one in functions if getattr(one.fn, "__name__", "") == "switched"]
     updates = switched(purpose, "Auto", "Auto")
     outputs = _outputs(page, chosen, len(updates))
     return {one.elem_id.removeprefix("txt2img_faceid_0_"): update for one, update in zip(outputs, updates, strict=True)}
@@ -249,7 +253,13 @@ def report(*rows: Row) -> SetupReport:
 def test_the_table_says_what_is_there_and_escapes_names() -> None:
     found = Row("adapter", "<script>", "found", 768, "plus", (Path("/a/<b>.bin"),), 5, "none", "Fine & good")
     html = table(report(found, Row("face_models", "Face models", "missing", entry=entry("buffalo_l"))))
-    for part in ("&lt;script&gt;", "&lt;b&gt;.bin", "Fine &amp; good", "Auto for SD 1.5: nothing yet", "missing"):
+    for part in (
+        "&lt;script&gt;",
+        "&lt;b&gt;.bin",
+        "Fine &amp; good",
+        "Auto for people, SD 1.5: nothing yet",
+        "missing",
+    ):
         assert part in html
     assert "<script>" not in html
 
@@ -304,8 +314,11 @@ def test_a_person_is_saved_as_the_unit_shows_them_to_clip() -> None:
         return name
 
     with gr.Blocks() as page:
-        build_units("txt2img", Services(save_person=save), 1)
+        build_units("txt2img", Services(save=save), 1)
     fns = page.fns.values() if isinstance(page.fns, dict) else page.fns
     (function,) = [one.fn for one in fns if getattr(one.fn, "__name__", "") == "saved"]
-    function("Anna", [], "largest", "average", "head")
-    assert [unit.clip_crop for unit in saved] == ["head"]
+    function("Anna", "person", [], "largest", "average", "head", "Auto")
+    function("Sea", "image", [], "largest", "add", "face", "padded")
+    assert [(unit.purpose, unit.clip_crop, unit.image_crop) for unit in saved] == [
+        ("person", "head", "Auto"), ("image", "face", "padded"),
+    ]  # fmt: skip

@@ -45,8 +45,6 @@ class Row:
     """Cross attention dimension of an adapter's checkpoints."""
     variant: str | None = None
     """The id of an adapter's variant."""
-    purpose: Purpose | None = None
-    """What references it is needed for; None for both."""
     paths: tuple[Path, ...] = ()
     size_bytes: int | None = None
     """Of what is here."""
@@ -59,6 +57,8 @@ class Row:
     place: Path | None = None
     """Where a download would put it."""
     is_licence_accepted: bool = False
+    purpose: Purpose | None = None
+    """What references it is needed for; None for both."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,9 @@ def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
 def _unpublished(variant: Variant, family: int) -> Row:
     """Return the row of a missing adapter that this program does not download."""
     method = method_of(variant)
-    note = f"Not downloaded from here: put it into models/faceid, from {method.source}." if method.source else ""
-    return Row("adapter", _label(variant, family), "missing", family, variant.id, method.purpose, note=note)
+    note = f"Not downloaded from here: put it into models/faceid, from {method.source}."
+    note = note if method.source else "No download of it is known here."
+    return Row("adapter", _label(variant, family), "missing", family, variant.id, purpose=method.purpose, note=note)
 
 
 def _adapter_row(path: Path, adapter: Adapter) -> Row:
@@ -237,7 +238,7 @@ def _face_row(roots: Roots) -> Row:
 
 def _missing(one: Entry) -> Row:
     lora = ("inside the adapter" if one.has_lora else "none") if one.kind == "adapter" else ""
-    return Row(one.kind, one.label, "missing", one.family, one.variant, _purpose_of(one), lora=lora, entry=one)
+    return Row(one.kind, one.label, "missing", one.family, one.variant, purpose=_purpose_of(one), lora=lora, entry=one)
 
 
 def _purpose_of(one: Entry) -> Purpose | None:
@@ -252,7 +253,16 @@ def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
     variant = published.variant if published else None
     purpose = _purpose_of(published) if published else "person" if "faceid" in path.name.lower() else None
     return Row(
-        kind, label, "damaged", family, variant, purpose, (path,), path.stat().st_size, note=note, entry=published
+        kind,
+        label,
+        "damaged",
+        family,
+        variant,
+        (path,),
+        path.stat().st_size,
+        note=note,
+        entry=published,
+        purpose=purpose,
     )
 
 

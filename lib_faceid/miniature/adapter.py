@@ -14,9 +14,18 @@ from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = ["FULL", "SMALL", "ProjectionSizes", "adapter_shapes", "published_name", "write_adapter"]
 
-ID_DIM, CLIP_DIM = 512, 1280  # of the recogniser's vectors and of CLIP ViT-H's hidden states
+# Of the recogniser's vectors, of CLIP ViT-H's hidden states and of its image embeds.
+ID_DIM, CLIP_DIM, CLIP_EMBEDS_DIM = 512, 1280, 1024
 
-_TOKENS = {"faceid": 4, "plus": 4, "plusv2": 4, "portrait": 16, "portrait_unnorm": 16}
+_TOKENS = {
+    "faceid": 4,
+    "plus": 4,
+    "plusv2": 4,
+    "portrait": 16,
+    "portrait_unnorm": 16,
+    "ip_adapter": 4,
+    "ip_adapter_plus": 16,
+}
 _WITH_LORA = {"faceid", "plus", "plusv2"}
 _PUBLISHED_NAMES = {
     "faceid": "ip-adapter-faceid_{family}",
@@ -24,6 +33,8 @@ _PUBLISHED_NAMES = {
     "plusv2": "ip-adapter-faceid-plusv2_{family}",
     "portrait": "ip-adapter-faceid-portrait_{family}",
     "portrait_unnorm": "ip-adapter-faceid-portrait_{family}_unnorm",
+    "ip_adapter": "ip-adapter_{family}",
+    "ip_adapter_plus": "ip-adapter-plus_{family}",
 }
 
 # The recogniser's vectors have length 1, so the first layer multiplies them up; the LoRA is to nudge only.
@@ -103,6 +114,10 @@ def _image_proj(variant: str, width: int, sizes: ProjectionSizes) -> Tree:
     if variant == "portrait_unnorm":
         dim = CLIP_DIM if sizes == FULL else 128
         return {"latents": (1, _TOKENS[variant], dim), **_perceiver(dim, ID_DIM, width, sizes)}
+    if variant == "ip_adapter":
+        return {"proj": linear(CLIP_EMBEDS_DIM, width * _TOKENS[variant]), "norm": norm(width)}
+    if variant == "ip_adapter_plus":
+        return {"latents": (1, _TOKENS[variant], width), **_perceiver(width, CLIP_DIM, width, sizes)}
     mlp = {"0": linear(ID_DIM, sizes.hidden), "2": linear(sizes.hidden, width * _TOKENS[variant])}
     resampler = {"perceiver_resampler": _perceiver(width, CLIP_DIM, width, sizes)} if "plus" in variant else {}
     return {"proj": mlp, "norm": norm(width), **resampler}

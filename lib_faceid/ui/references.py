@@ -222,7 +222,6 @@ def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> 
         done, message = (None, message) if unit is None else attempt(services.save, name, unit)
         return [names(purpose)[0], notice(done, "good") if done else notice(message, "warning")]
 
-
     parts.refresh_people.click(names, [parts.purpose], [parts.person, parts.message], **QUICK)
     parts.save.click(
         saved,

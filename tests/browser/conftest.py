@@ -1,4 +1,4 @@
-"""Our own page in a real Chromium, with random miniatures of three variants."""
+"""Our own page in a real Chromium, with random miniatures of four variants."""
 
 from __future__ import annotations
 

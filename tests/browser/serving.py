@@ -14,14 +14,14 @@ from pathlib import Path
 
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
 
-VARIANTS = ("plusv2", "portrait", "faceid")
+VARIANTS = ("plusv2", "portrait", "faceid", "ip_adapter_plus")
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
 ENVIRONMENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def write_random_models(models: Path) -> None:
-    """Write a checkpoint, three adapters and CLIP ViT-H where the page looks for them: what they draw means nothing."""
+    """Write a checkpoint, four adapters and CLIP ViT-H where the page looks for them: what they draw means nothing."""
     write_checkpoint(models / "Stable-diffusion" / "miniature_sd15.safetensors", "sd15")
     write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14-laion2B-s32B-b79K.safetensors")
     for variant in VARIANTS:

@@ -159,6 +159,58 @@ def test_sliders_are_those_that_the_adapter_uses(page: Page) -> None:
     assert not element(page, "structure").is_visible()
 
 
+def purpose(page: Page, name: str) -> None:
+    """Choose what the reference is for, once the page has looked at what is here."""
+    element(page, "auto").get_by_text("Auto for SD 1.5 is now").wait_for(timeout=WAIT_MS)
+    element(page, "purpose").get_by_label(name, exact=True).check()
+
+
+def test_an_image_is_a_prompt_without_any_face(page: Page, photos: Path) -> None:
+    """Only what an image uses is shown; what the encoder sees is shown; style sets the weight type; it is drawn."""
+    purpose(page, "image")
+    for name in ("face", "preset", "structure", "lora"):
+        element(page, name).wait_for(state="hidden", timeout=WAIT_MS)
+    element(page, "image_part").wait_for(state="visible", timeout=WAIT_MS)
+    element(page, "auto").get_by_text("ip-adapter-plus_sd15").wait_for(timeout=WAIT_MS)
+    page.get_by_text("Save image").first.wait_for(timeout=WAIT_MS)
+    drop(page, photos / "no_face.jpeg")
+    card = page.locator(f"{UNIT}_cards .faceid-card").inner_text()
+    assert "square" in card
+    assert "face" not in card
+    element(page, "image_part").get_by_label("style", exact=True).check()
+    open_part(page, "advanced")
+    assert not element(page, "adetailer").is_visible()
+    assert element(page, "image_crop").is_visible()
+    page.wait_for_function(
+        "(unit) => document.querySelector(`${unit}_weight_type input`).value === 'style transfer'", arg=UNIT,
+        timeout=WAIT_MS,
+    )  # fmt: skip
+    choose(page, "image_crop", "padded")
+    page.locator(f"{UNIT}_cards .faceid-card").get_by_text("padded").wait_for(timeout=WAIT_MS)
+    keep(page, "page-image")
+    told = generate(page)
+    assert "FaceID 0: ip-adapter-plus_sd15 (IP-Adapter Plus)" in told
+    assert "style transfer" in told
+    purpose(page, "person")
+    element(page, "face").wait_for(state="visible", timeout=WAIT_MS)
+    assert not element(page, "image_part").is_visible()
+    page.locator(f"{UNIT}_cards .faceid-card").get_by_text("no face", exact=True).wait_for(timeout=WAIT_MS)
+
+
+@pytest.mark.one_gradio
+def test_an_image_is_saved_and_called_by_the_prompt(page: Page, photos: Path) -> None:
+    purpose(page, "image")
+    page.get_by_text("Save image").first.wait_for(timeout=WAIT_MS)
+    drop(page, photos / "no_face.jpeg")
+    open_part(page, "save_person")
+    element(page, "name").locator("input, textarea").fill("Some place")
+    element(page, "save").click()
+    element(page, "message").get_by_text("<image:Some place:0.8>").wait_for(timeout=DRAW_MS)
+    element(page, "enabled").locator("input").uncheck()
+    page.locator("#txt2img_prompt textarea").fill("a harbour <image:Some place:0.6>")
+    assert "FaceID tag 0: ip-adapter-plus_sd15" in generate(page)
+
+
 def test_the_camera_takes_a_photo_and_is_asked_for_only_then(page: Page) -> None:
     assert page.locator("video").count() == 0
     zone, own_button = element(page, "image"), element(page, "webcam")
