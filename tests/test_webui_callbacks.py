@@ -19,7 +19,16 @@ pytest.importorskip("gradio")
 SCRIPT = Path(__file__).parent.parent / "scripts" / "ip_adapter_faceid.py"
 
 
-EVENTS = ["before_ui", "app_started", "ui_settings", "cfg_denoiser", "cfg_denoised", "model_loaded", "script_unloaded"]
+EVENTS = [
+    "before_ui",
+    "app_started",
+    "ui_settings",
+    "cfg_denoiser",
+    "cfg_denoised",
+    "before_image_saved",
+    "model_loaded",
+    "script_unloaded",
+]
 
 
 class Callbacks:
