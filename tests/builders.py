@@ -20,6 +20,7 @@ from torch import Tensor
 __all__ = [
     "CONTAINERS",
     "FAMILY",
+    "IMAGE_FILES",
     "PAIRS",
     "PUBLISHED",
     "SD15",
@@ -28,8 +29,11 @@ __all__ = [
     "Parts",
     "Perceiver",
     "Source",
+    "full_proj",
+    "image_parts_of",
     "instant_id",
     "ip_adapter_layers",
+    "linear_proj",
     "mlp",
     "parts_of",
     "plus",
@@ -117,6 +121,20 @@ def resampler(source: Source, dim: int, context_dim: int, out_dim: int, num_toke
     return {"latents": latents} | Perceiver(dim, context_dim, out_dim).state(source)
 
 
+def linear_proj(source: Source, feature_dim: int, cross_dim: int, num_tokens: int = 4) -> State:
+    """Return the `image_proj` of the base IP-Adapter: image embeds of 1024 (ViT-H) or 1280 (bigG)."""
+    return source.linear("proj", num_tokens * cross_dim, feature_dim) | source.norm("norm", cross_dim)
+
+
+def full_proj(source: Source, cross_dim: int, feature_dim: int = 1280) -> State:
+    """Return the `image_proj` of IP-Adapter Full Face: a token of each hidden state."""
+    return (
+        source.linear("proj.0", feature_dim, feature_dim)
+        | source.linear("proj.2", cross_dim, feature_dim)
+        | source.norm("proj.3", cross_dim)
+    )
+
+
 def sd15_widths(channels: int = LDM_CHANNELS) -> list[int]:
     """Return the width of each transformer block of SD 1.5 in the files' order: down, up, middle."""
     one, two, four = channels, 2 * channels, 4 * channels
@@ -189,6 +207,29 @@ PUBLISHED: Mapping[str, Published] = {
         families=(SDXL,),
     ),
 }
+
+
+# File name of a published layout -> (variant, cross_dim, its `image_proj`). Resamplers have fewer heads than published.
+IMAGE_FILES: Mapping[str, tuple[str, int, Callable[[Source], State]]] = {
+    "ip-adapter_sd15": ("ip_adapter", SD15, lambda source: linear_proj(source, 1024, SD15)),
+    "ip-adapter_sd15_vit-G": ("ip_adapter_vit_g", SD15, lambda source: linear_proj(source, 1280, SD15)),
+    "ip-adapter-plus_sd15": ("ip_adapter_plus", SD15, lambda source: resampler(source, 128, 1280, SD15)),
+    "ip-adapter-plus-face_sd15": ("ip_adapter_plus_face", SD15, lambda source: resampler(source, 128, 1280, SD15)),
+    "ip-adapter-full-face_sd15": ("ip_adapter_full_face", SD15, lambda source: full_proj(source, SD15)),
+    "ip_plus_composition_sd15": ("ip_adapter_composition", SD15, lambda source: resampler(source, 128, 1280, SD15)),
+    "ip-adapter_sdxl": ("ip_adapter_vit_g", SDXL, lambda source: linear_proj(source, 1280, SDXL)),
+    "ip-adapter_sdxl_vit-h": ("ip_adapter", SDXL, lambda source: linear_proj(source, 1024, SDXL)),
+    "ip-adapter-plus_sdxl_vit-h": ("ip_adapter_plus", SDXL, lambda source: resampler(source, 128, 1280, SDXL)),
+    "ip-adapter-plus_sdxl_vit-G": ("ip_adapter_plus_vit_g", SDXL, lambda source: resampler(source, 128, 1664, SDXL)),
+}
+
+
+def image_parts_of(file_name: str, *, seed: int = 0, widths: Sequence[int] = ()) -> Parts:
+    """Return a random IP-Adapter in the layout of that file, for the UNets of unets.py or blocks of other widths."""
+    _, cross_dim, image_proj = IMAGE_FILES[file_name]
+    source = Source(seed)
+    widths = widths or (sd15_widths() if cross_dim == SD15 else sdxl_widths())
+    return Parts(image_proj(source), ip_adapter_layers(source, widths, cross_dim))
 
 
 def parts_of(variant: str, cross_dim: int, *, seed: int = 0, rank: int = 4, widths: Sequence[int] = ()) -> Parts:

@@ -11,8 +11,9 @@ import pytest
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.packs import PUBLISHED_BYTES
-from lib_faceid.methods.registry import by_id, known_files, variants
+from lib_faceid.methods.registry import by_id, known_files, method_of, variants
 from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 
 each_entry = pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.id)
 each_adapter = pytest.mark.parametrize("one", adapter_entries(), ids=lambda one: one.id)
@@ -25,6 +26,16 @@ SIZES = {
     "plusv2_sdxl": 1_487_555_181,
     "portrait_sdxl": 749_822_515,
     "portrait_unnorm_sdxl": 1_009_523_411,
+    "ip_adapter_plus_sd15": 98_183_288,
+    "ip_adapter_sd15": 44_642_768,
+    "ip_adapter_light_sd15": 44_642_768,
+    "ip_adapter_light_v11_sd15": 44_642_977,
+    "ip_adapter_vit_g_sd15": 46_215_640,
+    "ip_adapter_full_face_sd15": 43_592_352,
+    "ip_adapter_plus_sdxl": 847_517_512,
+    "ip_adapter_vit_h_sdxl": 698_391_064,
+    "ip_adapter_vit_g_sdxl": 702_585_376,
+    "ip_adapter_plus_face_sdxl": 847_517_512,
     "clip_vit_h": 2_528_373_448,
     "buffalo_l": 288_621_354,
 }
@@ -32,10 +43,21 @@ WITHOUT_SIZE = {
     "plus_sd15": 157,
     "portrait_sd15": 65,
     "faceid_sdxl": 1071,
+    "ip_adapter_plus_face_sd15": 98,
     "clip_vit_bigg": 3690,
 }  # in MB, from the parameters
-PARAMETERS_MILLIONS = {"plus_sd15": 78.26, "portrait_sd15": 32.29, "faceid_sdxl": 535.51, "clip_vit_bigg": 1844.91}
+PARAMETERS_MILLIONS = {
+    "plus_sd15": 78.26,
+    "portrait_sd15": 32.29,
+    "faceid_sdxl": 535.51,
+    "ip_adapter_plus_face_sd15": 49.09,
+    "clip_vit_bigg": 1844.91,
+}
 LORA = {"plusv2", "plus", "faceid"}
+LICENCES = {"faceid": "ip-adapter-faceid", "ip_adapter": "ip-adapter-weights"}
+# Files of these exist, but not where a download is known.
+WITHOUT_DOWNLOAD = {"ip_adapter_plus_vit_g", "ip_adapter_composition"}
+ROOT = Path(__file__).parent.parent / "lib_faceid"
 
 
 def test_sizes() -> None:
@@ -67,8 +89,8 @@ def test_each_adapter_fits_its_variant(one: Entry) -> None:
     assert variant.filename_hint in re.sub(r"[^a-z0-9]", "", one.file_name)
     assert known_files().get(one.sha256 or "", variant.id) == variant.id
     assert one.has_lora == (variant.id in LORA)
-    assert bool(variant.encoders) == ("Needs CLIP ViT-H" in one.purpose)
-    assert one.licence.id == "ip-adapter-faceid"
+    assert re.findall(r"Needs (CLIP [\w-]+)", one.purpose) == [IMAGE_ENCODERS[name].label for name in variant.encoders]
+    assert one.licence.id == LICENCES[method_of(variant).id]
 
 
 def test_every_known_file_is_in_it() -> None:
@@ -77,7 +99,8 @@ def test_every_known_file_is_in_it() -> None:
 
 def test_every_variant_and_family_is_in_it_in_the_order_of_auto() -> None:
     published = [(one.family, one.variant) for one in adapter_entries()]
-    expected = [(family, variant.id) for family in (768, 2048) for variant in variants() if family in variant.bases]
+    downloads = [variant for variant in variants() if variant.id not in WITHOUT_DOWNLOAD]
+    expected = [(family, variant.id) for family in (768, 2048) for variant in downloads if family in variant.bases]
     assert list(dict.fromkeys(published)) == expected
     assert {one.family for one in adapter_entries(768)} == {768}
 
@@ -114,9 +137,15 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 def test_it_is_json() -> None:
     for one in catalogue():
         assert json.loads(json.dumps(one.to_dict()))["licence"]["id"] == one.licence.id
-    assert (
-        Path(__file__)
-        .parent.parent.joinpath("lib_faceid", "models", "catalogue.json")
-        .read_text("utf-8")
-        .endswith("}\n")
-    )
+    for path in (ROOT / "models" / "catalogue.json", *ROOT.glob("methods/*/files.json")):
+        assert path.read_text("utf-8").endswith("}\n")
+
+
+def test_the_files_of_a_method_lie_with_the_method() -> None:
+    assert sorted(path.parent.name for path in ROOT.glob("methods/*/files.json")) == sorted(LICENCES)
+    for name in LICENCES:
+        entries = json.loads((ROOT / "methods" / name / "files.json").read_text("utf-8"))["entries"]
+        assert {method_of(by_id(one["variant"])).id for one in entries} == {name}
+    assert all(one.kind != "adapter" for one in catalogue()[len(adapter_entries()) :])
+    shared = json.loads((ROOT / "models" / "catalogue.json").read_text("utf-8"))["entries"]
+    assert all(one["kind"] != "adapter" for one in shared)

@@ -162,7 +162,7 @@ def test_an_identity_is_saved_and_drawn(
     photos = [item for name in ("Paul", "Paul2") for item in ("--photo", str(data_folder / f"photos/{name}.jpeg"))]
     assert main(["identity", *photos, "--face-models", str(face_models), "--out", "saved/paul.safetensors"]) == 0
     said = capsys.readouterr().out
-    assert "will not do for the Plus variants" in said
+    assert "will not do for FaceID Plus v2 and FaceID Plus" in said
     assert "one person from 2 photos" in said
     identity = Identity.load(tmp_path / "saved" / "paul.safetensors")
     assert identity.num_faces == 1

@@ -25,9 +25,9 @@ from lib_faceid.pictures.photo import read_photo
 pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 
 STEPS = 10
-PEOPLE = 8
-FEW = tuple(f"never_seen_{number:02}" for number in range(4))
-STEP, RISE, RIGHT, OTHERS, RANK_1 = 0.02, 0.15, 0.35, 0.25, 0.5
+PEOPLE = 6
+FEW = tuple(f"never_seen_{number:02}" for number in range(3))
+RISE, RIGHT, OTHERS, RANK_1 = 0.15, 0.35, 0.25, 0.5
 NEW_PARENTS, OF_TWO = 0.2, 0.35
 FOUND, COLOUR_KEPT = 0.95, 0.95
 
@@ -50,11 +50,11 @@ def right(gallery: Gallery) -> float:
     return mean_likeness(gallery)
 
 
-@pytest.mark.slow("it draws eight people at four weights")
+@pytest.mark.slow("it draws six people at four weights")
 def test_likeness_rises_with_the_weight_and_is_of_the_right_person(gallery: Gallery) -> None:
     marks = {weight: marks_of(gallery, "never_seen", (0,), weight=weight) for weight in (0, 0.2, 0.4, 0.8)}
     likeness = [one.right for one in marks.values()]
-    assert all(after > before + STEP for before, after in pairwise(likeness)), likeness
+    assert all(after > before for before, after in pairwise(likeness)), likeness
     assert likeness[3] > likeness[0] + RISE
     assert marks[0.8].right >= RIGHT
     assert marks[0.8].others <= OTHERS
@@ -91,7 +91,7 @@ def test_swapped_cond_and_uncond_draw_somebody_else(
 def test_two_people_stand_where_their_regions_are(gallery: Gallery) -> None:
     marks = marks_of_pairs(gallery, "never_seen")
     assert marks.right >= OF_TWO
-    assert marks.right > marks.others + STEP
+    assert marks.right > marks.others + 0.1
 
 
 def test_half_of_the_steps_and_other_styles_are_less(gallery: Gallery, right: float) -> None:

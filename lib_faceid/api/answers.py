@@ -26,6 +26,7 @@ from lib_faceid.inventory.check import Row
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.reading import AnyJoined
 from lib_faceid.jobs.saving import image_to_save
+from lib_faceid.methods.registry import readers
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
 from lib_faceid.references.analysis import AnalysedFace, analyse
@@ -167,7 +168,7 @@ class Answers:
         try:
             return self._services.clip_vision("clip_vit_h"), []
         except FaceIDError as error:
-            return None, [f"Saved without what the Plus variants read. {error}"]
+            return None, [f"Saved without what {readers('clip_vit_h', 'person')} read. {error}"]
 
 
 @contextmanager

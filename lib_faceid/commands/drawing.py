@@ -64,7 +64,7 @@ def save_picture(painted: Painted, path: Path) -> None:
 
 
 def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
-    """Write who is in a unit's photos to one file, with what the Plus variants read where CLIP ViT-H is there."""
+    """Write who is in a unit's photos to one file, with CLIP features where CLIP ViT-H is there."""
     joined = join_unit(unit, workshop.face_analyser(), _clip_if_there(workshop, say))
     for message in joined.messages:
         say(message)
@@ -75,8 +75,10 @@ def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
 
 
 def _clip_if_there(workshop: Workshop, say: Say) -> ClipVision | None:
+    from lib_faceid.methods.registry import readers
+
     try:
         return workshop.clip_vision()
     except MissingModelError:
-        say("CLIP ViT-H is not here, so the identity will not do for the Plus variants.")
+        say(f"CLIP ViT-H is not here, so the identity will not do for {readers('clip_vit_h', 'person')}.")
         return None

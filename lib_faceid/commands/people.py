@@ -87,6 +87,7 @@ def _save_file(path: Path, options: Options) -> None:
 
 def _save_photos(options: Options) -> None:
     from lib_faceid.encoders.clip_vision import load_clip_vision
+    from lib_faceid.methods.registry import readers
     from lib_faceid.references.joining import Look, join_photos
     from lib_faceid.units.region import which_face
 
@@ -96,7 +97,7 @@ def _save_photos(options: Options) -> None:
         clip = load_clip_vision()
     except MissingModelError:
         clip = None
-        print("CLIP ViT-H is not here, so the Plus variants cannot draw this person.")
+        print(f"CLIP ViT-H is not here, so {readers('clip_vit_h', 'person')} cannot draw this person.")
     joined = join_photos(
         list(with_progress(photos)),
         analyser=analyser_of(options),
@@ -185,7 +186,7 @@ def _list(options: Options) -> None:
 def _line(person: Person) -> str:
     reference, photos = person.identity, len(person.record.photos)
     is_face = ARCFACE in reference.features
-    clip = "for all variants" if CLIP_H_HIDDEN in reference.features else "not for the Plus variants"
+    clip = "with CLIP features" if CLIP_H_HIDDEN in reference.features else "without CLIP features"
     number, what = reference.num_pictures, "face" if is_face else "image"
     pictures = f"{number} {what}{'s' if number > 1 else ''}"
     made_of = f"{photos or '?'} photo{'s' if photos != 1 else ''}"

@@ -124,6 +124,7 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
     """Return the adapters, and rows for the files that are called like one and are none."""
     found: list[Found] = []
     damaged: list[Row] = []
+    hints = [method.file_hint for method in METHODS if method.file_hint]
     for path in find_adapters(roots):
         published = _published(path)
         try:
@@ -131,7 +132,7 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
         except WrongFamilyError:
             continue
         except FileError as error:
-            if published or "faceid" in path.name.lower():
+            if published or any(hint in path.name.lower() for hint in hints):
                 damaged.append(_damaged("adapter", path, str(error), published))
     return found, damaged
 

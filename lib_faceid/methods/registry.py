@@ -16,6 +16,7 @@ __all__ = [
     "methods_for",
     "named_by_user",
     "preference",
+    "readers",
     "variants",
 ]
 
@@ -50,6 +51,12 @@ def named_by_user(variant_id: str) -> Variant:
     except KeyError:
         known = ", ".join(variant.id for variant in variants())
         raise MismatchError(f"There is no variant '{variant_id}'. Known variants: {known}.") from None
+
+
+def readers(encoder: str, purpose: Purpose) -> str:
+    """Return the labels of the variants for a purpose that need that image encoder, in words."""
+    found = [one for method in methods_for(purpose) for one in method.variants if encoder in one.encoders]
+    return " and ".join(one.label for one in found) or "no variant"
 
 
 def method_of(variant: Variant) -> Method:

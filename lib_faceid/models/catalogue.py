@@ -1,6 +1,7 @@
 """Every model that can be had: from which official address, how large, which hash, under which licence, for what.
 
-The facts are in `catalogue.json`, one file of data. Nothing here touches the network.
+The facts are data: those of encoders and face models in `catalogue.json`, those of adapters in the `files.json` of
+each method. Nothing here touches the network.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ class Entry:
 
 
 def catalogue() -> tuple[Entry, ...]:
-    """Return every entry; adapters by family, the best for "Auto" first."""
-    return _read(Path(__file__).with_name("catalogue.json"))
+    """Return every entry; adapters first, by family, then by method, then the best for "Auto" first."""
+    return _catalogue(Path(__file__).parent.parent)
 
 
 def adapter_entries(family: int | None = None) -> tuple[Entry, ...]:
@@ -107,6 +108,11 @@ def entry(name: str) -> Entry:
 
 
 @lru_cache(maxsize=1)
+def _catalogue(package: Path) -> tuple[Entry, ...]:
+    of_methods = [one for path in sorted(package.glob("methods/*/files.json")) for one in _read(path)]
+    return (*sorted(of_methods, key=lambda one: one.family or 0), *_read(package / "models" / "catalogue.json"))
+
+
 def _read(path: Path) -> tuple[Entry, ...]:
     try:
         content = json.loads(path.read_text("utf-8"))

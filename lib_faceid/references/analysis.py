@@ -87,7 +87,9 @@ def clip_features(
 ) -> Tensor:
     """Return an image encoder's features [*key.shape] (float32) of what it is shown of a face in a photo."""
     box = face.box if sees != "whole" else None
-    return _features(photo, (box, sees), lambda: clip_crop(photo.pixels, face.points, sees), clip, key)
+    # Rounded to halves, as they always were: the same photo gives the same picture as before.
+    crop = (box, sees)
+    return _features(photo, crop, lambda: clip_crop(photo.pixels, face.points, sees), clip, key, torch.float16).float()
 
 
 def image_features(
@@ -98,21 +100,25 @@ def image_features(
     key: FeatureKey,
 ) -> Tensor:
     """Return an image encoder's features [*key.shape] (float32) of a crop of an image."""
-    return _features(
-        photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, [face_box] if face_box else ()), clip, key
-    )
+    faces = [face_box] if face_box else ()
+    return _features(photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, faces), clip, key)
 
 
 def _features(
-    photo: Opened, crop: object, make_crop: Callable[[], NDArray[np.uint8]], clip: ClipVision, key: FeatureKey
+    photo: Opened,
+    crop: object,
+    make_crop: Callable[[], NDArray[np.uint8]],
+    clip: ClipVision,
+    key: FeatureKey,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Return what an encoder makes of a crop of a photo, kept by the photo's pixels, the crop and the encoder."""
 
     def make() -> Tensor:
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
-        return _apart(clip.encode([make_crop()], cast("Output", key.output))[0].half())
+        return _apart(clip.encode([make_crop()], cast("Output", key.output))[0].to(dtype))
 
-    return _hidden.get((photo.sha256, crop, key, clip.fingerprint, str(clip.device)), make).float()
+    return _hidden.get((photo.sha256, crop, key, clip.fingerprint, str(clip.device)), make)
 
 
 def forget_all() -> None:
@@ -123,7 +129,7 @@ def forget_all() -> None:
 
 
 _photos = Recent[AnalysedPhoto](256)  # a portrait has 3 KB, a group of 30 has 90 KB
-_hidden = Recent[Tensor](24)  # 660 KB each: enough for the 20 photos of a person
+_hidden = Recent[Tensor](24)  # 660 KB each of a face, up to 1.7 MB of an image: enough for the 20 photos of a unit
 
 
 def _opened(photo: Opened | NDArray[np.uint8]) -> Opened:

@@ -17,7 +17,7 @@ from lib_faceid.jobs.choosing import Models, file_of
 from lib_faceid.jobs.saving import image_to_save
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
-from lib_faceid.methods.registry import methods_for, named_by_user
+from lib_faceid.methods.registry import methods_for, named_by_user, readers
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.download import download
 from lib_faceid.models.folders import Roots, find_adapters
@@ -117,13 +117,13 @@ def _name_of(person: Person | None) -> str:
 
 
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
-    """Save who is in a unit's photos, with what the Plus variants read where CLIP ViT-H is here."""
+    """Save who is in a unit's photos, with CLIP features where CLIP ViT-H is here."""
     analyser = models.face_analyser()
     clip, without = attempt(models.clip_vision, "clip_vit_h")
     joined = join_unit(unit, analyser, clip)
     name = library.save(name, joined.identity, joined.record)
-    plus = f" It will not do for the Plus variants: {without}" if without else ""
-    return " ".join([f"Saved as '{name}'. Keep the file as private as a photo.{plus}", *joined.messages])
+    lacking = f" It will not do for {readers('clip_vit_h', 'person')}: {without}" if without else ""
+    return " ".join([f"Saved as '{name}'. Keep the file as private as a photo.{lacking}", *joined.messages])
 
 
 def _save_image(library: People, name: str, unit: Unit, models: Models) -> str:

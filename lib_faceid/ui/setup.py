@@ -163,7 +163,7 @@ def table(report: SetupReport) -> str:
         notice("Ready: a person can be drawn.", "good") if report.is_ready
         else notice("People cannot be drawn yet: something is missing; see below.", "warning"),
         notice("Ready: an image can be a prompt.", "good") if report.is_ready_for_images
-        else notice("Images cannot be prompts yet: that needs an IP-Adapter and its image encoder.", "info"),
+        else notice("Images cannot be prompts yet: that needs an adapter for images and its encoder.", "info"),
         *(notice(one, "error") for one in report.problems),
     ]  # fmt: skip
     rows = "".join(_group(heading, [row for row in report.rows if row.purpose == purpose])

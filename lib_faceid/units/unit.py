@@ -104,13 +104,13 @@ class Unit:
         "subtract are for images: the sum of all, or the first less the others.",
     )
     adapter: str = _setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
-    variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell, like a renamed Plus or Plus v2.")
+    variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell which variant they are.")
     weight: float = _setting(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
     structure: float = _setting(
         1.0,
         Range(0, 3, 0.05),
         "Face structure",
-        "Plus v2 only. Higher copies shape, hair and angle of the photo; lower gives freedom.",
+        "Higher copies shape, hair and angle of the photo; lower gives freedom.",
     )
     lora: float = _setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
     start: float = _setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
@@ -125,7 +125,7 @@ class Unit:
         "face",
         ("face", "head", "whole"),
         "CLIP sees",
-        "Plus variants only. The face as trained, head and hair, or the whole photo (as in ControlNet).",
+        "The face as trained, head and hair, or the whole photo (as in ControlNet).",
     )
     image_crop: str = _setting(
         AUTO,
