@@ -184,6 +184,13 @@ def test_everybody_is_there(library: People) -> None:
     assert list(library.names()) == list(PEOPLE)
 
 
+def known(found: Any, then: Any) -> Any:
+    """What was known then of what is known now: a report may have more measures today, and lack none."""
+    if not isinstance(then, dict):
+        return found
+    return {key: known(found[key], value) for key, value in then.items()}
+
+
 @pytest.mark.parametrize("name", PEOPLE)
 def test_saved_people(library: People, name: str) -> None:
     expected, record = PEOPLE[name], library.load(name).record
@@ -197,7 +204,10 @@ def test_saved_people(library: People, name: str) -> None:
         {"sha256": one.sha256, "weight": one.weight, "report": one.report and one.report.to_dict()}
         for one in record.photos
     ]
-    assert (record.notes, photos) == (expected["notes"], expected["photos"])
+    assert (record.notes, [known(photo, then) for photo, then in zip(photos, expected["photos"], strict=True)]) == (
+        expected["notes"],
+        expected["photos"],
+    )
     assert (None if record.thumbnail_rgb is None else record.thumbnail_rgb.tolist()) == expected["thumbnail_rgb"]
 
 
