@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "enabled": False,
     "images": (),
     "person": "",
+    "purpose": "person",
     "face": "largest",
     "combine": "average",
     "adapter": AUTO,
@@ -27,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "end": 1.0,
     "fade": 0.0,
     "clip_crop": "face",
+    "image_crop": AUTO,
     "hires": "both",
     "weight_type": "linear",
     "layer_weights": "",
@@ -181,7 +183,7 @@ def test_photos_of_a_request() -> None:
         ({"images": ["x"] * 21}, "up to 20 photos"),
         ({"images": [{"image": "x", "weight": -1}]}, "a weight from 0 to 10"),
         ({"images": [None]}, "up to 20 photos"),
-        ({"combine": "sum"}, "one of average, median, tokens, concatenate was expected"),
+        ({"combine": "sum"}, "one of average, median, tokens, concatenate, add, subtract was expected"),
         ({"hires": True}, "one of both, first, hires was expected"),
     ],
 )
@@ -208,7 +210,7 @@ def test_a_request_with_an_image_is_on_by_itself() -> None:
         ("strukture", r"did you mean 'structure'\?"),
         ("Weight", r"did you mean 'weight'\?"),
         ("adaptor", r"did you mean 'adapter'\?"),
-        ("xyz", r"fields are enabled, images, person, face, combine, adapter, variant, weight"),
+        ("xyz", r"fields are enabled, images, person, purpose, face, combine, adapter, variant, weight"),
         ("", "fields are"),
     ],
 )

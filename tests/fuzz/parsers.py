@@ -154,11 +154,7 @@ def _read_json(read: Callable[[Path], object]) -> Callable[[Any], object]:
 
 
 def _read_catalogue(path: Path) -> None:
-    catalogue._read.cache_clear()  # type: ignore[reportPrivateUsage]
-    try:
-        catalogue._read(path)  # type: ignore[reportPrivateUsage]
-    finally:
-        catalogue._read.cache_clear()  # type: ignore[reportPrivateUsage]
+    catalogue._read(path)  # type: ignore[reportPrivateUsage]
 
 
 def _read_licences(path: Path) -> None:
