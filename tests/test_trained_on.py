@@ -24,7 +24,7 @@ NAMES = {"large": "w600k_r50", "small": "w600k_mbf-12345678"}
 def notes(adapter: Path, recogniser: str) -> tuple[str, ...]:
     """What is said when somebody saved with a recogniser is drawn with an adapter."""
 
-    def nothing() -> NoReturn:
+    def nothing(*_: object) -> NoReturn:
         raise AssertionError("nobody's photo is looked at")
 
     somebody = Identity(torch.eye(512)[:1], recogniser=recogniser)

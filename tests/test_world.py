@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,9 @@ from training.captions import COLOURS_RGB
 from training.people import KEPT_BACK, PARENTS
 from training.strangers import CANVAS_PX, IMPORTANCE, MOST_OF_ONE, Parent, _shares, canvas_points, make_stranger
 from training.world import DRAWING, PHOTO_PX, SIZE_PX, draw_picture, make_world, stranger, take_photo
+
+if TYPE_CHECKING:
+    from training.recogniser import Recogniser
 
 
 def parent(seed: int) -> Parent:
@@ -78,7 +83,7 @@ def test_a_world_has_everybody_in_several_pictures_and_photos(parents: list[Pare
     def locate(photo_rgb: np.ndarray) -> None:
         located.append(len(photo_rgb))
 
-    world = make_world(parents, Means(), range(3, 9), 0, locate)
+    world = make_world(parents, cast("Recogniser", Means()), range(3, 9), 0, locate)
     assert world.person.tolist() == [3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
     assert world.photo_embeddings.shape == (6, 2, 3)
     assert (world.photo_embeddings[:, 0] != world.photo_embeddings[:, 1]).any(1).all()

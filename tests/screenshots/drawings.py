@@ -13,10 +13,10 @@ from tests.gallery import BLUE, Drawn, Gallery, photo_of
 
 __all__ = ["DRAWINGS"]
 
-WHO = ("never_seen_10", "never_seen_27", "never_seen_29")
+WHO: tuple[str, ...] = ("never_seen_10", "never_seen_27", "never_seen_29")
 WEIGHTS = (0.0, 0.2, 0.4, 0.8)
-PAIRS = (WHO[:2], WHO[1::-1], (WHO[2], WHO[0]))
-NAMES = dict(zip(WHO, ("Robin", "Kim", "Noor"), strict=True))
+PAIRS = [(WHO[0], WHO[1]), (WHO[1], WHO[0]), (WHO[2], WHO[0])]
+NAMES: dict[str, str] = dict(zip(WHO, ("Robin", "Kim", "Noor"), strict=True))
 SEED = 7
 SQUARE_PX = 192
 
