@@ -30,9 +30,7 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -90,7 +88,8 @@ def main(argv: list[str]) -> int:
 def check(python: str, args: list[str]) -> int:
     """Returns 0 when every check passes. All of them run, whatever the first ones say; pytest's closing line is last.
 
-    Two processes run all tests, a third types and the page on gradio 4: while a test waits for a browser, it works.
+    Types and the page on gradio 4 come first, by themselves: two browsers on two cores wait for each other until a
+    test gives up. Then two processes run all tests.
     """
     is_thorough = "--thorough" in args
     if is_thorough:
@@ -100,16 +99,9 @@ def check(python: str, args: list[str]) -> int:
     gradio4 = gradio4_python(python)
     failed = steps({"ruff format": [python, "-m", "ruff", "format", "--check", "."]})
     failed += steps({"ruff check": [python, "-m", "ruff", "check", "."]})
-    beside = {
-        "pyright": [python, "-m", "pyright", "--pythonpath", python],
-        "the page on gradio 4": [gradio4, "-m", "pytest", *gradio4_args] if gradio4 else [],
-    }
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as shown, ThreadPoolExecutor(1) as lane:
-        failing = lane.submit(steps, beside, shown)
-        status, closing = all_tests(python, [arg for arg in args if arg != "--thorough"])
-        failed += failing.result()
-        shown.seek(0)
-        print(shown.read(), flush=True)
+    failed += steps({"pyright": [python, "-m", "pyright", "--pythonpath", python]})
+    failed += steps({"the page on gradio 4": [gradio4, "-m", "pytest", *gradio4_args] if gradio4 else []})
+    status, closing = all_tests(python, [arg for arg in args if arg != "--thorough"])
     if is_thorough:
         failed += steps({"what a person costs": [python, "-m", *MODULES["bench"], "--quick"]})
     failed += ["all tests"] if status else []

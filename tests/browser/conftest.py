@@ -39,7 +39,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address, wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=180_000)
     yield page
     context.close()
     assert not errors
