@@ -74,7 +74,8 @@ def test_a_picture_is_seen_while_it_is_drawn(page: Page) -> None:
     so_far = page.locator("#faceid_state img")
     so_far.wait_for(timeout=DRAW_MS)
     first = so_far.get_attribute("src")
-    assert page.locator("#txt2img_generate").is_disabled()
+    progress = page.locator("#faceid_state").get_by_text("of 30").or_(page.locator("#txt2img_gallery img")).first
+    progress.wait_for(timeout=DRAW_MS)
     keep(page, "page-live")
     page.wait_for_function("first => document.querySelector('#faceid_state img')?.src !== first", arg=first)
     assert (
