@@ -94,10 +94,6 @@ class ClipVision:
             self._blank[output] = self._encoded(zeros, output)[0] if is_hidden else torch.zeros(self._shape(output))
         return self._blank[output]
 
-    def encode_uncond(self) -> Tensor:
-        """Return `blank("penultimate")`."""
-        return self.blank("penultimate")
-
     def _shape(self, output: Output) -> tuple[int, ...]:
         return FeatureKey(self.encoder, output).shape
 
