@@ -19,6 +19,7 @@ from lib_faceid.app.hints import first_person, hint
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
+from lib_faceid.app.page_files import page_file
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
 from lib_faceid.app.visitors import OwnVisitors
@@ -36,7 +37,6 @@ from lib_faceid.units.unit import Unit
 
 __all__ = ["build_page", "run_page", "state_html"]
 
-PROJECT = Path(__file__).resolve().parents[2]
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
 RANDOM = -1
 MAX_COUNT = 8
@@ -94,7 +94,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     names = list(workshop.checkpoints())
     loaded = {"name": names[0] if names else ""}
     services = services_for(OwnHost(workshop, lambda: loaded["name"]))
-    style = (PROJECT / "style.css").read_text("utf-8").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
+    style = page_file("style.css").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
         gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
@@ -107,7 +107,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         _wire(easel, loaded, [*asked, *units.components], drawn)
         _wire_hint([*asked, *units.components], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
-        code = (PROJECT / "javascript" / "ip_adapter_faceid.js").read_text("utf-8")
+        code = page_file("javascript/ip_adapter_faceid.js")
         page.load(None, None, None, **script(SHIM % code))
     return page
 

@@ -71,7 +71,7 @@ def _run(options: Options) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("python -m lib_faceid", description="IP-Adapter FaceID without a WebUI.")
+    parser = Parser(_program(), description="IP-Adapter FaceID without a WebUI.")
     parser.add_argument("--version", action="version", version=f"sd-webui-faceid {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands.add_parser("generate", help="draw the person in a photo"))
@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
+
+
+def _program() -> str:
+    """Return how this was started, for usage and errors: by the command that pip makes, or by Python."""
+    return "faceid" if Path(sys.argv[0]).stem == "faceid" else "python -m lib_faceid"
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:

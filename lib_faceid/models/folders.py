@@ -82,8 +82,7 @@ def usual_roots(
     def named(key: str) -> Path | None:
         return Path(environ[key]).expanduser() if environ.get(key) else None
 
-    project = Path(__file__).resolve().parents[2]
-    own = (Path("models"), project / "models") if webui is None else (webui_models or webui / "models",)
+    own = (Path("models"), *_clone_models()) if webui is None else (webui_models or webui / "models",)
     first = named("FACEID_MODELS")
     return Roots(
         models=own if first is None else (first, *own),
@@ -93,6 +92,12 @@ def usual_roots(
         face_models=named("FACEID_FACE_MODELS"),
         clip_vision=named("FACEID_CLIP_VISION"),
     )
+
+
+def _clone_models() -> tuple[Path, ...]:
+    """Return the models folder of the clone that runs; none for an installed package, which lies beside others."""
+    project = Path(__file__).resolve().parents[2]
+    return (project / "models",) if (project / "pyproject.toml").is_file() else ()
 
 
 def face_pack_folders(roots: Roots) -> tuple[Path, ...]:
