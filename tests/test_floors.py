@@ -19,11 +19,11 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     3: "encoders faces unet",
     4: "effects references",
     5: "methods people",
-    6: "inventory",
+    6: "diagnosis inventory",
     7: "jobs",
     8: "api hosts",
     9: "ui",
-    10: "app miniature scripts",
+    10: "app evaluation miniature scripts",
     11: "__main__ commands",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
