@@ -241,8 +241,31 @@ def test_an_adapter_of_the_other_family_is_refused_before_anything_is_loaded(
     assert "is for SDXL, but the loaded checkpoint is SD 1.5" in capsys.readouterr().err
 
 
-def test_without_a_checkpoint_it_says_where_to_put_one(somebody: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["generate", "--identity", somebody, *QUICK]) == 2
+def test_without_a_checkpoint_the_miniature_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As `demo` and `ui` do: in its own size, and with the person who ships with it."""
+    prompt = ["--prompt", "a photo of a person, blue background"]
+    assert main(["generate", "--person", "robin", *prompt, "--seed", "7", "--steps", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"No checkpoint was found in {Path('models/Stable-diffusion')}, so this draws with the mini")
+    assert "FaceID 0: ip-adapter-faceid_sd15_miniature (FaceID) · 1 face · weight 0.80" in said
+    picture = Image.open(tmp_path / "out" / "seed7.png")
+    assert picture.size == (128, 128)
+    assert "Steps: 2, Sampler: DDIM, CFG scale: 2," in picture.info["parameters"]
+
+
+def test_the_miniature_says_what_to_expect_of_a_photo(
+    face_models: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = ["--photo", str(data_folder / "photos" / "Paul.jpeg"), "--face-models", str(face_models)]
+    assert main(["generate", *photo, *QUICK]) == 0
+    assert "expect little likeness to a photo of yours" in capsys.readouterr().out
+
+
+def test_an_adapter_of_ones_own_is_not_given_the_miniature(
+    somebody: str, miniature_adapter: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = ["--adapter", str(miniature_adapter("faceid", "sd15"))]
+    assert main(["generate", "--identity", somebody, *adapter, *QUICK]) == 2
     assert f"There is no checkpoint in {Path('models/Stable-diffusion')}" in capsys.readouterr().err
 
 

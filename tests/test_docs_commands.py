@@ -12,7 +12,9 @@ from lib_faceid.commands.cli import main
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
-OWN = re.compile(r"python3? (?:-m lib_faceid|dev\.py(?: --torch \S+)? (?=(?:demo|ui)\b))\s*(?P<arguments>[^|;&`]*)")
+OWN = re.compile(
+    r"(?:python3? (?:-m lib_faceid|dev\.py(?: --torch \S+)? (?=(?:demo|ui)\b))|^faceid\b)\s*(?P<arguments>[^|;&`]*)"
+)
 
 
 def commands() -> list[tuple[str, str]]:
@@ -44,3 +46,4 @@ def test_the_command_is_one(
 
 def test_there_are_commands() -> None:
     assert len(commands()) >= 15
+    assert any(arguments.startswith("--version") for _, arguments in commands()), "the command `faceid`"

@@ -395,9 +395,16 @@ def test_the_command_line(face: Any, data_folder: Path, tmp_path: Path) -> None:
     assert face("list")[1].startswith("Paul: 1 face from 1 photo, w600k_mbf")
     assert json.loads(face("show", "Paul", "--json")[1])["notes"] == "hat"
     assert "weight" in face("show", "Paul")[1]
+    (listed,) = json.loads(face("list", "--json")[1])
+    assert (listed["name"], listed["purpose"], listed["pictures"], listed["photos"]) == ("Paul", "person", 1, 1)
+    assert (listed["recogniser"][:9], listed["has_clip_features"], listed["notes"]) == ("w600k_mbf", False, "hat")
 
     assert "(alike)" in face("compare", "Paul", photos / "Paul2.jpeg")[1]
     assert "(different people)" in face("compare", "Paul", photos / "Chris.jpeg")[1]
+    compared = json.loads(face("compare", "Paul", photos / "Chris.jpeg", "--json")[1])
+    assert (compared["words"], compared["cosine"] < 0.2) == ("different people", True)
+    found = json.loads(face("find", "Paul", photos / "Paul2.jpeg", "--json")[1])
+    assert (found["name"], found["face"], found["faces"], len(found["box"])) == ("Paul", 1, 1, 4)
     code, text = face("find", "Paul", photos / "Paul2.jpeg", "--sheet", tmp_path / "found.png")
     assert (code, text.startswith("Paul is face 1 of 1 in Paul2.jpeg, at ")) == (0, True)
     code, text = face("find", "Paul", photos / "Chris.jpeg")
@@ -412,4 +419,5 @@ def test_the_command_line(face: Any, data_folder: Path, tmp_path: Path) -> None:
     assert "Say --yes to do it" in face("forget-all")[1]
     assert face("forget-all", "--yes")[1] == "1 people are deleted.\n"
     assert face("list")[1].startswith("Nobody is saved in ")
+    assert face("list", "--json")[1] == "[]\n"
     assert face("delete", "P-a")[0] == 2

@@ -9,15 +9,18 @@ from lib_faceid.miniature.trained import STRANGER as SHIPPED_PERSON
 from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.units.unit import Unit
 
-__all__ = ["NOBODY_ASKED", "STRANGER", "first_person", "hint"]
+__all__ = ["EXPECTED", "NOBODY_ASKED", "STRANGER", "first_person", "hint", "is_stranger"]
 
 NOBODY_ASKED = (
     "No unit is on: the picture shows what the prompt alone gives, and nobody in particular. Open IP-Adapter FaceID, "
     "drop a photo or choose a saved person, and tick Enable."
 )
-STRANGER = (
+EXPECTED = (
     "The miniature draws strangers roughly, best those who look like the few whose faces it was trained on: expect "
-    "little likeness to a photo of yours. For more, put a Stable Diffusion checkpoint into models/Stable-diffusion, "
+    "little likeness to a photo of yours."
+)
+STRANGER = (
+    f"{EXPECTED} For more, put a Stable Diffusion checkpoint into models/Stable-diffusion, "
     "and get an adapter and the face models in Check setup. To see what it can, choose the saved person instead of the "
     "photo."
 )
@@ -31,8 +34,12 @@ def hint(checkpoint: str, units: Sequence[Unit], *, is_called: bool) -> str:
     acting = [unit for unit in units if unit.acts]
     if not acting and not is_called:
         return NOBODY_ASKED
-    is_stranger = any(unit.images and not unit.person for unit in acting)
-    return STRANGER if is_stranger and checkpoint == TRAINED_NAME else ""
+    return STRANGER if is_stranger(checkpoint, acting) else ""
+
+
+def is_stranger(checkpoint: str, units: Sequence[Unit]) -> bool:
+    """Return whether the miniature is asked for somebody in a photo."""
+    return checkpoint == TRAINED_NAME and any(unit.acts and unit.images and not unit.person for unit in units)
 
 
 def first_person(workshop: Workshop, checkpoint: str) -> str:

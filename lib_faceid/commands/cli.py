@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
+from lib_faceid.commands.completion import answer_shell
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.outputs import require_file, require_folder
@@ -28,6 +29,7 @@ from lib_faceid.commands.unit_options import (
 )
 from lib_faceid.console import PIPE_CLOSED, finish, use_any_console
 from lib_faceid.errors import FaceIDError
+from lib_faceid.units.unit import AUTO
 from lib_faceid.version import __version__
 
 if TYPE_CHECKING:
@@ -42,7 +44,9 @@ Options = argparse.Namespace
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of a command line; by default the one that the program was started with."""
     use_any_console()
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    answer_shell(parser)
+    options = parser.parse_args(arguments)
     return finish(_run(options))
 
 
@@ -93,7 +97,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
     add_unit_options(parser)
     models = parser.add_argument_group("models", "looked for in the usual places where they are not named")
-    models.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
+    models.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file (without any: the miniature)"
+    )
     _add_face_models(models.add_argument)
     models.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")
     models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
@@ -101,11 +107,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     picture.add_argument("--prompt", type=values.text, required=True)
     picture.add_argument("--negative", type=values.text, default="", metavar="PROMPT")
     picture.add_argument("--seed", type=values.seed, help="of the first picture; the next ones count up (-1: random)")
-    picture.add_argument("--steps", type=values.steps, default=25, help="(%(default)s)")
-    picture.add_argument(
-        "--cfg", type=values.cfg, default=7.0, help="how strictly the prompt is followed (%(default)s)"
-    )
-    picture.add_argument("--size", type=values.size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
+    picture.add_argument("--steps", type=values.steps, help="(25; the miniature 20)")
+    picture.add_argument("--cfg", type=values.cfg, help="how strictly the prompt is followed (7.0; the miniature 2)")
+    picture.add_argument("--size", type=values.size, metavar="WxH", help="(512x512, SDXL 1024x1024, miniature 128x128)")
     picture.add_argument("--count", type=values.count, default=1, help="(%(default)s)")
     picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
     picture.add_argument(
@@ -143,17 +147,21 @@ def _add_face_models(add: Callable[..., object]) -> None:
 
 
 def _generate(options: Options) -> None:
-    from lib_faceid.commands.drawing import draw
-    from lib_faceid.hosts.diffusers.request import Request
+    from lib_faceid.app.hints import EXPECTED, is_stranger
+    from lib_faceid.commands.drawing import draw, requests_of
+    from lib_faceid.commands.ui import or_miniature
     from lib_faceid.units.tags import find_tags
 
     is_called = bool(find_tags(options.prompt)[1])
     units = units_of(options.units) if options.units or not is_called else []
-    seed = _seed(options.seed)
-    request = Request(options.prompt, options.negative, options.size, options.steps, options.cfg)
-    requests = [replace(request, seed=seed + number) for number in range(options.count)]
     require_folder(options.out)
-    draw(_workshop(options, units), units, requests, options.out, print)
+    workshop = _workshop(options, units)
+    if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature
+        workshop = or_miniature(workshop, options.out, print)
+    checkpoint = workshop.find_checkpoint().stem
+    if is_stranger(checkpoint, units):
+        print(EXPECTED)
+    draw(workshop, units, requests_of(options, checkpoint, _seed(options.seed)), options.out, print)
 
 
 def _identity(options: Options) -> None:

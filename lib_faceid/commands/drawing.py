@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 from PIL.PngImagePlugin import PngInfo
 
+from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.resources import Workshop
 from lib_faceid.app.session import Easel, Painted
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.unit import Unit
 
-__all__ = ["draw", "save_identity", "save_picture"]
+__all__ = ["draw", "requests_of", "save_identity", "save_picture"]
 
 Say = Callable[[str], None]
+
+
+def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]:
+    """Return what was typed as requests, one for each picture; what was not typed suits a checkpoint of that name."""
+    usual = beginning(checkpoint) if checkpoint == TRAINED_NAME else Request("")
+    first = Request(
+        options.prompt,
+        options.negative,
+        options.size or usual.size_px,
+        usual.steps if options.steps is None else options.steps,
+        usual.cfg if options.cfg is None else options.cfg,
+    )
+    return [replace(first, seed=seed + number) for number in range(options.count)]
 
 
 def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib_faceid.commands.completion import complete_with, people_or_files, saved_names
 from lib_faceid.commands.inputs import analysed, analyser_of, library_of, photos_in, with_progress
 from lib_faceid.commands.outputs import require_folder, require_picture, save_picture
-from lib_faceid.commands.people import RECOGNISER_HELP, add_people_commands
+from lib_faceid.commands.people import JSON_HELP, RECOGNISER_HELP, add_people_commands
 from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import FileError, PhotoError
 
@@ -23,6 +24,7 @@ __all__ = ["add_face_commands"]
 
 Options = argparse.Namespace
 TYPES = {"NAME": text, "NEW": text, "A": name_or_file, "B": name_or_file}  # of arguments; the others are paths
+COMPLETED = {"NAME": saved_names, "A": people_or_files, "B": people_or_files}
 MAX_STEM_BYTES = 100  # what is put behind a photo's name must fit, too; encrypted folders have 143 bytes for all
 
 
@@ -36,18 +38,21 @@ def add_face_commands(parser: argparse.ArgumentParser) -> None:
         for argument in names:
             several = argument.endswith("...")
             kind = TYPES.get(argument, str)
-            command.add_argument(argument.removesuffix("..."), type=kind, nargs="+" if several else None)
+            action = command.add_argument(argument.removesuffix("..."), type=kind, nargs="+" if several else None)
+            if argument in COMPLETED:
+                complete_with(action, COMPLETED[argument])
         command.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
         command.add_argument("--faces", type=Path, metavar="DIR", help="the library (models/faceid/faces)")
         return command
 
     report = add("report", _report, "how good photos are, and why; folders are looked through", "PHOTO...")
-    report.add_argument("--json", action="store_true", help="the same as data")
     compare = add("compare", _compare, "the cosine of two people; each is a photo, a file or a name", "A", "B")
     find = add("find", _find, "which face of a group photo is a saved person", "NAME", "PHOTO")
     crop = add("crop", _crop, "write the crops that are really used", "PHOTO")
     crop.add_argument("--out", type=Path, default=Path("crops"), metavar="DIR", help="(%(default)s)")
     compare.add_argument("--recogniser", default="", help=RECOGNISER_HELP)
+    for command in (report, compare, find):
+        command.add_argument("--json", action="store_true", help=JSON_HELP)
     for command in (report, find):
         command.add_argument("--sheet", type=Path, metavar="PNG", help="a contact sheet with boxes and verdicts")
     add_people_commands(add)
@@ -124,7 +129,7 @@ def _compare(options: Options) -> None:
     require_same_space(a.recogniser, b.recogniser)
     cosine = float(a.median().normed_embeddings[0] @ b.median().normed_embeddings[0])
     words = "alike" if cosine >= 0.5 else "perhaps the same person" if cosine >= SAME_PERSON else "different people"
-    print(f"{cosine:.3f} ({words})")
+    print(json.dumps({"cosine": round(cosine, 4), "words": words}) if options.json else f"{cosine:.3f} ({words})")
 
 
 def _somebody(who: str, options: Options) -> Identity:
@@ -157,8 +162,11 @@ def _find(options: Options) -> None:
     require_same_space(person.recogniser, analyser.recogniser, "The saved person and this photo")
     image_rgb, photo = analysed(path, analyser)
     index = choose_face(photo, person, "the photo", path.name)
-    box = ", ".join(f"{edge:.0f}" for edge in photo.faces[index].box)
-    print(f"{options.NAME} is face {index + 1} of {len(photo.faces)} in {path.name}, at {box}.")
+    box, faces = [round(edge) for edge in photo.faces[index].box], len(photo.faces)
+    if options.json:
+        print(json.dumps({"name": options.NAME, "photo": str(path), "face": index + 1, "faces": faces, "box": box}))
+    else:
+        print(f"{options.NAME} is face {index + 1} of {faces} in {path.name}, at {', '.join(map(str, box))}.")
     if options.sheet:
         tile = make_tile(image_rgb, photo.faces, f"{path.name}: {options.NAME}", index)
         save_picture(make_contact_sheet([tile]), options.sheet)

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from lib_faceid.commands.completion import complete_with, model_names
 from lib_faceid.errors import LicenceError
 
 __all__ = ["add_models"]
@@ -25,7 +26,8 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="download")
     download = commands.add_parser("download", help="get a missing model from its official address, after asking")
     download.set_defaults(run=_download)
-    download.add_argument("name", metavar="NAME", help="as the table calls it, such as plusv2_sd15")
+    name = download.add_argument("name", metavar="NAME", help="as the table calls it, such as plusv2_sd15")
+    complete_with(name, model_names)
     download.add_argument("--yes", action="store_true", help="accept the licence and say yes")
 
 

@@ -23,10 +23,11 @@ from lib_faceid.units.unit import AUTO, FIELDS
 if TYPE_CHECKING:
     from lib_faceid.people.library import People, Person
 
-__all__ = ["RECOGNISER_HELP", "add_people_commands"]
+__all__ = ["JSON_HELP", "RECOGNISER_HELP", "add_people_commands"]
 
 Options = argparse.Namespace
 THUMBNAIL_PX = 96
+JSON_HELP = "the same as data"
 RECOGNISER_HELP = "which made the numbers in another program's file, such as w600k_r50, where it does not say"
 
 
@@ -43,9 +44,9 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     save.add_argument("--notes", type=text, default="")
     save.add_argument("--thumbnail", action="store_true", help="keep a small picture of the face in the file")
     save.add_argument("--overwrite", action="store_true")
-    add("list", _list, "who is saved")
+    add("list", _list, "who is saved").add_argument("--json", action="store_true", help=JSON_HELP)
     show = add("show", _show, "what is known of a saved person", "NAME")
-    show.add_argument("--json", action="store_true", help="the same as data")
+    show.add_argument("--json", action="store_true", help=JSON_HELP)
     add("rename", _rename, "give a saved person another name", "NAME", "NEW")
     add("delete", _delete, "remove a saved person", "NAME")
     add("export", _export, "write a saved person to a file", "NAME", "FILE")
@@ -173,14 +174,35 @@ def _thumbnail(path: Path, options: Options) -> NDArray[np.uint8]:
 
 def _list(options: Options) -> None:
     library = library_of(options)
-    names = library.names()
-    for name in names:
+    people: list[Person | tuple[str, FileError]] = []
+    for name in library.names():
         try:
-            print(_line(library.load(name)))
+            people.append(library.load(name))
         except FileError as error:  # noqa: PERF203 - a handful of files
-            print(f"{name}: {error}")
-    if not names:
+            people.append((name, error))
+    if options.json:
+        print(json.dumps([_entry(one) for one in people], indent=2))
+        return
+    for one in people:
+        print(f"{one[0]}: {one[1]}" if isinstance(one, tuple) else _line(one))
+    if not people:
         print(f"Nobody is saved in {library.folder}.")
+
+
+def _entry(one: Person | tuple[str, FileError]) -> dict[str, object]:
+    """Return what `_line` says, as data."""
+    if isinstance(one, tuple):
+        return {"name": one[0], "error": str(one[1])}
+    features = one.identity.features
+    return {
+        "name": one.name,
+        "purpose": "person" if ARCFACE in features else "image",
+        "pictures": one.identity.num_pictures,
+        "photos": len(one.record.photos),
+        "recogniser": one.identity.recogniser,
+        "has_clip_features": CLIP_H_HIDDEN in features,
+        "notes": one.record.notes,
+    }
 
 
 def _line(person: Person) -> str:

@@ -6,13 +6,17 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib_faceid.commands.outputs import require_folder
 from lib_faceid.commands.values import whole
 from lib_faceid.errors import MissingPackageError
 from lib_faceid.models.folders import Roots
 
-__all__ = ["add_page", "roots_or_miniature"]
+if TYPE_CHECKING:
+    from lib_faceid.app.resources import Workshop
+
+__all__ = ["add_page", "or_miniature", "roots_or_miniature"]
 
 Options = argparse.Namespace
 
@@ -72,6 +76,13 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
         say(f"- {path}")
     named = roots.face_models or _pack_folder(roots)
     return replace(roots, models=(folder,), comfyui_models=None, controlnet=None, face_models=named), note
+
+
+def or_miniature(workshop: Workshop, out: Path, say: Callable[[str], None]) -> Workshop:
+    """Return the workshop; where it has no checkpoint, one with the miniature below `out`."""
+    if workshop.checkpoint is not None:
+        return workshop
+    return replace(workshop, roots=roots_or_miniature(workshop.roots, out, say)[0])
 
 
 def _pack_folder(roots: Roots) -> Path | None:

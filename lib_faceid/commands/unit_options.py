@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lib_faceid.commands.completion import complete_with, people_or_files
 from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import UnitError
 from lib_faceid.models.person_suffixes import PERSON_SUFFIXES
@@ -109,11 +110,15 @@ def _value(field: Field, text: str) -> Any:
 def _add(group: Any, field: Field, *more: str) -> None:
     default = "" if field.default in ("", None, ()) else f" ({field.default})"
     told = f"{field.help}{default}".replace("%", "%%")
-    _append(group, field.name, _option(field.name), *more, metavar=_metavar(field), help=told)
+    action = _append(group, field.name, _option(field.name), *more, metavar=_metavar(field), help=told)
+    if isinstance(choices := field.kind, tuple):
+        complete_with(action, lambda prefix, **_: [one for one in choices if one.startswith(prefix)])
+    elif field.name == "person":
+        complete_with(action, people_or_files)
 
 
-def _append(group: Any, name: str, *options: str, **more: Any) -> None:
-    group.add_argument(*options, dest="units", action="append", type=partial(_pair, name), **more)
+def _append(group: Any, name: str, *options: str, **more: Any) -> argparse.Action:
+    return group.add_argument(*options, dest="units", action="append", type=partial(_pair, name), **more)
 
 
 def _pair(name: str, typed_text: str) -> tuple[str, str]:
