@@ -1,0 +1,210 @@
+"""A finished picture and who was asked for in it -> which face is whose, and how alike it is.
+
+A unit with a region has a face in its region; units that have none take what is left. Where several faces may be
+several units', as many as possible get one each, with the highest sum of likenesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lib_faceid.faces.face import Face, FaceSearch
+from lib_faceid.faces.measures import measure
+from lib_faceid.faces.recognisers import is_same_space
+from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.references.combining import SAME_PERSON
+from lib_faceid.references.identity import Identity
+from lib_faceid.unet.regions import Region
+from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.region import Box
+
+__all__ = ["CLEARLY", "Looks", "Wanted", "judge", "matched"]
+
+CLEARLY = 0.1
+"""So much more alike has a face to be to another unit's person before it is called hers."""
+HALF = 0.5
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Looks(Protocol):
+    """What finds and recognises faces: a `FaceAnalyser`."""
+
+    recogniser: str
+
+    def search(self, image_rgb: NDArray[np.uint8]) -> FaceSearch:
+        """Return the faces of a picture."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """Who was asked for by one unit, and where."""
+
+    number: int | str
+    identity: Identity
+    region: Box | Region | None = None
+    """Where in the picture, in fractions of it, or by a mask; None for anywhere."""
+
+    def holds(self, face: Box) -> bool:
+        """Return whether a face may be this unit's: its middle lies in the region, or in a mask most of its inside."""
+        if self.region is None:
+            return True
+        box = self.region
+        if isinstance(box, Region):
+            if box.mask is not None:
+                return box.share_of(_inside(face)) >= HALF
+            box = box.box
+        x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
+        return box.left <= x <= box.right and box.top <= y <= box.bottom
+
+
+def judge(picture_rgb: NDArray[np.uint8], wanted: Sequence[Wanted], analyser: Looks) -> PictureScore:
+    """Return whose face is which in a picture (uint8 RGB [H, W, 3]), and how alike each is to who was asked for.
+
+    analyser: of the recogniser that made the identities; units whose identity is of another one, or of an unknown one,
+    get a sentence and no number. Nobody wanted gives a score without units. Raises PhotoError for what is no picture.
+    """
+    found = _Found(picture_rgb, wanted, analyser)
+    units = tuple(found.unit(at) for at in range(len(wanted)))
+    return PictureScore(
+        analyser.recogniser, units, len(found.boxes), found.others, found.size_px, _whole(units, found.others)
+    )
+
+
+def matched(alike: Floats, may: NDArray[np.bool_]) -> list[int | None]:
+    """Return each unit's own face, None where none is left: as many pairs as may be, then the highest sum.
+
+    alike, may [units, faces]: cosines, and which face may be which unit's.
+    """
+    count, faces = may.shape
+    # By the units that have a face: how many they are, the sum of their likenesses, and which faces those are.
+    best: dict[int, tuple[int, float, tuple[int | None, ...]]] = {0: (0, 0.0, (None,) * count)}
+    for face in range(faces):
+        for busy, (pairs, total, chosen) in list(best.items()):
+            for unit in np.flatnonzero(may[:, face]).tolist():
+                if busy >> unit & 1:
+                    continue
+                key, now = busy | 1 << unit, (pairs + 1, total + float(alike[unit, face]))
+                if key not in best or now > best[key][:2]:
+                    best[key] = (*now, (*chosen[:unit], face, *chosen[unit + 1 :]))
+    return list(max(best.values(), key=lambda one: one[:2])[2])
+
+
+class _Found:
+    """The faces of one picture, each with the unit whose it is."""
+
+    def __init__(self, picture_rgb: NDArray[np.uint8], wanted: Sequence[Wanted], analyser: Looks) -> None:
+        self._picture_rgb, self._wanted, self._recogniser = picture_rgb, wanted, analyser.recogniser
+        seen = analyser.search(picture_rgb)
+        self._faces, self.size_px = seen.faces, seen.photo_size_px
+        self.boxes = [_within(Box.from_px(face.box, *self.size_px)) for face in seen.faces]
+        self._comparable = [is_same_space(one.identity.recogniser, analyser.recogniser) for one in wanted]
+        self._alike = _likenesses(wanted, seen.faces)
+        may = [
+            [fits and one.holds(box) for box in self.boxes] for one, fits in zip(wanted, self._comparable, strict=True)
+        ]
+        self._may = np.array(may, bool).reshape(self._alike.shape)
+        self._own = matched(self._alike, self._may)
+
+    @property
+    def others(self) -> int:
+        """How many faces are no unit's. Those that may be a unit's of another recogniser are not counted."""
+        taken = {face for face in self._own if face is not None}
+        return max(0, len(self.boxes) - len(taken) - self._comparable.count(False))
+
+    def unit(self, at: int) -> UnitScore:
+        """Return what became of a unit, by its place among those wanted."""
+        one, face, sharing = self._wanted[at], self._own[at], None
+        if not self._comparable[at]:
+            return UnitScore(one.number, note=_other_recogniser(one, self._recogniser))
+        if face is None and self._may[at].any():
+            face = int(np.where(self._may[at], self._alike[at], -np.inf).argmax())
+            sharing = self._own.index(face)  # else it would be this unit's
+        if face is None:
+            return UnitScore(one.number, note=self._missing(at))
+        other = self._more_like(at, face)
+        looks_like = None if other is None else self._wanted[other].number
+        shares_with = None if sharing is None else self._wanted[sharing].number
+        note = _note(one.number, looks_like, shares_with, None if other is None else float(self._alike[other, face]))
+        measures = measure(self._faces[face], self._picture_rgb)
+        likeness = float(self._alike[at, face])
+        return UnitScore(one.number, likeness, self.boxes[face], note, looks_like, shares_with, measures)
+
+    def _more_like(self, at: int, face: int) -> int | None:
+        """Return the unit whose person a face is clearly more like than its own unit's."""
+        alike = np.where(self._comparable, self._alike[:, face], -1.0)
+        other = int(alike.argmax())
+        is_clear = alike[other] >= max(SAME_PERSON, alike[at] + CLEARLY)
+        return other if other != at and is_clear else None
+
+    def _missing(self, at: int) -> str:
+        """Return why a unit has no face, in a sentence."""
+        one = self._wanted[at]
+        if not self.boxes:
+            return f"{infotext_key(one.number)}: no face was found in the picture."
+        free = [face for face in range(len(self.boxes)) if face not in self._own]
+        nearest = max(free, key=lambda face: self._alike[at, face], default=None)
+        outside = ""
+        if nearest is not None and self._alike[at, nearest] >= SAME_PERSON:
+            outside = f" A face outside it has a likeness of {self._alike[at, nearest]:.2f}."
+        return f"{infotext_key(one.number)}: no face was found in its region.{outside}"
+
+
+def _likenesses(wanted: Sequence[Wanted], faces: Sequence[Face]) -> Floats:
+    """Return the cosines [units, faces]."""
+    if not wanted or not faces:
+        return np.zeros((len(wanted), len(faces)))
+    people = np.stack([one.identity.averaged().normed_embeddings[0].numpy() for one in wanted]).astype(np.float64)
+    seen = np.stack([face.id_embedding for face in faces]).astype(np.float64)
+    return people @ (seen / np.linalg.norm(seen, axis=1, keepdims=True)).T
+
+
+def _within(box: Box) -> Box:
+    return Box(*(min(max(edge, 0.0), 1.0) for edge in box))
+
+
+def _inside(box: Box) -> Box:
+    """Return the middle half of a box, without hair and background."""
+    across, down = (box.right - box.left) / 4, (box.bottom - box.top) / 4
+    return Box(box.left + across, box.top + down, box.right - across, box.bottom - down)
+
+
+def _other_recogniser(one: Wanted, recogniser: str) -> str:
+    made = one.identity.recogniser or "an unknown one"
+    return (
+        f"{infotext_key(one.number)}: its person was seen by another recogniser ({made}) than the one that is loaded "
+        f"({recogniser}), and the two cannot be compared. Make the person again from the photos."
+    )
+
+
+def _note(
+    number: int | str, looks_like: int | str | None, shares_with: int | str | None, likeness: float | None
+) -> str:
+    """Return what is not as it was asked for, in sentences; "" where all is."""
+    parts: list[str] = []
+    if shares_with is not None:
+        parts.append(f"no face of its own, it shares that of {infotext_key(shares_with)}.")
+    if looks_like is not None and looks_like != shares_with:
+        parts.append(f"its face is more like the person of {infotext_key(looks_like)} ({likeness:.2f}).")
+    return f"{infotext_key(number)}: {' '.join(parts)}" if parts else ""
+
+
+def _whole(units: Sequence[UnitScore], others: int) -> str:
+    """Return what is said of the picture as a whole."""
+    like = {unit.number: unit.looks_like for unit in units if unit.shares_with is None}
+    order = list(like)
+    pairs = [
+        (number, other)
+        for number, other in like.items()
+        if other is not None and like.get(other) == number and order.index(number) < order.index(other)
+    ]
+    said = [f"{infotext_key(one)} and {infotext_key(other)} are swapped." for one, other in pairs]
+    if others and units:
+        said.append(f"{others} other face{'s are' if others > 1 else ' is'} in the picture.")
+    return " ".join(said)
