@@ -122,7 +122,7 @@ class _Found:
         """Return what became of a unit, by its place among those wanted."""
         one, face, sharing = self._wanted[at], self._own[at], None
         if not self._comparable[at]:
-            return UnitScore(one.number, note=_other_recogniser(one, self._recogniser))
+            return UnitScore(one.number, note=_other_recogniser(one, self._recogniser), is_comparable=False)
         if face is None and self._may[at].any():
             face = int(np.where(self._may[at], self._alike[at], -np.inf).argmax())
             sharing = self._own.index(face)  # else it would be this unit's

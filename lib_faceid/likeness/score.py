@@ -37,6 +37,8 @@ class UnitScore:
     """The number of another unit that has the same face, where there are fewer faces than units."""
     measures: Measures | None = None
     """Size, sharpness, exposure and pose of the face, as reference photos are measured."""
+    is_comparable: bool = True
+    """Whether the person was seen by the recogniser that looked at the picture. If not, there is no likeness."""
 
     def __post_init__(self) -> None:
         if self.likeness is not None:
@@ -56,6 +58,7 @@ class UnitScore:
             "looks_like": self.looks_like,
             "shares_with": self.shares_with,
             "face": None if self.measures is None else asdict(self.measures),
+            "is_comparable": self.is_comparable,
         }
 
     @classmethod
@@ -71,6 +74,7 @@ class UnitScore:
                 looks_like=_number_or_none(values.get("looks_like")),
                 shares_with=_number_or_none(values.get("shares_with")),
                 measures=None if face is None else _measures(face),
+                is_comparable=bool(values.get("is_comparable", True)),
             )
 
 
