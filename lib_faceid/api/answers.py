@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lib_faceid.api.bodies import flag, only, person_in, reference_in, text, units_in
+from lib_faceid.api.diagnosing import diagnosed, templates_of
 from lib_faceid.api.services import ApiServices
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.encoders.clip_vision import ClipVision
@@ -97,6 +98,15 @@ class Answers:
         require_same_space(first.recogniser, second.recogniser, "first and second")
         cosine = float(first.averaged().normed_embeddings[0] @ second.averaged().normed_embeddings[0])
         return {"cosine": round(cosine, 4), "is_same_person": cosine >= SAME_PERSON, "threshold": SAME_PERSON}
+
+    def diagnose(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the rows of the map that apply to a picture or to facts, the likeliest first."""
+        with self._turn:
+            return diagnosed(body, self._services)
+
+    def templates(self) -> dict[str, Any]:
+        """Return the prompt templates."""
+        return templates_of(self._services)
 
     def faces(self) -> dict[str, Any]:
         """Return the names of the saved people and of the saved images."""

@@ -89,6 +89,27 @@ ROUTES = (
         "The cosine between two references: photos or saved people.",
         _object(["first", "second"], first=_REFERENCE, second=_REFERENCE),
     ),
+    Route(
+        "POST",
+        "/diagnose",
+        "diagnose",
+        "What went wrong",
+        "The rows of the map that apply to a run, the likeliest first, each with its evidence and one change to try.",
+        _object(
+            [],
+            image=PICTURE_SCHEMA,
+            parameters={"type": "string", "description": "The picture's metadata, where they are not in the image."},
+            people={
+                "type": "array",
+                "maxItems": MAX_UNITS,
+                "items": _REFERENCE,
+                "description": "Who was asked for, of unit 0, 1, ...: so the likeness is looked at.",
+            },
+            facts={"type": "object", "description": "Instead: what is known of the run, as the answer's `facts` are."},
+            noticed={"type": "string", "description": "What somebody sees: the id of a row."},
+        ),
+    ),
+    Route("GET", "/templates", "templates", "Prompt templates", "Blocks of prompts: the team's own, then ours."),
     Route("GET", "/faces", "faces", "Saved people and images", "The names in the library."),
     Route(
         "POST",

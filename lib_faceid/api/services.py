@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -26,3 +27,5 @@ class ApiServices:
     policy: Callable[[], RequestPolicy]
     unload: Callable[[], None]
     """Frees the memory that models and known photos take."""
+    templates_folder: Callable[[], Path | None] = lambda: None
+    """Where a team's prompt templates lie."""

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.units.parameters import NEGATIVE, parameters_from
 
 __all__ = ["SAMPLER", "parameters_from", "parameters_text"]
 
 SAMPLER = "DDIM"
-NEGATIVE = "Negative prompt: "
-# A name, a colon, and a value: JSON where it holds a comma, a colon or a line's end.
-# Bounded: a text of 40 KB that nearly fits everywhere would take seconds.
-SETTING = re.compile(r'(?:^|(?<=,))\s{0,8}(\w[\w \-/]{0,100}): ("(?:\\.|[^"\\]){0,10000}"|[^,]*)(?:,|$)')
-MIN_SETTINGS = 3  # a line with fewer is a line of the prompt
 
 
 def parameters_text(request: Request, size_px: tuple[int, int], model: str, more: Mapping[str, str]) -> str:
@@ -35,24 +30,6 @@ def parameters_text(request: Request, size_px: tuple[int, int], model: str, more
     return "\n".join(lines).encode(errors="backslashreplace").decode()
 
 
-def parameters_from(text: str) -> dict[str, str]:
-    """Return the settings by name, "Prompt" and "Negative prompt" among them; empty for an empty text."""
-    *lines, last = text.strip().split("\n")
-    settings = {name.strip(): _unquoted(value) for name, value in SETTING.findall(last)}
-    if len(settings) < MIN_SETTINGS:
-        lines, settings = [*lines, last], {}
-    at = next((number for number, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
-    prompt, negative = "\n".join(lines[:at]).strip(), "\n".join(lines[at:]).removeprefix(NEGATIVE).strip()
-    return {"Prompt": prompt, "Negative prompt": negative, **settings} if text.strip() else {}
-
-
 def _quoted(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if any(letter in text for letter in ',:\n"') else text
-
-
-def _unquoted(text: str) -> str:
-    try:
-        return str(json.loads(text)) if text.startswith('"') else text.strip()
-    except ValueError:
-        return text

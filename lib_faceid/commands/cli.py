@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
 from lib_faceid.commands.completion import answer_shell
+from lib_faceid.commands.diagnose import add_diagnose
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.outputs import require_file, require_folder
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_miniature(commands.add_parser("miniature", help="write small random models in the published layouts"))
     add_page(commands.add_parser("ui", help="a page of our own, to try everything in a browser"))
     add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
+    add_diagnose(commands.add_parser("diagnose", help="what went wrong in a picture, and the one thing to change"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
 

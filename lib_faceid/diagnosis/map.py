@@ -12,7 +12,7 @@ from lib_faceid.diagnosis import of_person, of_picture
 from lib_faceid.diagnosis.evidence import Change, Find
 from lib_faceid.diagnosis.facts import Facts
 
-__all__ = ["MAP", "Diagnosis", "Finding", "Row", "diagnose"]
+__all__ = ["MAP", "Diagnosis", "Finding", "Row", "diagnose", "row_ids"]
 
 NOTHING = "Nothing wrong was found."
 NO_TOWERS = (
@@ -89,6 +89,11 @@ def diagnose(facts: Facts) -> Diagnosis:
     notes = [NO_TOWERS] if facts.text_match is None and blocks.style else []
     notes += [NO_SCORES] if facts.units and not facts.is_scored else []
     return Diagnosis(findings, tuple(notes))
+
+
+def row_ids() -> tuple[str, ...]:
+    """Return the ids of the rows, in the order of the table."""
+    return tuple(one.id for one in MAP)
 
 
 MAP: tuple[Row, ...] = (

@@ -121,7 +121,8 @@ def wrong_recogniser(facts: Facts, unit: UnitFacts) -> Evidence | None:
 def not_acting(facts: Facts, unit: UnitFacts) -> Evidence | None:
     """With a full weight the person is a stranger in every picture."""
     is_on = unit.weight >= FULL_WEIGHT and unit.start <= 0.2 and unit.end >= 0.7 and unit.lora > 0
-    if not is_on or len(unit.seen) < 2 or max(unit.seen) > min(STRANGERS, 0.5 * facts.enough):
+    bound = min(STRANGERS, 0.5 * facts.enough) if len(unit.seen) > 1 else STRANGERS / 3
+    if not is_on or not unit.seen or max(unit.seen) > bound:
         return None
     is_named = unit.adapter not in ("", AUTO)
     change = unit_field(unit, "adapter", AUTO, "Let Auto choose the adapter for the loaded checkpoint.")

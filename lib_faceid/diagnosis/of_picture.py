@@ -22,7 +22,7 @@ INSERTED = {
 }
 """What is put in where a block is missing."""
 CLIPPED, SATURATED, CONTRASTED = 0.2, 0.55, 78.0  # absolute bounds of a face, where weight 0 is not known
-WAXY = 0.008  # detail of a face; photographs and what draws them well have 0.02 and more
+WAXY = 0.006  # detail of a face; photographs have 0.2 and more, small soft ones 0.02
 SMOOTHER, HARDER = 0.55, 1.3  # as a multiple of the same settings at weight 0
 MOST_WORDS = 60  # some 75 tokens: what comes later is hardly followed
 STACKED = 3
@@ -38,7 +38,7 @@ def overcooked(facts: Facts) -> list[str]:
         return []
     bounds = (
         ("contrast", look.contrast, CONTRASTED, plain and max(plain.contrast, 20.0), ".0f"),
-        ("saturation", look.saturation, SATURATED, plain and max(plain.saturation, 0.1), ".2f"),
+        ("saturation", look.saturation, SATURATED, plain and max(plain.saturation, 0.15), ".2f"),
         ("clipped pixels", look.clipped, CLIPPED, plain and max(plain.clipped, 0.1), ".2f"),
     )
     found: list[str] = []
@@ -80,7 +80,7 @@ def overdriven(facts: Facts, unit: UnitFacts) -> Evidence | None:
     """The weight is so high that the picture suffers."""
     signs = overcooked(facts) or ([_smooth(facts)] if _smooth(facts) else [])
     change = unit_field(unit, "weight", WEIGHT, f"Lower the identity weight from {unit.weight:g} to {WEIGHT:g}.")
-    return kept(ramp(unit.weight, 0.9, 1.4) * bool(signs), [f"weight {unit.weight:g}", *signs], change)
+    return kept(ramp(unit.weight, 1.0, 1.5) * bool(signs), [f"weight {unit.weight:g}", *signs], change)
 
 
 def waxy(facts: Facts) -> Evidence | None:

@@ -62,8 +62,8 @@ class PromptBlocks:
 
     @property
     def style(self) -> tuple[str, ...]:
-        """The style words."""
-        return self.found["style"]
+        """The style words, but for those that ask for a plain photograph."""
+        return tuple(word for word in self.found["style"] if word not in _vocabulary().plain)
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -98,6 +98,7 @@ class PromptBlocks:
 class _Vocabulary(NamedTuple):
     kinds: dict[tuple[str, ...], tuple[str, ...]]  # the words of a phrase -> its blocks, or "realism"
     media: frozenset[str]
+    plain: frozenset[str]
     contradictions: tuple[tuple[str, frozenset[str], frozenset[str]], ...]
 
 
@@ -112,7 +113,8 @@ class _Hit(NamedTuple):
 def _vocabulary() -> _Vocabulary:
     known = json.loads(VOCABULARY.read_text("utf-8"))
     kinds: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for kind, phrases in (*known["blocks"].items(), ("style", known["style"]), ("realism", known["realism"])):
+    styles = (("style", known["style"]), ("style", known["plain style"]), ("realism", known["realism"]))
+    for kind, phrases in (*known["blocks"].items(), *styles):
         for phrase in phrases:
             words = _words(phrase)
             kinds[words] = (*kinds.get(words, ()), kind)
@@ -120,7 +122,7 @@ def _vocabulary() -> _Vocabulary:
     for _, first, second in pairs:
         for phrase in first | second:
             kinds.setdefault(_words(phrase), ())
-    return _Vocabulary(kinds, _joined(known["medium"]), pairs)
+    return _Vocabulary(kinds, _joined(known["medium"]), _joined(known["plain style"]), pairs)
 
 
 def _words(phrase: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from lib_faceid.errors import UnitError
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import FIELDS, Unit
 
-__all__ = ["ALGORITHM", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
+__all__ = ["ALGORITHM", "KEY", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
 
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""

@@ -35,6 +35,7 @@ def api_services() -> ApiServices:
         people=lambda: open_library(roots()),
         policy=request_policy,
         unload=_unload,
+        templates_folder=lambda: roots().own / "faceid" / "templates",
     )
 
 

@@ -1,0 +1,32 @@
+"""A picture's settings as the AUTOMATIC1111 WebUI writes them ("PNG Info"), read."""
+
+from __future__ import annotations
+
+import json
+import re
+
+__all__ = ["NEGATIVE", "parameters_from"]
+
+NEGATIVE = "Negative prompt: "
+# A name, a colon, and a value: JSON where it holds a comma, a colon or a line's end.
+# Bounded: a text of 40 KB that nearly fits everywhere would take seconds.
+SETTING = re.compile(r'(?:^|(?<=,))\s{0,8}(\w[\w \-/]{0,100}): ("(?:\\.|[^"\\]){0,10000}"|[^,]*)(?:,|$)')
+MIN_SETTINGS = 3  # a line with fewer is a line of the prompt
+
+
+def parameters_from(text: str) -> dict[str, str]:
+    """Return the settings by name, "Prompt" and "Negative prompt" among them; empty for an empty text."""
+    *lines, last = text.strip().split("\n")
+    settings = {name.strip(): _unquoted(value) for name, value in SETTING.findall(last)}
+    if len(settings) < MIN_SETTINGS:
+        lines, settings = [*lines, last], {}
+    at = next((number for number, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
+    prompt, negative = "\n".join(lines[:at]).strip(), "\n".join(lines[at:]).removeprefix(NEGATIVE).strip()
+    return {"Prompt": prompt, "Negative prompt": negative, **settings} if text.strip() else {}
+
+
+def _unquoted(text: str) -> str:
+    try:
+        return str(json.loads(text)) if text.startswith('"') else text.strip()
+    except ValueError:
+        return text
