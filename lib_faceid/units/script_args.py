@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.units.job_options import without_options
 from lib_faceid.units.old_names import OLD_ORDERS
 from lib_faceid.units.unit import FIELDS, Unit
 
@@ -20,8 +21,10 @@ def units_from_args(args: Sequence[Any]) -> list[Unit]:
 
     The page sends every field of every unit, one after the other. An API request puts one dict per unit in front, and
     the rest are the page's defaults, which then do not count. A client that was made for an earlier version sends the
-    fields of that version. Raises UnitError, naming the unit.
+    fields of that version. What is set for the job as a whole is left to `job_options`. Raises UnitError, naming the
+    unit.
     """
+    args = without_options(args)
     requested = [values for values in args if isinstance(values, Mapping)]
     if requested:
         return _units(requested)
