@@ -50,12 +50,13 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
 
     def process_before_every_sampling(self, p: Any, *args: Any, **kwargs: Any) -> None:
         come_last()
+        webui.before_sampling(p)
 
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.report(p)
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
-        webui.end(p)
+        webui.finish(p)
 
 
 def add_axes() -> None:

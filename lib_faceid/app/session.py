@@ -13,12 +13,17 @@ from PIL import Image
 
 from lib_faceid.app.parameters import parameters_text
 from lib_faceid.app.resources import Workshop, load_studio
+from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
+from lib_faceid.likeness.judging import judge
+from lib_faceid.likeness.search import Search
 from lib_faceid.pictures.provenance import XMP, XMP_KEY
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 from lib_faceid.units.tags import find_tags, units_called
 from lib_faceid.units.unit import Unit
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Easel", "Look", "Painted", "Progress"]
 
+NO_OPTIONS = JobOptions()
 Look = Callable[[], Image.Image]
 """Gives the picture as it is so far."""
 Progress = Callable[[str, int, int, "Look | None"], None]
@@ -44,6 +50,10 @@ class Painted:
     seconds: float
     is_marked: bool = True
     """Whether its file says that a model made it."""
+    search: Search | None = None
+    """What was tried, where it is the best of several seeds."""
+    seeds: Sequence[int] = ()
+    """Those that were tried."""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -78,24 +88,80 @@ class Easel:
         return prepared
 
     def paint(
-        self, checkpoint: Path, job: Job, requests: Sequence[Request], progress: Progress = lambda *_: None
+        self,
+        checkpoint: Path,
+        job: Job,
+        requests: Sequence[Request],
+        progress: Progress = lambda *_: None,
+        options: JobOptions = NO_OPTIONS,
     ) -> Iterator[Painted]:
-        """Give the picture of each request. `progress` may raise to end it. Raises FaceIDError."""
-        told = {infotext_key(one.number): one.infotext() for one in self.prepare(job, checkpoint)}
+        """Give the picture of each request; of a search the pictures that are kept, the most alike first.
+
+        `progress` may raise to end it. Raises FaceIDError.
+        """
+        prepared = self.prepare(job, checkpoint)
+        told = {infotext_key(one.number): one.infotext() for one in prepared}
+        judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
         with self._turn:  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
             studio = self._loaded(checkpoint)
             with studio.people(job):
                 for number, now in enumerate(requests):
-                    began = time.perf_counter()
-                    what = f"Picture {number + 1} of {len(requests)}"
-                    after_step = lambda step, look, what=what, steps=now.steps: progress(what, step, steps, look)  # noqa: E731
-                    image = studio.draw(replace(now, prompt=find_tags(now.prompt)[0]), job, number, after_step)
-                    parameters = parameters_text(now, image.size, studio.name, told)
-                    yield Painted(image, now, parameters, time.perf_counter() - began, self.workshop.marks)
+                    drawing = _Drawing(studio, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
+                    for one in drawing.best(options, judges[number]) if judges else drawing.plain():
+                        size_px, more = one.image.size, {**told, **_told(one)}
+                        parameters = parameters_text(one.request, size_px, studio.name, more)
+                        yield replace(one, parameters=parameters, is_marked=self.workshop.marks)
+
+    def judge_of(self, prepared: Sequence[Prepared], image: int, counts: Sequence[int] | None = None) -> Judge:
+        """Return what says how alike a picture is to its people; the least alike counts, of the units `counts` alone.
+
+        Raises UnitError where there is nobody to judge by, MismatchError for people of another recogniser.
+        """
+        wanted, analyser = wanted_in(prepared, image), self.workshop.face_analyser()
+        require_judged(wanted, analyser.recogniser, counts)
+        return lambda pixels: least_alike(judge(pixels, wanted, analyser), counts)
 
     def _loaded(self, checkpoint: Path) -> Studio:
         if self._studio is None or self._studio[0] != checkpoint:
             self._studio = None  # the old one goes before the new one comes
             self._studio = (checkpoint, load_studio(checkpoint, full_precision=self.workshop.full_precision))
         return self._studio[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """One picture of a job at work."""
+
+    studio: Studio
+    job: Job
+    number: int
+    request: Request
+    what: str
+    progress: Progress
+
+    def plain(self) -> Iterator[Painted]:
+        """Give the picture."""
+        began, now = time.perf_counter(), self._without_tags
+        after_step = lambda step, look: self.progress(self.what, step, now.steps, look)  # noqa: E731
+        image = self.studio.draw(now, self.job, self.number, after_step)
+        yield Painted(image, self.request, "", time.perf_counter() - began)
+
+    def best(self, options: JobOptions, judge: Judge) -> Iterator[Painted]:
+        """Give the best of several seeds."""
+        began, seeds = time.perf_counter(), seeds_of(self.request, self.number, options)
+        told = lambda doing, step, look: self.progress(f"{self.what}: {doing}", step, self.request.steps, look)  # noqa: E731
+        work = Trying(self.studio, self.job, self.number, self._without_tags, seeds, judge, told)
+        found = work.run(options)
+        seconds = (time.perf_counter() - began) / len(found.images)
+        for seed, image in found.images:
+            yield Painted(image, replace(self.request, seed=seed), "", seconds, search=found.search, seeds=seeds)
+
+    @property
+    def _without_tags(self) -> Request:
+        return replace(self.request, prompt=find_tags(self.request.prompt)[0])
+
+
+def _told(painted: Painted) -> dict[str, str]:
+    """Return what the metadata say of the search for a picture."""
+    return {INFOTEXT_KEY: painted.search.infotext(painted.seeds)} if painted.search else {}

@@ -6,26 +6,25 @@ Everything that goes wrong on purpose ends with one sentence and exit code 2, an
 from __future__ import annotations
 
 import argparse
-import secrets
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
+from lib_faceid.commands.aim import add_aim
 from lib_faceid.commands.completion import answer_shell
 from lib_faceid.commands.diagnose import add_diagnose
 from lib_faceid.commands.face import add_face_commands
+from lib_faceid.commands.job_options import add_job_options, job_options_of
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.parser import Parser
+from lib_faceid.commands.picture_options import add_face_models, add_picture_options, seed_of, workshop_of
 from lib_faceid.commands.ui import add_page
 from lib_faceid.commands.unit_options import (
     add_photo_options,
     add_unit_options,
-    named_adapters,
-    named_identities,
     units_of,
 )
 from lib_faceid.console import PIPE_CLOSED, finish, use_any_console
@@ -34,8 +33,7 @@ from lib_faceid.units.unit import AUTO
 from lib_faceid.version import __version__
 
 if TYPE_CHECKING:
-    from lib_faceid.app.resources import Workshop
-    from lib_faceid.units.unit import Unit
+    pass
 
 __all__ = ["main"]
 
@@ -80,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sd-webui-faceid {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_generate(commands.add_parser("generate", help="draw the person in a photo"))
+    add_aim(commands.add_parser("aim", help="find the weight that makes the picture as alike as you want"))
     _add_identity(commands.add_parser("identity", help="save who is in a photo, to draw the person without it"))
     _add_demo(commands.add_parser("demo", help="one person at four weights, on one sheet"))
     _add_miniature(commands.add_parser("miniature", help="write small random models in the published layouts"))
@@ -98,20 +97,8 @@ def _program() -> str:
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
     add_unit_options(parser)
-    models = parser.add_argument_group("models", "looked for in the usual places where they are not named")
-    models.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file (without any: the miniature)"
-    )
-    _add_face_models(models.add_argument)
-    models.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")
-    models.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
-    picture = parser.add_argument_group("the picture")
-    picture.add_argument("--prompt", type=values.text, required=True)
-    picture.add_argument("--negative", type=values.text, default="", metavar="PROMPT")
-    picture.add_argument("--seed", type=values.seed, help="of the first picture; the next ones count up (-1: random)")
-    picture.add_argument("--steps", type=values.steps, help="(25; the miniature 20)")
-    picture.add_argument("--cfg", type=values.cfg, help="how strictly the prompt is followed (7.0; the miniature 2)")
-    picture.add_argument("--size", type=values.size, metavar="WxH", help="(512x512, SDXL 1024x1024, miniature 128x128)")
+    picture = add_picture_options(parser)
+    add_job_options(parser)
     picture.add_argument("--count", type=values.count, default=1, help="(%(default)s)")
     picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
     picture.add_argument(
@@ -122,14 +109,14 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 def _add_identity(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_identity)
     add_photo_options(parser)
-    _add_face_models(parser.add_argument)
+    add_face_models(parser.add_argument)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.safetensors")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_demo)
     parser.add_argument("--photo", type=Path, action="append", default=[], metavar="FILE", help="may be given again")
-    _add_face_models(parser.add_argument)
+    add_face_models(parser.add_argument)
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="(a miniature that is made on the spot)")
     parser.add_argument("--adapter", type=Path, metavar="FILE", help="(the same)")
     parser.add_argument("--seed", type=values.seed, default=7, help="(%(default)s)")
@@ -143,11 +130,6 @@ def _add_miniature(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_face_models(add: Callable[..., object]) -> None:
-    add("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
-    add("--yes", action="store_true", help="download the face models where there are none")
-
-
 def _generate(options: Options) -> None:
     from lib_faceid.app.hints import EXPECTED, is_stranger
     from lib_faceid.commands.drawing import draw, requests_of
@@ -157,13 +139,14 @@ def _generate(options: Options) -> None:
     is_called = bool(find_tags(options.prompt)[1])
     units = units_of(options.units) if options.units or not is_called else []
     require_folder(options.out)
-    workshop = _workshop(options, units)
+    workshop = workshop_of(options, units)
     if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature
         workshop = or_miniature(workshop, options.out, print)
     checkpoint = workshop.find_checkpoint().stem
     if is_stranger(checkpoint, units):
         print(EXPECTED)
-    draw(workshop, units, requests_of(options, checkpoint, _seed(options.seed)), options.out, print)
+    requests = requests_of(options, checkpoint, seed_of(options.seed))
+    draw(workshop, units, requests, options.out, print, job_options_of(options.job))
 
 
 def _identity(options: Options) -> None:
@@ -171,14 +154,14 @@ def _identity(options: Options) -> None:
 
     (unit,) = units_of(options.units)
     require_file(options.out)
-    save_identity(_workshop(options), unit, options.out, print)
+    save_identity(workshop_of(options), unit, options.out, print)
 
 
 def _demo(options: Options) -> None:
     from lib_faceid.commands.demo import run_demo
 
     require_folder(options.out)
-    run_demo(_workshop(options), options.adapter, options.photo, _seed(options.seed), options.out, print)
+    run_demo(workshop_of(options), options.adapter, options.photo, seed_of(options.seed), options.out, print)
 
 
 def _miniature(options: Options) -> None:
@@ -187,24 +170,3 @@ def _miniature(options: Options) -> None:
     require_folder(options.folder)
     for path in write_models(options.folder):
         print(path)
-
-
-def _seed(seed: int | None) -> int:
-    return secrets.randbelow(2**32) if seed is None or seed < 0 else seed
-
-
-def _workshop(options: Options, units: Sequence[Unit] = ()) -> Workshop:
-    from lib_faceid.app.resources import Workshop
-    from lib_faceid.models.folders import usual_roots
-
-    roots = usual_roots()
-    if options.face_models:
-        roots = replace(roots, face_models=options.face_models)
-    names = ("checkpoint", "faces", "full_precision", "marks", "yes")
-    return Workshop(
-        roots,
-        adapters=named_adapters(units),
-        identities=named_identities(units),
-        offers_downloads=True,
-        **{name: getattr(options, name) for name in names if hasattr(options, name)},
-    )

@@ -20,10 +20,12 @@ from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Unit
 
 __all__ = ["draw", "requests_of", "save_identity", "save_picture"]
 
+NO_OPTIONS = JobOptions()
 Say = Callable[[str], None]
 
 
@@ -40,9 +42,13 @@ def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]
     return [replace(first, seed=seed + number) for number in range(options.count)]
 
 
-def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say) -> None:
+def draw(
+    workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say,
+    options: JobOptions = NO_OPTIONS,
+) -> None:  # fmt: skip
     """Write one PNG for each request into the folder `out`, and say what is used, what is written and what it was.
 
+    Of a search those that are kept are written, the most alike first.
     Raises FaceIDError when anything is missing or does not fit; pictures that are finished stay.
     """
     easel = Easel(workshop)
@@ -55,7 +61,11 @@ def draw(workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request],
         for note in one.notes:
             say(note)
     out.mkdir(parents=True, exist_ok=True)
-    for painted in easel.paint(checkpoint, job, requests):
+    searched = None
+    for painted in easel.paint(checkpoint, job, requests, options=options):
+        if painted.search is not None and painted.search is not searched:
+            searched = painted.search
+            say(searched.sentence(painted.seeds))
         path = _free_name(out, painted.request.seed)
         save_picture(painted, path)
         say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s)")

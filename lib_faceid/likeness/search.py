@@ -138,6 +138,12 @@ class Search:
             "candidates": [plain(one) for one in self.candidates],
         }
 
+    def infotext(self, seeds: Sequence[int]) -> str:
+        """Return it as metadata have it: "best of: 8, first seed: 100, target: 0.6, tried: 4, UNet calls: 58"."""
+        target = {} if self.plan.target is None else {"target": f"{self.plan.target:g}"}
+        known = {"first seed": seeds[0], **target, "tried": len(self.candidates), "UNet calls": self.calls}
+        return ", ".join(f"{name}: {value}" for name, value in {"best of": self.plan.count, **known}.items())
+
     def sentence(self, seeds: Sequence[int]) -> str:
         """Return it in one line. seeds: of the candidates."""
         finished = sum(one.is_finished for one in self.candidates)

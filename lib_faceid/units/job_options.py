@@ -1,4 +1,4 @@
-"""What is set for a job as a whole, besides its units: the page, requests, schema and command line read it from here."""
+"""What is set for a job as a whole, beside its units: read by the page, requests, the schema and the command line."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lib_faceid.hosts.calls_per_step import Pace
 from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
 from lib_faceid.hosts.diffusers.latent_preview import rough_image
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
 from lib_faceid.jobs.job import Job, Pass
 
 __all__ = ["AfterStep", "Studio", "load_studio"]
@@ -62,42 +63,80 @@ class Studio:
         job: Job | None = None,
         image: int = 0,
         after_step: AfterStep = lambda _steps_done, _look: None,
+        begun: Sketch | None = None,
     ) -> Image.Image:
         """Return the picture; with a job (inside `people`) the one with its people in it.
 
-        image: which of the job's pictures it is, counted from 0: units may draw somebody else in each.
-        The same request gives the same picture. `after_step` may raise to end it. Raises HostError when memory runs
-        out or the numbers overflow.
+        image: which of the job's pictures it is, counted from 0: units may draw somebody else in each; begun: where to
+        go on from, of the same request: the picture is then the same as without. The same request gives the same
+        picture. `after_step` may raise to end it. Raises HostError when memory runs out or the numbers overflow.
         """
+        return _to_image(self._run(request, job, image, after_step, begun)[0])
+
+    def sketch(
+        self,
+        request: Request,
+        until: int,
+        job: Job | None = None,
+        image: int = 0,
+        after_step: AfterStep = lambda _steps_done, _look: None,
+        begun: Sketch | None = None,
+    ) -> Sketch:
+        """Return the picture as it is after that many of its steps, to go on from. The rest is as for `draw`."""
+        latents, estimate = self._run(request, job, image, after_step, begun, until)
+        return Sketch(latents, estimate, until)
+
+    def look_at(self, sketch: Sketch) -> Image.Image:
+        """Return what a picture in work would be if it were finished now, through the VAE: sharp enough for faces."""
+        return self._decoded(sketch.estimate)
+
+    def _run(
+        self, request: Request, job: Job | None, image: int, after_step: AfterStep, begun: Sketch | None, until: int = 0
+    ) -> tuple[Any, Any]:
+        """Return the pixels [H, W, 3] and None; or latents and their estimate where it ends after the step `until`."""
         injection = job.attach(self.unet, Pass(images=range(image, image + 1))) if job else None
-        step_done = _steer(injection, request, after_step, self._so_far)
+        done = begun.step if begun else 0
+        step_done = _steer(injection, request, after_step, self._so_far, range(done, until or request.steps))
         width_px, height_px = request.size_px or (None, None)
+        scheduler = self._pipeline.scheduler
         try:
-            drawn = self._pipeline(
-                prompt=request.prompt,
-                negative_prompt=request.negative or None,
-                width=width_px,
-                height=height_px,
-                num_inference_steps=request.steps,
-                guidance_scale=request.cfg,
-                generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
-                callback_on_step_end=step_done,
-                output_type="np",
-            )
+            with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
+                drawn = self._pipeline(
+                    prompt=request.prompt,
+                    negative_prompt=request.negative or None,
+                    width=width_px,
+                    height=height_px,
+                    num_inference_steps=request.steps,
+                    guidance_scale=request.cfg,
+                    generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
+                    latents=begun.latents if begun else None,
+                    callback_on_step_end=step_done,
+                    output_type="latent" if until else "np",
+                )
         except torch.cuda.OutOfMemoryError as error:
             raise HostError(
                 "The memory of the GPU is too small for a picture of this size. Ask for a smaller one, and close other "
                 "programs that use the GPU."
             ) from error
-        return _to_image(drawn.images[0])
+        return (drawn.images, estimate[0]) if until else (drawn.images[0], None)
 
     def _so_far(self, latents: Tensor) -> Image.Image:
         """Return a picture that is not finished. A miniature's VAE is asked itself: it is cheap, and no other's kin."""
         vae = self._pipeline.vae
         if sum(weights.numel() for weights in vae.decoder.parameters()) > SMALL_DECODER:
             return rough_image(latents[0], self.family)
+        return self._decoded(latents)
+
+    def _decoded(self, latents: Tensor) -> Image.Image:
+        """Return the picture of latents [1, 4, h, w]."""
+        vae = self._pipeline.vae
         with torch.inference_mode():
-            pixels = vae.decode(latents[:1] / vae.config.scaling_factor).sample[0]
+            is_upcast = self.family == "SDXL" and vae.dtype == torch.float16  # in halves its numbers may overflow
+            if is_upcast:
+                vae.to(dtype=torch.float32)
+            pixels = vae.decode(latents[:1].to(vae.dtype) / vae.config.scaling_factor).sample[0]
+            if is_upcast:
+                vae.to(dtype=torch.float16)
         return _to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
 
 
@@ -131,19 +170,26 @@ def _steer(
     request: Request,
     after_step: AfterStep,
     so_far: Callable[[Tensor], Image.Image],
+    drawn: range,
 ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """Tell the injection its rows and the first step; return the callback that tells it the others."""
+    """Tell the injection its rows and the first step; return the callback that tells it the others.
+
+    drawn: the steps that are done now: those before were done, those behind are left.
+    """
     if injection:
         injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
-        injection.set_progress(0, 1 / request.steps)
+        injection.set_progress(drawn.start / request.steps, 1 / request.steps)
 
     def call_done(pipeline: Any, call: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        calls, order = len(pipeline.scheduler.timesteps), pipeline.scheduler.order
+        call += drawn.start
+        calls, order = drawn.start + len(pipeline.scheduler.timesteps), pipeline.scheduler.order
         pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
         step = pace.step_of(call + 1) if call + 1 < calls else request.steps
         if injection:
             injection.set_progress(step / request.steps, 1 / request.steps)
         after_step(step, lambda: so_far(tensors["latents"]))
+        if step == drawn.stop < request.steps:
+            pipeline._interrupt = True  # noqa: SLF001 - as diffusers documents it; it leaves out the rest
         return {}
 
     return call_done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from fastapi import HTTPException
@@ -21,10 +22,12 @@ from lib_faceid.hosts.webui.steps import Steps
 from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
+from lib_faceid.likeness.judging import judge
 from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.inner_pass import face_number
-from lib_faceid.units.region import Box
+from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.tags import tag_key
 from lib_faceid.units.unit import Unit
 
@@ -54,6 +57,7 @@ class WebUIJob:
         """Whether the UNet is being called for one of its steps."""
         self._step = ExitStack()
         self._faces: dict[int, list[Box]] = {}
+        self._models = models
         self._job = Job(units, models, called)
         self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
@@ -109,6 +113,17 @@ class WebUIJob:
             except FaceIDError as error:
                 self.say(f"FaceID: the faces could not be told apart, and the units take turns as they come: {error}")
         return face_number(part, self._faces[self.image])
+
+    def judge_of(self, image: int) -> Callable[[Pixels], float | None]:
+        """Return what says how alike a picture of that number in the job is to its people; the least alike counts.
+
+        Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
+        """
+        wanted, analyser = wanted_in(self._job.prepare(_unet()), image), self._models.face_analyser()
+        require_judged(wanted, analyser.recogniser)
+        if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
+            wanted = [replace(one, region=None) for one in wanted]
+        return lambda picture: least_alike(judge(picture, wanted, analyser))
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

@@ -13,7 +13,16 @@ from torch import Tensor
 from lib_faceid.jobs.job import Pass
 from lib_faceid.units.region import WHOLE, Box
 
-__all__ = ["Pixels", "init_pictures", "is_hires_pass", "on_first_pass", "pass_of", "row_images", "whole_picture"]
+__all__ = [
+    "Pixels",
+    "decoded_pixels",
+    "init_pictures",
+    "is_hires_pass",
+    "on_first_pass",
+    "pass_of",
+    "row_images",
+    "whole_picture",
+]
 
 Pixels = NDArray[np.uint8]
 
@@ -25,7 +34,9 @@ def is_hires_pass(p: Any) -> bool:
 
 def pass_of(p: Any) -> Pass:
     """Return the pass that is running."""
-    first = getattr(p, "iteration", 0) * p.batch_size
+    alone = getattr(p, "faceid_image", None)  # a search draws the images of a batch one by one,
+    batch = getattr(p, "iteration", 0) // getattr(p, "faceid_keep", 1)  # and each batch as often as pictures are kept
+    first = batch * p.batch_size if alone is None else alone
     return Pass(is_hires_pass(p), range(first, first + p.batch_size), _view(p))
 
 
@@ -94,6 +105,11 @@ def _view(p: Any) -> Box:
         return WHOLE
     left, top, width, height = pasted
     return Box.from_px((left, top, left + width, top + height), *mask.size)
+
+
+def decoded_pixels(p: Any, samples: Tensor) -> Pixels:
+    """Return the picture of the first of these latents [B, C, h, w], through the VAE that the WebUI has set."""
+    return _pixels(_decoded(p, samples[:1])[0])
 
 
 def _flat(picture: Any) -> Pixels:

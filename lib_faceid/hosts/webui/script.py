@@ -14,15 +14,17 @@ from weakref import WeakSet
 
 from modules import scripts
 
-from lib_faceid.errors import FaceIDError
+from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
+from lib_faceid.hosts.webui.searching import Searching, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.job_options import JobOptions, options_of
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import tag_key
@@ -31,8 +33,10 @@ from lib_faceid.units.unit import Unit
 __all__ = [
     "adapter_files",
     "apply_loras",
+    "before_sampling",
     "call",
     "end",
+    "finish",
     "is_in_step",
     "is_part",
     "models",
@@ -47,6 +51,7 @@ __all__ = [
 ]
 
 _ATTRIBUTE = "faceid_job"
+ADD = "Add a photo, or set best_of to 1."
 _live: WeakSet[WebUIJob] = WeakSet()
 
 
@@ -58,7 +63,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
     """
     if is_part(p) or _is_copy(p):
         return
-    end(p)
+    finish(p)
     try:
         units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):
@@ -66,9 +71,30 @@ def start(p: Any, args: Sequence[Any]) -> None:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
         _begin(p, units)
+        _begin_search(p, options_of(args))
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
         end(p)
         refuse(p, error, "init", 0)
+
+
+def before_sampling(p: Any) -> None:
+    """Before the sampler of a pass runs."""
+    if (found := of_job(p)) is not None:
+        found.before_sampling()
+
+
+def _begin_search(p: Any, options: JobOptions) -> None:
+    """Have the best of several seeds drawn, where the options say so."""
+
+    def judge_of(image: int) -> Any:
+        if (job := _job_of(p)) is None:
+            raise UnitError(
+                f"best_of is {options.best_of}, and no unit that is on draws a person to be alike to. {ADD}"
+            )
+        return job.judge_of(image)
+
+    if options.searches:
+        Searching(p, options, judge_of, partial(say, p)).begin()
 
 
 def call(p: Any, called: Sequence[Unit]) -> None:
@@ -135,6 +161,12 @@ def end(p: Any) -> None:
         job.close()
         _live.discard(job)
         setattr(p, _ATTRIBUTE, None)
+
+
+def finish(p: Any) -> None:
+    """After the last batch, or when `p` is closed: end what it carries."""
+    end(p)
+    clear(p)
 
 
 def _job_of(p: Any) -> WebUIJob | None:
@@ -254,5 +286,5 @@ def _end_on_close(p: Any) -> None:
 
 
 def _end_and_close(p: Any, close: Callable[[], None]) -> None:
-    end(p)
+    finish(p)
     close()

@@ -13,7 +13,7 @@ from lib_faceid.hosts.webui.passes import is_hires_pass
 from lib_faceid.jobs.preparing import Prepared, step_range
 from lib_faceid.methods.adapter import Adapter
 
-__all__ = ["Run", "Steps"]
+__all__ = ["Run", "Steps", "pace_in"]
 
 
 class Run:
@@ -26,7 +26,7 @@ class Run:
         self.is_hires = is_hires_pass(denoiser.p)
         self.step = -1
         self.place = (0.0, 0.0)
-        self._pace = _pace(denoiser)
+        self._pace = pace_in(denoiser)
         self._noisiest = 0.0
 
     @property
@@ -82,7 +82,8 @@ class Steps:
         return ", ".join(found)
 
 
-def _pace(denoiser: Any) -> Pace:
+def pace_in(denoiser: Any) -> Pace:
+    """Return how the calls of a denoiser make up steps, once its sampler has begun."""
     name = getattr(denoiser.sampler.func, "__name__", "")
     return pace_of(name, denoiser.total_steps // denoiser.steps, _levels(denoiser, name))
 

@@ -1,0 +1,148 @@
+"""The best of several seeds on our own host: the miniature draws a stranger, and the face models choose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gallery import strangers
+
+pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
+
+from lib_faceid.app.aiming import Aiming, goal_for
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel, Painted
+from lib_faceid.commands.cli import main
+from lib_faceid.errors import MismatchError, UnitError
+from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
+from lib_faceid.models.folders import Roots
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.infotext import unit_from_infotext
+from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
+from lib_faceid.units.unit import Unit
+
+WHO = "never_seen_00"
+REQUEST = Request("a photo of a person, blue background", size_px=(128, 128), steps=8, cfg=2, seed=7)
+
+
+@pytest.fixture(scope="module")
+def who(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("who") / f"{WHO}.identity.safetensors"
+    strangers("never_seen", 1)[WHO].save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def easel(trained_checkpoint: Path, face_models: Path, who: Path) -> Easel:
+    roots = Roots((who.parent,), face_models=face_models)
+    return Easel(Workshop(roots, trained_checkpoint, adapters=(TRAINED_ADAPTER,), identities=(who,)))
+
+
+@pytest.fixture(scope="module")
+def unit(who: Path) -> Unit:
+    return Unit(enabled=True, person=str(who), adapter=str(TRAINED_ADAPTER))
+
+
+def painted(easel: Easel, unit: Unit, *requests: Request, **options: Any) -> list[Painted]:
+    job = easel.job([unit], requests[0])
+    checkpoint = easel.workshop.find_checkpoint()
+    return list(easel.paint(checkpoint, job, requests, options=JobOptions(**options)))
+
+
+def counted(easel: Easel, work: Callable[[], list[Painted]]) -> tuple[list[Painted], int]:
+    """Return what was painted, and how often the UNet was called for it."""
+    calls: list[int] = []
+    handle = easel._loaded(easel.workshop.find_checkpoint()).unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    try:
+        return work(), len(calls)
+    finally:
+        handle.remove()
+
+
+def test_the_best_is_the_picture_of_its_seed_and_calls_are_counted(easel: Easel, unit: Unit) -> None:
+    (best, second), calls = counted(easel, lambda: painted(easel, unit, REQUEST, best_of=4, keep=2))
+    assert best.search
+    assert best.search is second.search
+    assert calls == best.search.calls < 4 * REQUEST.steps
+    assert best.seeds == [7, 8, 9, 10]
+    assert {best.request.seed, second.request.seed} == {best.seeds[one] for one in best.search.chosen}
+    assert INFOTEXT_KEY in best.parameters
+    plain, calls = counted(easel, lambda: painted(easel, unit, replace(REQUEST, seed=best.request.seed)))
+    assert np.array_equal(np.asarray(plain[0].image), np.asarray(best.image))
+    assert calls == REQUEST.steps
+    assert INFOTEXT_KEY not in plain[0].parameters
+
+
+def test_without_look_ahead_the_best_of_all_is_taken(easel: Easel, unit: Unit, analyser: FaceAnalyser) -> None:
+    (best,), calls = counted(easel, lambda: painted(easel, unit, REQUEST, best_of=3, look_ahead=False))
+    assert calls == 3 * REQUEST.steps
+    assert best.search
+    ends = [one.likeness for one in best.search.candidates]
+    assert best.search.best == max(ends)  # type: ignore[type-var]
+    faces = analyser.search(np.asarray(best.image)).faces
+    person = strangers("never_seen", 1)[WHO].averaged().normed_embeddings[0].numpy()
+    seen = max(float(one.id_embedding @ person / np.linalg.norm(one.id_embedding)) for one in faces)
+    assert best.search.best == pytest.approx(seen, abs=1e-3)
+
+
+def test_a_target_that_is_easy_takes_one_picture_and_the_next_picture_has_other_seeds(easel: Easel, unit: Unit) -> None:
+    requests = [REQUEST, replace(REQUEST, seed=8)]
+    pictures, calls = counted(
+        easel, lambda: painted(easel, unit, *requests, best_of=4, likeness_target=0.05, look_ahead=False)
+    )
+    assert [one.request.seed for one in pictures] == [7, 11]
+    assert calls == 2 * REQUEST.steps
+
+
+def test_nobody_and_another_recogniser_are_refused(easel: Easel, unit: Unit, tmp_path: Path) -> None:
+    with pytest.raises(UnitError, match="best_of"):
+        painted(easel, replace(unit, enabled=False), REQUEST, best_of=2)
+    stranger = strangers("never_seen", 1)[WHO]
+    other = tmp_path / "other.identity.safetensors"
+    Identity(stranger.id_embeddings, recogniser="w600k_r50-12345678").save(other)
+    workshop = replace(easel.workshop, identities=(other,))
+    with pytest.raises(MismatchError, match="recogniser"):
+        painted(Easel(workshop), replace(unit, person=str(other)), REQUEST, best_of=2)
+
+
+def test_aim_proposes_and_changes_nothing(easel: Easel, unit: Unit) -> None:
+    short = replace(REQUEST, steps=4)
+    found = Aiming(easel, easel.workshop.find_checkpoint(), [unit], short).run(goal_for([unit], 0, "weight", 0.95))
+    assert found.proposed is None
+    assert "NOT reached" in found.sentence()
+    assert found.curve[0].value == 0
+    assert found.curve[0].change == 0
+    assert all(one.change > 0 for one in found.curve[1:] if one.change is not None)
+    assert unit.weight == 0.8
+    with pytest.raises(UnitError, match="off"):
+        goal_for([replace(unit, enabled=False)], 0, "weight", 0.5)
+
+
+def test_the_commands(easel: Easel, unit: Unit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workshop = easel.workshop
+    common = [
+        "--person", unit.person, "--adapter", unit.adapter, "--checkpoint", str(workshop.checkpoint), "--prompt",
+        REQUEST.prompt, "--size", "128x128", "--steps", "4", "--cfg", "2", "--seed", "7", "--face-models",
+        str(workshop.roots.face_models),
+    ]  # fmt: skip
+    assert main(["generate", *common, "--best-of", "3", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "3 seeds tried, 2 dropped on the way" in told
+    assert len(list(tmp_path.glob("seed*.png"))) == 1
+    assert main(["aim", *common, "--likeness", "0.1", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert data["reached"] is True
+    assert data["seed"] == 7
+    assert main(["generate", *common, "--best-of", "3", "--keep", "4", "--out", str(tmp_path)]) == 2
+    assert "at most as many" in capsys.readouterr().err
+
+
+def test_the_metadata_of_a_search_change_no_unit() -> None:
+    assert unit_from_infotext("best of: 8, first seed: 7, tried: 8")[0] == unit_from_infotext("")[0]

@@ -1,0 +1,75 @@
+"""A picture that was laid aside and taken up again is the picture that was drawn at once, for the same UNet calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
+
+from lib_faceid.hosts.diffusers.host import Studio, load_studio
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.job import Job
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.unit import Unit
+
+REQUEST = Request("a photo of a person", size_px=(64, 96), steps=5, cfg=4, seed=1)
+
+
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
+    return load_studio(miniature_checkpoint(family))
+
+
+@pytest.fixture
+def job(family: str, miniature_adapter: Callable[..., Path]) -> Job:
+    """One that acts in some steps only, so that going on at the wrong one is seen."""
+    person = Identity(torch.randn(1, 512, generator=torch.Generator().manual_seed(1)) * 20)
+    nobody: Any = None
+    models = Models(lambda: [miniature_adapter("faceid", family)], nobody, nobody, lambda _: person)
+    return Job([Unit(enabled=True, person="1", start=0.4, end=0.8)], models)
+
+
+def test_it_goes_on_as_if_nothing_had_been_in_between(studio: Studio, job: Job) -> None:
+    calls: list[int] = []
+    handle = studio.unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    told: list[int] = []
+    with studio.people(job):
+        whole = np.asarray(studio.draw(REQUEST, job))
+        counted = len(calls)
+        begun = studio.sketch(REQUEST, 2, job, after_step=lambda step, _look: told.append(step))
+        other = studio.sketch(Request(REQUEST.prompt, size_px=(64, 96), steps=5, cfg=4, seed=2), 3, job)
+        further = studio.sketch(REQUEST, 4, job, after_step=lambda step, _look: told.append(step), begun=begun)
+        calls_so_far = len(calls)
+        finished = np.asarray(
+            studio.draw(REQUEST, job, after_step=lambda step, _look: told.append(step), begun=further)
+        )
+    handle.remove()
+    assert np.array_equal(finished, whole)
+    assert told == [1, 2, 3, 4, 5]
+    assert calls_so_far == counted + 4 + 3
+    assert len(calls) == counted * 2 + 3
+    assert other.step == 3
+    assert not torch.equal(other.latents, further.latents)
+    assert "set_timesteps" not in vars(studio._pipeline.scheduler)
+    assert "step" not in vars(studio._pipeline.scheduler)
+
+
+def test_the_estimate_comes_nearer_to_the_end(studio: Studio, job: Job) -> None:
+    with studio.people(job):
+        end = np.asarray(studio.draw(REQUEST, job)).astype(float)
+        looks = [studio.look_at(studio.sketch(REQUEST, step, job)) for step in (1, 4)]
+    early, late = (np.abs(np.asarray(look) - end).mean() for look in looks)
+    assert late < early
+    assert looks[0].size == (64, 96)
