@@ -104,8 +104,13 @@ def options_of(args: Sequence[Any]) -> JobOptions:
 
 
 def without_options(args: Sequence[Any]) -> list[Any]:
-    """Return a host's script arguments without the job's options: those of the units."""
+    """Return a host's script arguments without the job's options: those of the units.
+
+    A request's object takes the place of one of the page's values. Without objects of units beside it there are none.
+    """
     units = [values for values in args if not are_options(values)]
+    if len(units) < len(args):
+        return [values for values in units if isinstance(values, Mapping)]
     return units[: len(units) - len(OPTIONS)] if _are_sent_behind(units) else units
 
 

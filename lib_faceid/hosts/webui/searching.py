@@ -16,7 +16,8 @@ import numpy as np
 from modules import prompt_parser, rng, sd_samplers_common, shared
 from numpy.typing import NDArray
 
-from lib_faceid.errors import HostError
+from lib_faceid.errors import FaceIDError, HostError
+from lib_faceid.hosts.webui.job import failing
 from lib_faceid.hosts.webui.passes import decoded_pixels
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
 from lib_faceid.likeness.search import Look, Plan, Search, search
@@ -72,8 +73,15 @@ class Searching:
             self._undo = record(self.p.sampler, self._recorder)
 
     def _sample(self, *args: Any, **named: Any) -> Any:
+        """Stand for `p.sample`, where the WebUI listens to errors."""
+        try:
+            return self._best({**dict(zip(ARGUMENTS, args, strict=False)), **named})
+        except FaceIDError as error:
+            failing(error)()
+
+    def _best(self, given: dict[str, Any]) -> Any:
         """Choose each image's seed; then have the WebUI draw them, its UNet calls of the first pass played."""
-        p, given = self.p, {**dict(zip(ARGUMENTS, args, strict=False)), **named}
+        p = self.p
         if getattr(p, "firstpass_image", None) is not None:  # an upscale of a picture that is there: nothing to choose
             return self._plain(**given)
         _refuse_what_cannot_be(p)

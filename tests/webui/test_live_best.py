@@ -1,0 +1,125 @@
+"""The best of several seeds in a real WebUI: the chosen picture is that of its seed, for fewer UNet calls."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
+from lib_faceid.units.job_options import INFOTEXT_KEY
+from tests.webui.server import Answer, Server
+from tests.webui.test_live_jobs import clean
+from tests.webui.test_live_likeness import BLUE, WHO, miniature, photos
+from training.captions import caption
+
+__all__ = ["miniature", "photos"]
+
+STEPS = 8
+JOB: dict[str, Any] = {
+    "opts_sd_model_checkpoint": "miniature.safetensors",
+    "prompt": caption(BLUE),
+    "steps": STEPS,
+    "cfg_scale": 2,
+    "sampler_name": "DDIM",
+    "seed": 1000,
+}
+HIRES = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.5, "hr_upscaler": "Latent"}
+FOUR = {"best_of": 4}
+JOBS: dict[str, tuple[dict[str, Any], int]] = {  # settings, and the UNet calls of one seed's first pass
+    "DDIM": ({}, STEPS),
+    "ancestral": ({"sampler_name": "Euler a"}, STEPS),
+    "several steps in mind": ({"sampler_name": "DPM++ 2M"}, STEPS),
+    "two calls a step, noise of its own": ({"sampler_name": "DPM++ SDE"}, 2 * STEPS - 1),
+    "hires fix": ({"sampler_name": "Euler a", **HIRES}, STEPS),
+    "AND": ({"prompt": f"{caption(BLUE)} AND a person :0.3"}, STEPS),
+}
+
+
+@pytest.fixture(scope="module")
+def unit(photos: dict[str, str]) -> dict[str, Any]:
+    return {"image": photos[WHO[0]], "adapter": TRAINED_ADAPTER.stem}
+
+
+def seeds_of(answer: Answer) -> list[int]:
+    return answer.info["all_seeds"]
+
+
+def told(answer: Answer, image: int = 0) -> str:
+    found = re.search(rf'{INFOTEXT_KEY}: "([^"]*)"', answer.info["infotexts"][image])
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_the_chosen_picture_is_that_of_its_seed(miniature: Server, unit: dict[str, Any], name: str) -> None:
+    settings, calls_of_one = JOBS[name]
+    best = clean(miniature.txt2img(unit, FOUR, **JOB, **settings))
+    calls = miniature.calls()
+    first_pass = sum(not one["hires"] for one in calls)
+    (seed,) = seeds_of(best)
+    assert seed in range(1000, 1004)
+    assert f"Seed: {seed}" in best.info["infotexts"][0]
+    assert f"UNet calls: {first_pass}" in told(best)
+    assert calls_of_one < first_pass < 4 * calls_of_one
+    assert "FaceID: the best: 4 seeds tried, 3 dropped on the way" in best.log
+    plain = clean(miniature.txt2img(unit, **{**JOB, **settings, "seed": seed}))
+    assert np.array_equal(plain.images[0], best.images[0])
+    assert len(miniature.calls()) == calls_of_one + sum(one["hires"] for one in calls)
+    assert not told(plain)
+
+
+def test_batches_and_what_is_kept(miniature: Server, unit: dict[str, Any]) -> None:
+    options = {"best_of": 3, "keep": 2}
+    best = clean(miniature.txt2img(unit, options, **JOB, batch_size=2, n_iter=2))
+    seeds = seeds_of(best)
+    assert len(seeds) == 8
+    own = [range(1000 + 3 * image, 1003 + 3 * image) for image in range(4)]
+    # The batch of the images 0 and 1, its second best, then that of 2 and 3.
+    assert [next(at for at, tried in enumerate(own) if seed in tried) for seed in seeds] == [0, 1, 0, 1, 2, 3, 2, 3]
+    assert len(set(seeds)) == 8
+    pictures = best.images[-8:]
+    for at in (1, 2):
+        plain = clean(miniature.txt2img(unit, **{**JOB, "seed": seeds[at]}))
+        assert np.array_equal(plain.images[0], pictures[at])
+
+
+def test_a_target_and_seeds_that_are_all_finished(miniature: Server, unit: dict[str, Any]) -> None:
+    easy = clean(miniature.txt2img(unit, {"best_of": 4, "likeness_target": 0.01}, **JOB))
+    assert len(miniature.calls()) == STEPS
+    assert "the target 0.01 was reached" in easy.log
+    adaptive = clean(miniature.txt2img(unit, {"best_of": 2}, **{**JOB, "sampler_name": "DPM adaptive"}))
+    assert "every seed is drawn to its end" in adaptive.log
+
+
+def test_img2img(miniature: Server, unit: dict[str, Any]) -> None:
+    begun = clean(miniature.txt2img(**JOB)).images[0]
+    file = io.BytesIO()
+    Image.fromarray(begun).save(file, "PNG")
+    init = {"init_images": [base64.b64encode(file.getvalue()).decode()], "denoising_strength": 0.75}
+    job = {**JOB, "sampler_name": "Euler a", **init}
+    best = clean(miniature.img2img(unit, FOUR, **job))
+    (seed,) = seeds_of(best)
+    plain = clean(miniature.img2img(unit, **{**job, "seed": seed}))
+    assert np.array_equal(plain.images[0], best.images[0])
+
+
+def test_off_is_as_without_and_what_cannot_be_is_refused(miniature: Server, unit: dict[str, Any]) -> None:
+    plain = clean(miniature.txt2img(unit, **JOB))
+    off = clean(miniature.txt2img(unit, {"best_of": 1}, **JOB))
+    assert off.png == plain.png
+    assert len(miniature.calls()) == STEPS
+    nobody = miniature.txt2img(FOUR, **JOB)
+    assert nobody.status == 422
+    assert "best_of" in nobody.sentence
+    refined = {"refiner_checkpoint": "mini_sd15.safetensors", "refiner_switch_at": 0.5}
+    refused = miniature.txt2img(unit, FOUR, **JOB, **refined)
+    assert refused.status == 422
+    assert "refiner" in refused.sentence
+    wrong = miniature.txt2img(unit, {"best_of": 65}, **JOB)
+    assert wrong.status == 422
+    assert clean(miniature.txt2img(unit, **JOB)).png == plain.png
