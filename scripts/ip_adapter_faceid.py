@@ -36,7 +36,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         tab = "img2img" if is_img2img else "txt2img"
         units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"))
         self.infotext_fields = units.infotext_fields
-        return units.components
+        return units.arguments
 
     def process(self, p: Any, *args: Any) -> None:
         webui.start(p, args)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lib_faceid.commands.aim import curve_text
 from lib_faceid.errors import UnitError
 from lib_faceid.likeness.aim import MOST_PROBES, TOLERANCE, Aim, Goal, Probe, aim, change_between
 
@@ -87,3 +88,23 @@ def test_how_far_pictures_are_apart() -> None:
     black, white = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 255, np.uint8)
     assert change_between(black, white) == 1
     assert change_between(white, white) == 0
+
+
+def test_the_curve_in_words_and_as_a_drawing() -> None:
+    found = run(0.5, saturating)
+    assert found.proposed
+    text = curve_text(found)
+    assert f"{found.proposed.value:g}" in next(line for line in text.splitlines() if line.endswith("<-"))
+    assert text.splitlines()[-1] == found.sentence()
+    assert "no face" in curve_text(run(0.5, lambda _: None))
+
+
+def test_the_page_draws_the_curve() -> None:
+    pytest.importorskip("gradio")
+    from lib_faceid.app.own_page_aim import curve_html
+
+    found = run(0.5, saturating)
+    html = curve_html(found)
+    assert html.count("<circle") == len(found.probes)
+    assert found.sentence() in html
+    assert "NOT reached" in curve_html(run(0.9, saturating))

@@ -30,6 +30,7 @@ from lib_faceid.models.folders import Roots
 from lib_faceid.pictures.requested import RequestPolicy
 from lib_faceid.references import joining as references
 from lib_faceid.references.identity import Identity
+from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.schema import unit_schema
 from lib_faceid.units.unit import FIELDS
 
@@ -52,6 +53,9 @@ def test_the_version_and_the_schema(served: Fixture) -> None:
     assert served.get("/version") == {"api_version": 1, "algorithm": 1}
     schema = served.get("/schema")
     assert schema.pop("$schema").endswith("2020-12/schema")
+    options = schema.pop("$defs")["job_options"]
+    assert options["properties"]["best_of"]["maximum"] == 64
+    assert list(options["properties"]) == list(OPTIONS)
     assert schema == unit_schema()
 
 

@@ -93,7 +93,7 @@ def test_flat_lists_that_the_webui_fills_up_with_todays_page(flat: dict[str, Any
     from lib_faceid.ui.units import Services, build_units
 
     with gr.Blocks():
-        page = [one.value for one in build_units("txt2img", Services(), 3).components]
+        page = [one.value for one in build_units("txt2img", Services(), 3).arguments]
     args = [*flat["args"], *page[len(flat["args"]) :]]
     found = units_from_args(args)
     assert len(found) == 3

@@ -83,7 +83,10 @@ def test_a_host_fills_in_every_field_and_the_saved_person_found_by_hash() -> Non
     assert (values["enabled"], values["weight"], values["person"]) == (True, 0.4, "Ann")
     assert given[units.components[0]] is False
     assert {given[one] for one in units.components[1 : len(FIELDS)]} == {None}
-    assert len(given) == len(units.components) + 2
+    assert len(given) == len(units.components) + 2 + 2  # the texts that arrive; and what a search is set back to
+    assert {given[one] for one in units.options if one in given} == {None}
+    searched = {one: told({"FaceID search": "best of: 8"}) for one, told in units.infotext_fields}
+    assert [searched[one] for one in units.options if one in searched] == [1, 1]
 
 
 def test_each_image_of_a_batch_finds_its_own_person() -> None:

@@ -35,7 +35,7 @@ from lib_faceid.references.combining import SAME_PERSON
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import ALGORITHM
-from lib_faceid.units.schema import unit_schema
+from lib_faceid.units.schema import job_options_schema, unit_schema
 from lib_faceid.units.unit import Unit
 
 __all__ = ["Answers"]
@@ -67,8 +67,9 @@ class Answers:
         return {"adapters": adapters, "auto": auto, "auto_image": auto_image}
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of a unit."""
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **unit_schema()}
+        """Return the JSON schema of a unit, and beside it that of a job's options."""
+        options = {"$defs": {"job_options": job_options_schema()}}
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **unit_schema(), **options}
 
     def check(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the units complete with their defaults, pictures as their number; nothing is opened or drawn."""

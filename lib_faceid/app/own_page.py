@@ -18,6 +18,7 @@ from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.hints import first_person, hint
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
+from lib_faceid.app.own_page_aim import build_aim, wire_aim
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.page_files import page_file
 from lib_faceid.app.private import StaysHere, private_folder
@@ -31,11 +32,12 @@ from lib_faceid.ui.parts import KEEPS_METADATA, QUICK, data_url, notice, script
 from lib_faceid.ui.services import problem
 from lib_faceid.ui.units import Services, Units, build_units
 from lib_faceid.units.infotext import infotext_key
+from lib_faceid.units.job_options import JobOptions, options_of
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import find_tags
 from lib_faceid.units.unit import Unit
 
-__all__ = ["build_page", "run_page", "state_html"]
+__all__ = ["asked_for", "build_page", "run_page", "state_html"]
 
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
 RANDOM = -1
@@ -49,6 +51,10 @@ footer { display: none !important; }
 #txt2img_gallery .grid-container > button:only-child { height: 400px; aspect-ratio: auto; }
 .faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
 .faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
+.faceid-curve { width: 100%; max-width: 420px; fill: var(--color-accent); font-size: 11px; }
+.faceid-curve polyline { fill: none; stroke: var(--color-accent); stroke-width: 2; }
+.faceid-curve :is(line, .faceid-change) { stroke: var(--body-text-color-subdued); stroke-dasharray: 4 3; }
+.faceid-curve text { fill: var(--body-text-color); }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """
 SHIM = """() => {
@@ -103,9 +109,10 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
                 asked, metadata = _picture(names), build_reading()
                 units = _units(services, count, first_person(workshop, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
-                drawn = _drawn()
-        _wire(easel, loaded, [*asked, *units.components], drawn)
-        _wire_hint([*asked, *units.components], [asked[0], asked[2], *units.who], drawn[2], page)
+                drawn, aiming = _drawn(), build_aim()
+        _wire(easel, loaded, [*asked, *units.arguments], drawn)
+        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
+        wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
         code = page_file("javascript/ip_adapter_faceid.js")
         page.load(None, None, None, **script(SHIM % code))
@@ -157,10 +164,10 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
     running: list[Live] = []
 
     def painted(*args: Any) -> Iterator[list[Any]]:
-        checkpoint, units, requests = _asked(args)
+        checkpoint, units, requests, options = asked_for(args)
         known = _hint(args)
-        job = easel.job(units, requests[0])
-        live = Live(lambda report: easel.paint(easel.workshop.checkpoint_of(checkpoint), job, requests, report))
+        job, path = easel.job(units, requests[0]), easel.workshop.checkpoint_of(checkpoint)
+        live = Live(lambda report: easel.paint(path, job, requests, report, options))
         running[:] = [live]
         shown = -1
         for moment in live.moments():
@@ -193,7 +200,7 @@ def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, page:
 def _hint(args: Sequence[Any]) -> str:
     """Return in HTML what the next picture will lack, or why it cannot be drawn."""
     try:
-        checkpoint, units, requests = _asked(args)
+        checkpoint, units, requests, _ = asked_for(args)
     except FaceIDError as error:
         return notice(problem(error), "warning")
     is_called = bool(find_tags(requests[0].prompt)[1]) if requests else False
@@ -226,13 +233,13 @@ def _gallery(moment: Moment) -> Any:
     return gr.update(value=images, visible=bool(images), columns=1 if len(images) == 1 else 2)
 
 
-def _asked(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request]]:
-    """Return the checkpoint's name, the units and the pictures of the page's values. Raises UnitError."""
+def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], JobOptions]:
+    """Return the checkpoint's name, the units, the pictures and the options of the page's values. Raises UnitError."""
     prompt, negative, checkpoint, width, height, steps, cfg, seed, count = args[:9]
     seed = secrets.randbelow(2**32) if seed is None or seed < 0 else int(seed)
     request = Request(prompt, negative, (int(width), int(height)), int(steps), float(cfg), seed)
     requests = [replace(request, seed=seed + number) for number in range(int(count))]
-    return checkpoint, units_from_args(args[9:]), requests
+    return checkpoint, units_from_args(args[9:]), requests, options_of(args[9:])
 
 
 def _told(job: Job, moment: Moment) -> str:
@@ -242,5 +249,6 @@ def _told(job: Job, moment: Moment) -> str:
     painted = moment.painted[-1]
     applied = job.report(lambda one: one.plan(painted.request.steps))
     notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
-    lines = "".join(f"<li>{escape(line)}</li>" for line in applied + notes) or "<li>No unit is on.</li>"
+    searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.painted if one.search))
+    lines = "".join(f"<li>{escape(line)}</li>" for line in searched + applied + notes) or "<li>No unit is on.</li>"
     return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'

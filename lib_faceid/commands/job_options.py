@@ -19,8 +19,8 @@ def add_job_options(parser: argparse.ArgumentParser) -> None:
         "the best of several seeds", "Each picture is looked at, and its likeness to the person counts."
     )
     for name, field in OPTIONS.items():
-        is_number = isinstance(field.kind, Range)
-        metavar = f"{field.kind.lowest:g}..{field.kind.highest:g}" if is_number else "true|false"
+        limits = field.kind
+        metavar = f"{limits.lowest:g}..{limits.highest:g}" if isinstance(limits, Range) else "true|false"
         default = "" if field.default is None else f" ({str(field.default).lower()})"
         group.add_argument(
             f"--{name.replace('_', '-')}", dest="job", action="append", metavar=metavar, help=f"{field.help}{default}",

@@ -12,8 +12,10 @@ from typing import Any
 
 __all__ = ["LOOKS", "Candidate", "Draw", "Look", "Plan", "Search", "search"]
 
-LOOKS = (0.3, 0.4, 0.55)
-"""After which fractions of the steps candidates are looked at; found best of those that were tried, see docs."""
+LOOKS = (0.3, 0.5, 0.7)
+"""After which fractions of the steps candidates are looked at. Measured, as the next is: docs/LIKENESS.md."""
+SPARE = 1
+"""So many more are finished than are kept: what is seen on the way does not tell the last ones apart."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Plan:
             size = size * 2 if self.look_ahead else size
 
     def stages(self, begun: int, finish: int) -> list[tuple[int, int]]:
-        """Return after which step how many of a group go on: halved, as 8, 4, 2, 1."""
+        """Return after which step how many of a group go on, each time about half, until so many are left to finish."""
         if not self.look_ahead or begun <= finish:
             return []
         found: list[tuple[int, int]] = []
@@ -201,7 +203,7 @@ class _State:
     def run(self, group: range) -> bool:
         """Draw a group, halved on the way, and finish what is left of it. Return whether nobody interrupted it."""
         alive = list(group)
-        finish = min(self._missing, len(alive)) if self.plan.look_ahead else len(alive)
+        finish = min(self._missing + SPARE, len(alive)) if self.plan.look_ahead else len(alive)
         for step, left in self.plan.stages(len(alive), finish):
             if not self._to(alive, step):
                 return False

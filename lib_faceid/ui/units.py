@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.ui.job_options import build_job_options, options_infotext_fields
 from lib_faceid.ui.parts import leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
 from lib_faceid.ui.purpose import Switched, wire_purpose
@@ -26,10 +27,17 @@ class Units:
     """The units in the page, and what a host has to know of them."""
 
     components: list[Any]
-    """Of all fields of all units, one after the other: a job's arguments."""
+    """Of all fields of all units, one after the other."""
     infotext_fields: list[InfotextField]
     who: list[Any]
     """What changes when somebody else is asked for: of each unit the switch, the person, and what its photos show."""
+    options: list[Any]
+    """Of the job as a whole."""
+
+    @property
+    def arguments(self) -> list[Any]:
+        """What a job is given."""
+        return [*self.components, *self.options]
 
 
 def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool = False, person: str = "") -> Units:
@@ -37,12 +45,14 @@ def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool =
 
     tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10; person: who is chosen in the first one.
     """
-    units = Units([], [], [])
+    units = Units([], [], [], [])
     with gr.Accordion("IP-Adapter FaceID", open=is_open, elem_id=f"{tab}_faceid") as accordion:
         with gr.Tabs(elem_id=f"{tab}_faceid_units"):
             for number in range(min(max(count, 1), MAX_UNITS)):
                 with gr.Tab(f"Unit {number}", elem_id=f"{tab}_faceid_{number}"):
                     _add_unit(units, tab, number, services, "" if number else person)
+        units.options.extend(build_job_options(tab))
+        units.infotext_fields.extend(options_infotext_fields(units.options))
         build_setup(f"{tab}_faceid_setup", services)
     for component in leaves(accordion):
         component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units

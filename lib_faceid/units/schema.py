@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
 
-__all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "photos_schema", "unit_schema"]
+__all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "job_options_schema", "photos_schema", "unit_schema"]
 
 PICTURE_SCHEMA: dict[str, Any] = {
     "type": "string",
@@ -49,6 +50,20 @@ def unit_schema() -> dict[str, Any]:
         "properties": properties,
         "additionalProperties": False,
         "not": {"required": ["image", "images"]},
+    }
+
+
+def job_options_schema() -> dict[str, Any]:
+    """Return the schema of what a request sets for the job as a whole, as one more object among its units."""
+    properties = {name: _property(option) for name, option in OPTIONS.items()}
+    for name in ("best_of", "keep"):
+        properties[name]["type"] = "integer"
+    return {
+        "title": "Options of the job",
+        "type": "object",
+        "description": "One more object in the args of the units.",
+        "properties": properties,
+        "additionalProperties": False,
     }
 
 

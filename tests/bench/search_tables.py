@@ -33,8 +33,8 @@ PROJECT = FOLDER.parents[1]
 LOOKS_TABLE, WEIGHTS_TABLE = FOLDER / "search_looks.json", FOLDER / "search_weights.json"
 STEPS, LOOKS = 20, (6, 8, 10, 12, 14)
 PEOPLE, SEEDS, FIRST_SEED = 20, 16, 1000
-WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0)
-CURVE_STEPS, CURVE_PEOPLE, CURVE_SEED, AT_ONCE = 10, 10, 7, 8
+WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.2, 2.0)
+CURVE_STEPS, CURVE_PEOPLE, CURVE_SEED, AT_ONCE = 10, 9, 7, 8
 
 
 def fingerprint() -> str:
@@ -68,8 +68,8 @@ def record_weights(folder: Path, checkpoint: Path, analyser: FaceAnalyser) -> It
     people = strangers("never_seen", CURVE_PEOPLE)
     gallery = Gallery(folder, checkpoint, analyser, people, CURVE_STEPS)
     curves: dict[str, list[float]] = {}
-    for first in range(0, len(people), 5):
-        names = list(people)[first : first + 5]
+    for first in range(0, len(people), 3):
+        names = list(people)[first : first + 3]
         for weight in WEIGHTS:
             drawn = gallery.draw(names, [CURVE_SEED] * len(names), [BLUE] * len(names), weight=weight)
             for name, one in zip(names, drawn, strict=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,20 +33,16 @@ LATENT_NOISE = 2  # the WebUI's number of that masked content
 ARGUMENTS = ("conditioning", "unconditional_conditioning", "seeds", "subseeds", "subseed_strength", "prompts")
 
 
-@dataclass(eq=False)
 class Searching:
     """A job whose pictures are the best of several seeds each."""
 
-    p: Any
-    options: JobOptions
-    judge_of: JudgeOf
-    say: Callable[[str], None]
-    _recorder: Recorder | None = field(default=None, init=False)
-    _undo: Callable[[], None] = field(default=lambda: None, init=False)
-    _plain: Callable[..., Any] = field(default=lambda **_: None, init=False)
-    _was_wrapped: bool = field(default=False, init=False)
-    _kept: dict[int, list[tuple[int, int, Tape]]] = field(default_factory=dict, init=False)
-    """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
+    def __init__(self, p: Any, options: JobOptions, judge_of: JudgeOf, say: Callable[[str], None]) -> None:
+        self.p, self.options, self._judge_of, self._say = p, options, judge_of, say
+        self._recorder: Recorder | None = None
+        self._undo: Callable[[], None] = _nothing
+        self._was_wrapped, self._plain = False, p.sample
+        self._kept: dict[int, list[tuple[int, int, Tape]]] = {}
+        """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
 
     def begin(self) -> None:
         """Take the place of `p.sample`, and of its batches where several pictures are kept."""
@@ -98,11 +93,11 @@ class Searching:
 
     def _choose(self, image: int, number: int, given: dict[str, Any]) -> None:
         """Search for the seeds of one image of the batch. number: the image's in the whole job."""
-        p, options, judge = self.p, self.options, self.judge_of(number)
+        p, options, judge = self.p, self.options, self._judge_of(number)
         steps, seeds = _steps(p), _seeds(p, image, number, options.best_of)
         looks_ahead = options.look_ahead and p.sampler_name != ADAPTIVE
         if looks_ahead != options.look_ahead:
-            self.say(f"FaceID: {ADAPTIVE} decides on its steps by itself: every seed is drawn to its end.")
+            self._say(f"FaceID: {ADAPTIVE} decides on its steps by itself: every seed is drawn to its end.")
         tapes: dict[int, Tape] = {}
 
         def draw(numbers: Sequence[int], step: int) -> list[Look]:
@@ -143,12 +138,12 @@ class Searching:
 
     def _end_recording(self) -> None:
         self._undo()
-        self._recorder, self._undo = None, lambda: None
+        self._recorder, self._undo = None, _nothing
 
     def _tell(self, found: Search, number: int, seeds: Sequence[int]) -> None:
         p, keep = self.p, self.options.keep
         whose = f" of image {number + 1}" if p.batch_size * p.n_iter > keep else ""
-        self.say(f"FaceID: the best{whose}: {found.sentence(seeds)}")
+        self._say(f"FaceID: the best{whose}: {found.sentence(seeds)}")
         lines = p.extra_generation_params.setdefault(INFOTEXT_KEY, [None] * len(p.all_prompts))
         group, image = divmod(number, p.batch_size)
         for turn in range(keep):
@@ -182,6 +177,10 @@ def _of_batch(p: Any) -> dict[str, Any]:
     """Return what sampling is given of the batch as it is set."""
     conds = {"conditioning": p.c, "unconditional_conditioning": p.uc}
     return {**conds, "seeds": p.seeds, "subseeds": p.subseeds, "prompts": p.prompts}
+
+
+def _nothing() -> None:
+    """Undo nothing."""
 
 
 def _is_stopped() -> bool:
