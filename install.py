@@ -1,7 +1,8 @@
 """Installs what this extension needs and cannot find; the WebUI runs this file at each start.
 
-Only missing modules are installed, each within a tested range, as ready-made wheels and without dependencies:
-nothing that is installed already is ever changed. A failure prints one line and lets the WebUI start.
+That is onnxruntime, which runs the face models. It is installed only where no flavour of it is found, within a tested
+range, as a ready-made wheel and without dependencies: nothing that is installed already is ever changed. A failure
+prints one line and lets the WebUI start.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from importlib.util import find_spec
 
 __all__ = ["is_importable", "is_install_skipped", "main", "missing_requirements", "onnxruntime_requirement"]
 
-ONNX = "onnx>=1.14,<1.18"  # 1.18 asks for a newer protobuf than the WebUI's 3.20
-INSIGHTFACE = "insightface>=2.1,<3"  # 2.x is pure Python: no compiler
 ONNXRUNTIME = "onnxruntime>=1.17,<2"
 # PyPI's GPU builds, by the CUDA they were made for. Where one does not find its cuDNN it runs on the CPU.
 ONNXRUNTIME_GPU = {
@@ -36,7 +35,7 @@ PIP_OPTIONS = (
 
 
 def main() -> int:
-    """Returns 0, always: without these packages the WebUI starts, and the extension says what it lacks."""
+    """Returns 0, always: without it the WebUI starts, and the extension says what it lacks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may have letters that the console lacks
     missing = missing_requirements()
@@ -53,7 +52,7 @@ def main() -> int:
 
 def missing_requirements() -> list[str]:
     """Returns what pip has to install: one requirement for each module that cannot be found."""
-    needed = {"onnxruntime": onnxruntime_requirement(), "onnx": ONNX, "insightface": INSIGHTFACE}
+    needed = {"onnxruntime": onnxruntime_requirement()}
     return [requirement for module, requirement in needed.items() if not is_importable(module)]
 
 

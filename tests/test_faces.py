@@ -60,8 +60,12 @@ def test_the_same_numbers_as_insightface_itself(
         assert np.allclose(ours.points, theirs.kps, atol=1e-3), name
         cosine = ours.id_embedding @ theirs.normed_embedding / np.linalg.norm(ours.id_embedding)
         assert cosine > 0.9999, name
-        crop_bgr = norm_crop(image_bgr, theirs.kps, image_size=224)
+        crop_bgr = norm_crop(image_bgr, ours.points, image_size=224)
         assert np.array_equal(ours.crop_rgb, crop_bgr[:, :, ::-1]), name  # byte for byte
+        # insightface 2 runs its own copy of the detector for each size, whose last bits differ: so do a few pixels.
+        theirs_bgr = norm_crop(image_bgr, theirs.kps, image_size=224).astype(int)
+        away = np.abs(ours.crop_rgb - theirs_bgr[:, :, ::-1])
+        assert (away.max() <= 4) & (away.mean() < 0.01), name
 
 
 def test_the_same_man_is_alike_and_others_are_not(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
@@ -289,17 +293,24 @@ def test_a_folder_without_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "package"),
-    [("onnxruntime", "onnxruntime"), ("insightface", "insightface"), ("cv2", "opencv-python-headless")],
+    [("onnxruntime", "onnxruntime"), ("cv2", "opencv-python-headless")],
 )
 def test_missing_packages(missing: str, package: str, face_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "insightface"]:
-        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     faces_module.unload()
     with pytest.raises(MissingPackageError) as caught:
         load_face_analyser(face_models)
     assert str(caught.value).startswith(f"Face analysis is off: {missing} could not be imported (")
     assert str(caught.value).endswith(f'Run: "{sys.executable}" -m pip install --no-deps {package}')
+
+
+def test_insightface_and_onnx_are_not_needed(
+    face_models: Path, photo: Callable[[str], np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("insightface", "onnx", "skimage", "google.protobuf"):
+        monkeypatch.setitem(sys.modules, name, None)
+    faces_module.unload()
+    assert len(load_face_analyser(face_models).detect(photo("Luciano.png"))) == 1
 
 
 def test_importing_costs_nothing() -> None:

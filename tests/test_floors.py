@@ -30,7 +30,7 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "gradio": ["lib_faceid/ui/*.py", "lib_faceid/app/own_page*.py"],
     "fastapi": ["lib_faceid/api/api.py", "lib_faceid/hosts/webui/*.py"],
     "diffusers": ["lib_faceid/hosts/diffusers/*.py"],
-    "insightface": ["lib_faceid/faces/analyser.py"],
+    "insightface": [],
     "onnxruntime": ["lib_faceid/faces/analyser.py"],
     "cv2": ["lib_faceid/faces/crops.py"],
     "urllib.request": ["lib_faceid/models/official_hosts.py"],

@@ -304,7 +304,7 @@ def test_ready(roots: Roots, put: Put, face_packages: None, monkeypatch: pytest.
     assert not check_setup(roots, 768).is_ready
 
     def broken() -> str:
-        raise MissingPackageError("Face analysis is off: insightface could not be imported.")
+        raise MissingPackageError("Face analysis is off: onnxruntime could not be imported.")
 
     monkeypatch.setattr(setup_check, "check_packages", broken)
     report = check_setup(roots, 2048)
@@ -313,7 +313,7 @@ def test_ready(roots: Roots, put: Put, face_packages: None, monkeypatch: pytest.
 
 
 def test_it_says_where_face_models_really_run(roots: Roots) -> None:
-    pytest.importorskip("insightface")
+    pytest.importorskip("onnxruntime")
     report = check_setup(roots)
     assert report.problems == ()
     assert report.versions["onnxruntime"].endswith(" (CPUExecutionProvider)")
@@ -349,7 +349,6 @@ def test_diagnostics_name_files_by_hash_and_nobody_by_name(
     for words in (
         "python: 3.",
         "torch: ",
-        "insightface: ",
         "onnxruntime: ",
         "Auto for people, SD 1.5: ip-adapter-faceid_sd15",
     ):

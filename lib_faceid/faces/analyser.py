@@ -1,6 +1,6 @@
 """A photo -> the faces in it: where they are, who they are (512 numbers), and the crops that CLIP sees.
 
-The only module that knows insightface, which wants BGR; what enters or leaves here is RGB.
+The networks want BGR; what enters or leaves here is RGB. The only module that imports onnxruntime.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import functools
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -22,6 +23,8 @@ from lib_faceid.faces.crops import CLIP_CROP_PX, aligned
 from lib_faceid.faces.face import Face, FaceSearch, largest
 from lib_faceid.faces.geometry import Floats
 from lib_faceid.faces.looks import Looks
+from lib_faceid.faces.networks import ArcFace, Scrfd, is_mxnet
+from lib_faceid.faces.onnx_nodes import first_node_names
 from lib_faceid.faces.packs import PUBLISHED_BYTES, FacePack, require_face_pack
 from lib_faceid.faces.recognisers import usual_length
 from lib_faceid.faces.search import Sighting, search_box, search_photo
@@ -121,7 +124,7 @@ def load_face_analyser(folder: Path | str | None = None, *, device: Device = "cp
 
 def check_packages(device: Device = "cpu") -> str:
     """Return what face models would run on, such as "CPUExecutionProvider". Raises MissingPackageError."""
-    return _providers(_packages()[0], device)[0]
+    return _providers(_packages(), device)[0]
 
 
 def unload() -> None:
@@ -134,24 +137,29 @@ _loading = threading.Lock()
 
 @functools.lru_cache(maxsize=2)
 def _load(pack: FacePack, device: Device) -> FaceAnalyser:
-    runtime, zoo = _packages()
-    detector = _wrapped(zoo.SCRFD, runtime, pack.detector, device)
-    recogniser = _wrapped(zoo.ArcFaceONNX, runtime, pack.recogniser, device)
-    _check_kind(pack.detector, "detector with five points", getattr(detector, "use_kps", False))
-    _check_kind(pack.recogniser, "recogniser of 512 numbers", recogniser.output_shape[-1] == 512)
-    # By its method: setting the attribute works in insightface 0.7 and means something else in 2.
-    detector.prepare(0, det_thresh=REPORTED_SCORE)
+    runtime = _packages()
+    detector = _detector(pack.detector, _session(runtime, pack.detector, device))
+    session = _session(runtime, pack.recogniser, device)
+    recogniser = ArcFace(session, is_mxnet=is_mxnet(first_node_names(pack.recogniser, 8)))
+    if list(recogniser.output_shape[-1:]) != [512]:
+        raise _other_kind(pack.recogniser, "recogniser of 512 numbers")
     return FaceAnalyser(detector, recogniser, f"{pack.recogniser.stem}-{sha256_of(pack.recogniser)[:8]}")
 
 
-def _wrapped(wrapper: Any, runtime: Any, path: Path, device: Device) -> Any:
-    """Return insightface's class around one ONNX file. Its `get_model` would print, and guess the kind."""
+def _detector(path: Path, session: Any) -> Scrfd:
+    try:
+        return Scrfd(session, REPORTED_SCORE)
+    except ValueError as error:
+        raise _other_kind(path, "detector with five points") from error
+
+
+def _session(runtime: Any, path: Path, device: Device) -> Any:
+    """Return onnxruntime's session of one ONNX file. Raises FileError for a damaged one."""
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors; else every size but 640 is warned about, line after line
     try:
         providers = _providers(runtime, device)
-        session = runtime.InferenceSession(str(path), sess_options=options, providers=providers)
-        return wrapper(model_file=str(path), session=session)
+        return runtime.InferenceSession(str(path), sess_options=options, providers=providers)
     except Exception as error:  # onnxruntime and protobuf have an exception type for every kind of damage
         size, published = path.stat().st_size, PUBLISHED_BYTES.get(path.name)
         expected = f", {published:,} were expected" if published not in (None, size) else ""
@@ -165,36 +173,31 @@ def _providers(runtime: Any, device: Device) -> list[str]:
     return [name for name in (*fast, CPU) if name in runtime.get_available_providers()]
 
 
-def _check_kind(path: Path, kind: str, is_kind: bool) -> None:
-    if not is_kind:
-        raise FileError(
-            f"{path.name} is not a {kind}, which was expected by its name. Use the files of a face model pack "
-            "such as buffalo_l."
-        )
+def _other_kind(path: Path, kind: str) -> FileError:
+    return FileError(
+        f"{path.name} is not a {kind}, which was expected by its name. Use the files of a face model pack such as "
+        "buffalo_l."
+    )
 
 
-def _packages() -> tuple[Any, Any]:
-    """Return onnxruntime and insightface's classes."""
+def _packages() -> Any:
+    """Return onnxruntime, where OpenCV is there too."""
     try:
+        import_module("cv2")
         import onnxruntime
-        from insightface import model_zoo
     except Exception as error:  # not only ImportError: a wheel built for another numpy raises ValueError
-        packages = {"cv2": "opencv-python-headless", "skimage": "scikit-image", "google": "protobuf"}
-        name = _missing_module(error) or "insightface"
+        packages = {"cv2": "opencv-python-headless"}
+        name = _missing_module(error) or "onnxruntime"
         raise MissingPackageError(
             f"Face analysis is off: {name} could not be imported ({error}). "
             f'Run: "{sys.executable}" -m pip install --no-deps {packages.get(name, name)}'
         ) from error
-    return onnxruntime, model_zoo
+    return onnxruntime
 
 
-def _missing_module(error: BaseException | None) -> str:
-    """Return the package at the root of an import error; insightface hides it behind one of its own."""
-    while error is not None:
-        if isinstance(error, ImportError) and error.name:
-            return error.name.split(".")[0]
-        error = error.__cause__
-    return ""
+def _missing_module(error: BaseException) -> str:
+    """Return the package at the root of an import error; "" where it is none."""
+    return error.name.split(".")[0] if isinstance(error, ImportError) and error.name else ""
 
 
 class _Detector(Protocol):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lib_faceid.faces.geometry import Floats, alignment, inverse, moved
 
-__all__ = ["CLIP_CROP_PX", "MAX_WARP_PX", "ClipSees", "aligned", "clip_crop", "resized", "warped"]
+__all__ = ["CLIP_CROP_PX", "MAX_WARP_PX", "ClipSees", "aligned", "blob", "clip_crop", "resized", "warped"]
 
 ClipSees = Literal["face", "head", "whole"]
 """What CLIP is shown: the aligned face as in training, 1.6 times as much (hair too), or the whole photo squeezed
@@ -58,6 +58,15 @@ def resized(image: NDArray[np.uint8], size_px: tuple[int, int], *, is_mean: bool
 
     how = cv2.INTER_AREA if is_mean else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size_px, interpolation=how), dtype=np.uint8)
+
+
+def blob(image_bgr: NDArray[np.uint8], mean: float, std: float) -> NDArray[np.float32]:
+    """Return pixels as face networks take them: float32 RGB [1, 3, H, W], shifted and scaled."""
+    import cv2
+
+    size = (image_bgr.shape[1], image_bgr.shape[0])
+    made = cv2.dnn.blobFromImages([image_bgr], 1.0 / std, size, (mean, mean, mean), swapRB=True)
+    return np.asarray(made, dtype=np.float32)
 
 
 def _needed(image: NDArray[np.uint8], matrix: Floats, size_px: int) -> tuple[NDArray[np.uint8], Floats]:

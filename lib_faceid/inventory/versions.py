@@ -15,7 +15,6 @@ PACKAGES = {
     "torch": ("torch",),
     "transformers": ("transformers",),
     "safetensors": ("safetensors",),
-    "insightface": ("insightface",),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     "numpy": ("numpy",),
     "opencv": ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
