@@ -146,3 +146,32 @@ def test_the_commands(easel: Easel, unit: Unit, tmp_path: Path, capsys: pytest.C
 
 def test_the_metadata_of_a_search_change_no_unit() -> None:
     assert unit_from_infotext("best of: 8, first seed: 7, tried: 8")[0] == unit_from_infotext("")[0]
+
+
+def test_our_own_page_searches_and_aims(easel: Easel, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+    gr = pytest.importorskip("gradio")
+    from lib_faceid.app.own_page import asked_for
+    from lib_faceid.app.own_page_aim import build_aim, wire_aim
+    from lib_faceid.units.unit import FIELDS
+
+    units = [getattr(unit, name) for name in FIELDS]
+    asked = ["a photo of a person", "", "miniature", 128, 128, 4, 2.0, 7, 1]
+    args = [*asked, *units, True, 3, 0, 2, True]
+    _, (found,), (request,), options = asked_for(args)
+    assert (found, request.seed, options) == (unit, 7, JobOptions(best_of=3, keep=2))
+    checkpoint = easel.workshop.find_checkpoint()
+    monkeypatch.setattr(Workshop, "checkpoint_of", lambda *_: checkpoint)
+    with gr.Blocks() as page:
+        parts, components = build_aim(), [gr.State(value) for value in units]
+        wire_aim(easel, parts, [gr.State(value) for value in args], components, asked_for)
+    every = page.fns.values() if isinstance(page.fns, dict) else page.fns
+    by_name = {one.fn.__name__: one.fn for one in every if one.fn is not None}
+    waits, told = by_name["aimed"](0.1, "weight", 0, *args)
+    assert waits[1] is None
+    assert "<circle" in told[0]
+    assert told[1][:2] == [0, "weight"]
+    values = by_name["taken"](told[1])
+    assert values[0] == told[1][2]
+    assert len(values) == 3
+    (_, refused) = by_name["aimed"](0.1, "weight", 4, *args)
+    assert "Unit 4 is off" in refused[0]
