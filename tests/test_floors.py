@@ -18,7 +18,7 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     2: "external models pictures",
     3: "encoders faces unet",
     4: "effects references",
-    5: "likeness methods people",
+    5: "journal likeness methods people",
     6: "diagnosis inventory",
     7: "jobs",
     8: "api hosts",

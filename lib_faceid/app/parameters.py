@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.units.parameters import NEGATIVE, parameters_from
+from lib_faceid.units.parameters import join_parameters, parameters_from
 
 __all__ = ["SAMPLER", "parameters_from", "parameters_text"]
 
@@ -24,12 +23,4 @@ def parameters_text(request: Request, size_px: tuple[int, int], model: str, more
         "Model": model,
         **more,
     }
-    negative = [f"{NEGATIVE}{request.negative}"] if request.negative else []
-    lines = [request.prompt, *negative, ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items())]
-    # A file's name may hold bytes that are no text, which no picture's metadata can hold.
-    return "\n".join(lines).encode(errors="backslashreplace").decode()
-
-
-def _quoted(value: object) -> str:
-    text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(letter in text for letter in ',:\n"') else text
+    return join_parameters(request.prompt, request.negative, settings)

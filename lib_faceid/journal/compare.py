@@ -1,0 +1,100 @@
+"""Two runs beside each other: only what differs, settings and scores apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.units.unit import FIELDS
+
+__all__ = ["Compared", "Difference", "compare", "settings_of"]
+
+# Of the settings in a picture's metadata: what stands elsewhere, or is no setting but an outcome.
+NOT_COMPARED = ("Seed", "Model", "Model hash", "likeness", "Likeness")
+UNIT_LINE = "FaceID "
+NEITHER = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs."""
+
+    name: str
+    first: Any
+    second: Any
+    """None where that run does not have it."""
+
+    @property
+    def words(self) -> str:
+        """It in a few words: `FaceID 0 weight: 0.8 to 1`."""
+        return f"{self.name}: {_shown(self.first)} to {_shown(self.second)}"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What differs between two runs."""
+
+    settings: tuple[Difference, ...]
+    scores: tuple[Difference, ...]
+
+
+def compare(first: Run, second: Run) -> Compared:
+    """Return what differs between two runs."""
+    return Compared(tuple(_differences(settings_of(first), settings_of(second))), _scores(first, second))
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """Return by name everything that decides what a run draws."""
+    told: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
+    told |= {name: value for name, value in run.settings.items() if _is_setting(name)}
+    told |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:10]}
+    told["seeds"] = ", ".join(str(one.seed) for one in run.pictures)
+    for unit in run.units:
+        told |= {f"FaceID {unit.number} {name}": value for name, value in _of_unit(unit).items()}
+    told |= dict(run.versions)
+    return {name: value for name, value in told.items() if value not in (NEITHER, None)}
+
+
+def _is_setting(name: str) -> bool:
+    return name not in NOT_COMPARED and not name.startswith(UNIT_LINE)
+
+
+def _of_unit(unit: UsedUnit) -> dict[str, Any]:
+    """Return a unit's fields, also those at their defaults: a default that one run has is told beside the other's."""
+    fields = {name: unit.settings.get(name, one.default) for name, one in FIELDS.items() if one.kind is not list}
+    told = {**fields, "enabled": True, "person": " | ".join(unit.people), "photos": ", ".join(unit.references)}
+    return told | {"adapter SHA-256": unit.adapter_sha256[:10]}
+
+
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+    for name in dict.fromkeys([*first, *second]):
+        one, other = first.get(name), second.get(name)
+        if one != other:
+            yield Difference(name, one, other)
+
+
+def _scores(first: Run, second: Run) -> tuple[Difference, ...]:
+    one = {"likeness": _rounded(first.likeness), "best picture": _rounded(first.best)}
+    other = {"likeness": _rounded(second.likeness), "best picture": _rounded(second.best)}
+    for person in dict.fromkeys([*first.people, *second.people]):
+        one[f"likeness of {person}"] = _rounded(first.likeness_of(person))
+        other[f"likeness of {person}"] = _rounded(second.likeness_of(person))
+    for number in range(max(len(first.pictures), len(second.pictures))):
+        one[f"picture {number + 1}"] = _of_picture(first, number)
+        other[f"picture {number + 1}"] = _of_picture(second, number)
+    return tuple(_differences(one, other))
+
+
+def _of_picture(run: Run, number: int) -> float | None:
+    return _rounded(run.pictures[number].likeness) if number < len(run.pictures) else None
+
+
+def _rounded(likeness: float | None) -> float | None:
+    return None if likeness is None else round(likeness, 4)
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
