@@ -40,11 +40,11 @@ class Played:
 def test_eight_are_halved_until_two_are_finished() -> None:
     played = Played([0.3, 0.5, 0.4, 0.7, 0.2, 0.6, 0.1, 0.0])
     found = played.search()
-    assert Plan(8, STEPS).stages(8, 2) == [(6, 5), (10, 3), (14, 2)]
-    assert Plan(16, STEPS).stages(16, 2) == [(6, 8), (10, 4), (14, 2)]
+    assert Plan(8, STEPS).stages(8, 2) == [(6, 5), (12, 3), (14, 2)]
+    assert Plan(16, STEPS).stages(16, 2) == [(6, 8), (12, 4), (14, 2)]
     assert found.chosen == (3,)
-    assert found.calls == 8 * 6 + 5 * 4 + 3 * 4 + 2 * 6 == sum(played.at.values())
-    assert [one.dropped_at for one in found.candidates] == [10, 14, 10, None, 6, None, 6, 6]
+    assert found.calls == 8 * 6 + 5 * 6 + 3 * 2 + 2 * 6 == sum(played.at.values())
+    assert [one.dropped_at for one in found.candidates] == [12, 14, 12, None, 6, None, 6, 6]
     assert sorted(played.dropped) == [0, 1, 2, 4, 5, 6, 7]
     assert found.best == 0.7
 
@@ -98,9 +98,9 @@ def test_what_happened_is_plain_and_in_words() -> None:
     found = Played([0.3, 0.5, 0.4]).search()
     told = found.as_dict([100, 101, 102])
     assert told["chosen"] == [101]
-    assert told["candidates"][0]["dropped_at"] == 10
+    assert told["candidates"][0]["dropped_at"] == 12
     assert found.sentence(range(100, 103)) == (
-        "3 seeds tried, 1 dropped on the way, 50 UNet calls; kept: seed 101 (0.50)."
+        "3 seeds tried, 1 dropped on the way, 52 UNet calls; kept: seed 101 (0.50)."
     )
 
 

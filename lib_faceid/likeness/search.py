@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["LOOKS", "Candidate", "Draw", "Look", "Plan", "Search", "search"]
 
-LOOKS = (0.3, 0.5, 0.7)
+LOOKS = (0.3, 0.6, 0.7)
 """After which fractions of the steps candidates are looked at. Measured, as the next is: docs/LIKENESS.md."""
 SPARE = 1
 """So many more are finished than are kept: what is seen on the way does not tell the last ones apart."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,8 @@ def test_batches_and_what_is_kept(miniature: Server, unit: dict[str, Any]) -> No
     assert [next(at for at, tried in enumerate(own) if seed in tried) for seed in seeds] == [0, 1, 0, 1, 2, 3, 2, 3]
     assert len(set(seeds)) == 8
     pictures = best.images[-8:]
+    infotexts = [told(best, len(best.images) - 8 + at) for at in range(8)]
+    assert [one.split(", ")[1] for one in infotexts] == [f"first seed: {own[at][0]}" for at in (0, 1, 0, 1, 2, 3, 2, 3)]
     for at in (1, 2):
         plain = clean(miniature.txt2img(unit, **{**JOB, "seed": seeds[at]}))
         assert np.array_equal(plain.images[0], pictures[at])
@@ -129,3 +133,17 @@ def test_off_is_as_without_and_what_cannot_be_is_refused(miniature: Server, unit
     wrong = miniature.txt2img(unit, {"best_of": 65}, **JOB)
     assert wrong.status == 422
     assert clean(miniature.txt2img(unit, **JOB)).png == plain.png
+
+
+def test_interrupted_it_takes_the_best_so_far(miniature: Server, unit: dict[str, Any]) -> None:
+    before = clean(miniature.txt2img(unit, **JOB)).png
+    with ThreadPoolExecutor(1) as thread:
+        job = thread.submit(miniature.txt2img, unit, {"best_of": 64}, **{**JOB, "steps": 30})
+        deadline = time.monotonic() + 120
+        while len(miniature.calls()) < 20 and time.monotonic() < deadline:
+            time.sleep(0.3)
+        miniature.post("/sdapi/v1/interrupt", {})
+        answer = job.result(timeout=300)
+    assert "interrupted" in clean(answer).log
+    assert len(answer.images) == 1
+    assert clean(miniature.txt2img(unit, **JOB)).png == before

@@ -43,6 +43,8 @@ class Searching:
         self._was_wrapped, self._plain = False, p.sample
         self._kept: dict[int, list[tuple[int, int, Tape]]] = {}
         """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
+        self._told: dict[int, str] = {}
+        """Seed that was tried -> what the metadata say."""
 
     def begin(self) -> None:
         """Take the place of `p.sample`, and of its batches where several pictures are kept."""
@@ -141,13 +143,17 @@ class Searching:
         self._recorder, self._undo = None, _nothing
 
     def _tell(self, found: Search, number: int, seeds: Sequence[int]) -> None:
-        p, keep = self.p, self.options.keep
-        whose = f" of image {number + 1}" if p.batch_size * p.n_iter > keep else ""
+        p = self.p
+        whose = f" of image {number + 1}" if p.batch_size * p.n_iter > self.options.keep else ""
         self._say(f"FaceID: the best{whose}: {found.sentence(seeds)}")
-        lines = p.extra_generation_params.setdefault(INFOTEXT_KEY, [None] * len(p.all_prompts))
-        group, image = divmod(number, p.batch_size)
-        for turn in range(keep):
-            lines[(group * keep + turn) * p.batch_size + image] = found.infotext(seeds)
+        for one in found.chosen:
+            self._told[seeds[one]] = found.infotext(seeds)
+        p.extra_generation_params[INFOTEXT_KEY] = self._infotext
+        shared.state.textinfo = None
+
+    def _infotext(self, index: int, all_seeds: Sequence[int], all_subseeds: Sequence[int], **_: Any) -> str | None:
+        """Return what the metadata of a picture say of its search, where the WebUI writes them."""
+        return self._told.get(all_subseeds[index] if self.p.subseed_strength else all_seeds[index])
 
 
 def of_job(p: Any) -> Searching | None:
