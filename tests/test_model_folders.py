@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from safetensors.torch import save_file
 
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.packs import find_face_pack, require_face_pack
+from lib_faceid.inventory.check import check_setup
+from lib_faceid.inventory.text import as_text
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import (
     Roots,
@@ -290,6 +294,42 @@ def test_a_file_is_listed_once(roots: Roots, tmp_path: Path) -> None:
     link.parent.mkdir()
     os.link(path, link)
     assert find_adapters(roots) == (path,)
+
+
+# ---------------------------------------------------------------------------------------------------- locked folders
+def lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a folder answer as one does that this program may not read: tests that run as root may read everything."""
+
+    def guarded(real: Callable[..., Any], *, itself: bool) -> Callable[..., Any]:
+        def call(path: Path | str, *args: Any, **options: Any) -> Any:
+            if folder in Path(path).parents or (itself and Path(path) == folder):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path, *args, **options)
+
+        return call
+
+    monkeypatch.setattr(Path, "stat", guarded(Path.stat, itself=False))
+    monkeypatch.setattr(Path, "iterdir", guarded(Path.iterdir, itself=True))
+    monkeypatch.setattr(os, "scandir", guarded(os.scandir, itself=True))
+
+
+@pytest.mark.parametrize("locked", ["webui/models/faceid", "webui/models/insightface", "webui/models/clip_vision"])
+def test_a_locked_folder_hides_no_other(
+    locked: str, roots: Roots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "webui/models/faceid/a.bin")
+    adapter = touch(tmp_path / "webui/models/ipadapter/b.bin")
+    pack(tmp_path / "webui/models/insightface/models/buffalo_l")
+    pack(tmp_path / "home/.insightface/models/buffalo_l")
+    touch(tmp_path / "webui/models/clip_vision/model.safetensors")
+    encoder = encoder_file(tmp_path / "comfyui/models/clip_vision/any.safetensors")
+    lock(tmp_path / locked, monkeypatch)
+    assert adapter in find_adapters(roots)
+    assert find_clip_vision(roots) == encoder
+    assert find_face_pack(roots) is not None
+    report = check_setup(roots)
+    assert any(one.startswith(f"{tmp_path / locked}") for one in report.warnings)
+    assert "cannot be read (Permission denied)" in as_text(report)
 
 
 # ------------------------------------------------------------------------------------------------------------- roots

@@ -17,6 +17,7 @@ from lib_faceid.hosts.diffusers.single_file import read_checkpoint
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.models.listing import files_below
 from lib_faceid.people.library import People, open_library
 from lib_faceid.references.files import load_reference
 from lib_faceid.references.reference import Reference
@@ -52,7 +53,7 @@ class Workshop:
     def checkpoints(self) -> dict[str, Path]:
         """Return name -> file of all checkpoints in `models/Stable-diffusion`."""
         folders = [models / "Stable-diffusion" for models in self.roots.all_models]
-        files = [path for folder in folders for path in sorted(folder.rglob("*"))]
+        files = [path for folder in folders for path in sorted(files_below(folder))]
         return {path.stem: path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES}
 
     def checkpoint_of(self, name: str) -> Path:

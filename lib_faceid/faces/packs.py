@@ -13,6 +13,7 @@ from pathlib import Path
 from lib_faceid.errors import MissingModelError
 from lib_faceid.models.folders import Roots, face_pack_folders, usual_roots
 from lib_faceid.models.leftovers import is_leftover
+from lib_faceid.models.listing import children, is_folder
 
 __all__ = ["PUBLISHED_BYTES", "FacePack", "find_face_pack", "require_face_pack"]
 
@@ -74,7 +75,7 @@ def _unpacked(folder: Path) -> FacePack | None:
 
 
 def _pack_in(folder: Path) -> FacePack | None:
-    files = [path for path in sorted(folder.glob("*.onnx")) if not is_leftover(path)] if folder.is_dir() else []
+    files = [path for path in children(folder) if path.suffix.lower() == ".onnx" and not is_leftover(path)]
     detector, recogniser = _first_match(files, DETECTOR_NAMES), _first_match(files, RECOGNISER_NAMES)
     return FacePack(detector, recogniser) if detector and recogniser else None
 
@@ -85,6 +86,4 @@ def _first_match(files: list[Path], patterns: Iterable[str]) -> Path | None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not is_leftover(child))
+    return [child for child in children(folder) if is_folder(child) and not is_leftover(child)]

@@ -21,9 +21,10 @@ from lib_faceid.methods.method import Variant
 from lib_faceid.methods.registry import METHODS, by_id, method_of, variants
 from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.models.folders import Roots, find_adapters, find_clip_vision, place_of
+from lib_faceid.models.folders import Roots, every_folder, find_adapters, find_clip_vision, place_of
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import is_licence_accepted
+from lib_faceid.models.listing import unreadable
 from lib_faceid.units.unit import PURPOSES, Purpose
 
 __all__ = ["GROUPS", "Auto", "Row", "SetupReport", "check_setup"]
@@ -72,6 +73,8 @@ class SetupReport:
     problems: tuple[str, ...]
     """What else keeps people from being drawn."""
     versions: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    """What may be why something is not found."""
 
     @property
     def is_ready(self) -> bool:
@@ -114,7 +117,8 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
         known["onnxruntime"] += f" ({check_packages()})"
     except MissingPackageError as error:
         problems.append(str(error))
-    return SetupReport(family, tuple(_with_place(row, roots) for row in rows), auto, tuple(problems), known)
+    placed, warnings = tuple(_with_place(row, roots) for row in rows), tuple(unreadable(every_folder(roots)))
+    return SetupReport(family, placed, auto, tuple(problems), known, warnings)
 
 
 Found = tuple[Path, Adapter]

@@ -22,7 +22,7 @@ def as_text(report: SetupReport) -> str:
     for purpose, heading in GROUPS.items():
         rows = [row for row in report.rows if row.purpose == purpose]
         lines += [heading, *(line for row in rows for line in _row_lines(row, width))] if rows else []
-    lines += ["", *(_auto_line(auto) for auto in report.auto), *report.problems]
+    lines += ["", *(_auto_line(auto) for auto in report.auto), *report.problems, *report.warnings]
     return "\n".join([*lines, ", ".join(f"{name} {number}" for name, number in report.versions.items())])
 
 
@@ -37,7 +37,7 @@ def diagnostics(report: SetupReport, *, with_hashes: bool = True, environ: Mappi
     for row in report.rows:
         lines.append(" · ".join(filter(None, [row.status, row.label, row.lora and f"LoRA {row.lora}", row.note])))
         lines += [f"    {_file_line(path, with_hashes=with_hashes)}" for path in row.paths if path.is_file()]
-    lines += ["", *(_auto_line(auto) for auto in report.auto), *report.problems]
+    lines += ["", *(_auto_line(auto) for auto in report.auto), *report.problems, *report.warnings]
     return anonymous("\n".join(lines), environ)
 
 

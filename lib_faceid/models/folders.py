@@ -15,12 +15,14 @@ from lib_faceid.errors import MissingModelError
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS, encoder_in, image_encoder
 from lib_faceid.models.leftovers import is_leftover
+from lib_faceid.models.listing import children, files_below, is_file
 from lib_faceid.models.shards import is_later_part
 
 __all__ = [
     "Roots",
     "adapter_folders",
     "clip_vision_files",
+    "every_folder",
     "face_pack_folders",
     "find_adapters",
     "find_clip_vision",
@@ -129,12 +131,12 @@ def find_clip_vision(roots: Roots, encoder: str = "clip_vit_h") -> Path | None:
     Reading the latter says what is wrong with it.
     """
     if roots.clip_vision is not None:
-        named = [path for path in _named_files(roots) if path.is_file()]
+        named = [path for path in _named_files(roots) if is_file(path)]
         candidates = [*named, *_files_in([roots.clip_vision])]
         found = next((path for path in candidates if encoder_in(path) == encoder), None)
         found = found or next((path for path in named if not encoder_in(path)), None)
         return found if found or not candidates else find_clip_vision(replace(roots, clip_vision=None), encoder)
-    named_like_it = [path for path in clip_vision_files(roots, encoder) if path.is_file()]
+    named_like_it = [path for path in clip_vision_files(roots, encoder) if is_file(path)]
     candidates = [*named_like_it, *_files_in(_clip_folders(roots, ENCODER_FOLDERS))]
     found = next((path for path in candidates if encoder_in(path) == encoder), None)
     return found or next((path for path in named_like_it if not encoder_in(path)), None)
@@ -171,8 +173,9 @@ def _clip_folders(roots: Roots, names: tuple[str, ...]) -> Iterator[Path]:
 def _files_in(folders: Iterable[Path]) -> Iterator[Path]:
     """Give the model files in the folders and in the folders in them, by name."""
     for folder in folders:
-        for path in sorted([*folder.glob("*"), *folder.glob("*/*")]):
-            if path.suffix.lower() in MODEL_SUFFIXES and not is_leftover(path, folder) and path.is_file():
+        inside = children(folder)
+        for path in sorted([*inside, *(deeper for one in inside for deeper in children(one))]):
+            if path.suffix.lower() in MODEL_SUFFIXES and not is_leftover(path, folder) and is_file(path):
                 yield path
 
 
@@ -187,10 +190,16 @@ def find_adapters(roots: Roots) -> tuple[Path, ...]:
     files = (
         path
         for folder in adapter_folders(roots)
-        for path in sorted(folder.rglob("*"), key=lambda path: str(path).lower())
-        if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder) and path.is_file()
+        for path in sorted(files_below(folder), key=lambda path: str(path).lower())
+        if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder)
     )
     return tuple(_distinct(path for path in files if not is_later_part(path)))
+
+
+def every_folder(roots: Roots) -> tuple[Path, ...]:
+    """Return the folders in which models of any kind are looked for, and the models folders themselves."""
+    encoders = _clip_folders(roots, CLIP_FOLDERS)
+    return (*roots.all_models, *adapter_folders(roots), *face_pack_folders(roots), *encoders)
 
 
 def place_of(one: Entry, roots: Roots) -> Path:

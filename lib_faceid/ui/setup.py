@@ -165,6 +165,7 @@ def table(report: SetupReport) -> str:
         notice("Ready: an image can be a prompt.", "good") if report.is_ready_for_images
         else notice("Images cannot be prompts yet: that needs an adapter for images and its encoder.", "info"),
         *(notice(one, "error") for one in report.problems),
+        *(notice(one, "warning") for one in report.warnings),
     ]  # fmt: skip
     rows = "".join(_group(heading, [row for row in report.rows if row.purpose == purpose])
                    for purpose, heading in GROUPS.items())  # fmt: skip
