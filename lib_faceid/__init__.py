@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lib_faceid.errors import FaceIDError
     from lib_faceid.faces.analyser import Face, FaceAnalyser, load_face_analyser
     from lib_faceid.faces.report import PhotoReport
+    from lib_faceid.likeness.judging import Wanted, judge
+    from lib_faceid.likeness.score import PictureScore, UnitScore
     from lib_faceid.methods.adapter import Adapter
     from lib_faceid.methods.loading import load_adapter
     from lib_faceid.methods.method import Method, Variant
@@ -51,13 +53,17 @@ __all__ = [
     "Negative",
     "People",
     "PhotoReport",
+    "PictureScore",
     "Reference",
     "Schedule",
     "Unit",
+    "UnitScore",
     "Variant",
+    "Wanted",
     "identity_from_photos",
     "inject",
     "join_photos",
+    "judge",
     "load_adapter",
     "load_clip_vision",
     "load_face_analyser",
@@ -67,6 +73,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "likeness.judging": ("Wanted", "judge"),
+    "likeness.score": ("PictureScore", "UnitScore"),
     "methods.adapter": ("Adapter",),
     "methods.loading": ("load_adapter",),
     "effects.schedule": ("Schedule",),

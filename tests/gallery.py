@@ -20,6 +20,7 @@ from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.resources import Workshop, load_studio
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
 from lib_faceid.jobs.job import Job, Pass
+from lib_faceid.likeness.judging import cosines
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
 from lib_faceid.references.identity import Identity
@@ -80,8 +81,7 @@ def identity_of(id_embeddings: Sequence[NDArray[np.float32]], analyser: FaceAnal
 
 
 def _cosine(face: Face, person: Identity) -> float:
-    unit = face.id_embedding / np.linalg.norm(face.id_embedding)
-    return float(person.averaged().normed_embeddings[0].numpy() @ unit)
+    return float(cosines([person], [face])[0, 0])
 
 
 def _middle(face: Face) -> float:

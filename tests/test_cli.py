@@ -73,6 +73,7 @@ def test_pictures_say_how_they_were_made(
     assert said[0].startswith("Checkpoint: ")
     assert said[1] == "Adapter: ip-adapter-faceid_sd15 (FaceID)"
     assert [line.split(" (")[0] for line in said[2:4]] == ["out/seed5.png", "out/seed6.png"]
+    assert said.pop(4).startswith("The likeness of the pictures was not looked at: There are no face models.")
     assert said[4].startswith(
         "FaceID 0: ip-adapter-faceid_sd15 (FaceID) · 1 face · weight 0.80 · LoRA 0.60 · steps 1-2"
     )

@@ -9,18 +9,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from lib_faceid.app.parameters import parameters_text
 from lib_faceid.app.resources import Workshop, load_studio
 from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.jobs.scoring import Scoring
 from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
 from lib_faceid.likeness.judging import judge
+from lib_faceid.likeness.meaning import LIKENESS_KEY, infotext_of
+from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.search import Search
+from lib_faceid.likeness.watching import Watches
 from lib_faceid.pictures.provenance import XMP, XMP_KEY
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
@@ -54,6 +60,10 @@ class Painted:
     """What was tried, where it is the best of several seeds."""
     seeds: Sequence[int] = ()
     """Those that were tried."""
+    score: PictureScore | None = None
+    """How alike its people are to those who were asked for; None where nobody was, or nothing looked."""
+    notes: tuple[str, ...] = ()
+    """What is to be said besides: that nothing could look, or that a likeness has fallen."""
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -68,6 +78,7 @@ class Easel:
     workshop: Workshop
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _studio: tuple[Path, Studio] | None = field(default=None, init=False)
+    _watches: Watches = field(default_factory=Watches, init=False)
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
         """Return the job of these units, and of the people whom the request's prompt calls. Raises UnitError."""
@@ -97,10 +108,12 @@ class Easel:
     ) -> Iterator[Painted]:
         """Give the picture of each request; of a search the pictures that are kept, the most alike first.
 
-        `progress` may raise to end it. Raises FaceIDError.
+        `progress` may raise to end it. Each one with a person is looked at, unless the options or missing face models
+        say otherwise. Raises FaceIDError.
         """
         prepared = self.prepare(job, checkpoint)
         told = {infotext_key(one.number): one.infotext() for one in prepared}
+        scoring = Scoring(job, self._face_analyser, self._watches) if options.score else None
         judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
         with self._turn:  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
@@ -109,9 +122,11 @@ class Easel:
                 for number, now in enumerate(requests):
                     drawing = _Drawing(studio, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
                     for one in drawing.best(options, judges[number]) if judges else drawing.plain():
-                        size_px, more = one.image.size, {**told, **_told(one)}
-                        parameters = parameters_text(one.request, size_px, studio.name, more)
-                        yield replace(one, parameters=parameters, is_marked=self.workshop.marks)
+                        score, notes = scoring.look(np.asarray(one.image), number) if scoring else (None, [])
+                        more = {**told, **_told(one), **({LIKENESS_KEY: infotext_of(score)} if score else {})}
+                        parameters = parameters_text(one.request, one.image.size, studio.name, more)
+                        found = replace(one, parameters=parameters, score=score, notes=tuple(notes))
+                        yield replace(found, is_marked=self.workshop.marks)
 
     def judge_of(self, prepared: Sequence[Prepared], image: int, counts: Sequence[int] | None = None) -> Judge:
         """Return what says how alike a picture is to its people; the least alike counts, of the units `counts` alone.
@@ -121,6 +136,10 @@ class Easel:
         wanted, analyser = wanted_in(prepared, image), self.workshop.face_analyser()
         require_judged(wanted, analyser.recogniser, counts)
         return lambda pixels: least_alike(judge(pixels, wanted, analyser), counts)
+
+    def _face_analyser(self) -> FaceAnalyser:
+        """Return the face models, without an offer to download them: the picture is finished without."""
+        return replace(self.workshop, offers_downloads=False).face_analyser()
 
     def _loaded(self, checkpoint: Path) -> Studio:
         if self._studio is None or self._studio[0] != checkpoint:

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel
+from lib_faceid.app.session import Easel, Painted
 from lib_faceid.commands.drawing import save_picture
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
@@ -23,6 +23,9 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.likeness.judging import Wanted, cosines, judge
+from lib_faceid.likeness.meaning import answer_of
+from lib_faceid.likeness.score import PictureScore
 from lib_faceid.miniature.trained import (
     MEASURED,
     RECOGNISER,
@@ -35,6 +38,7 @@ from lib_faceid.miniature.trained import (
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.photo import photo_name, read_photo
 from lib_faceid.references.identity import Identity
+from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Photo, Unit
 
 __all__ = ["WEIGHTS", "run_demo"]
@@ -55,6 +59,8 @@ AFTER = (
 )
 
 SAME_RECOGNISER = 0.9  # the same photo seen by two recognisers is about 0
+REPORT_VERSION = 1
+UNSEEN = JobOptions(score=False)  # at weight 0 nobody is asked for, and the likeness is wanted all the same
 BOX_RGB = (0, 255, 120)
 
 Say = Callable[[str], None]
@@ -70,17 +76,20 @@ class _Subject:
     face: Face | None = None
     analyser: FaceAnalyser | None = None
     shipped: Mapping[str, float] | None = None
-    """What the likeness was when the miniature was trained, by weight, where nobody is here to look."""
+    """What the likeness was when the miniature was trained, by weight, where nothing is here to look."""
 
-    def likeness(self, image: Image.Image, weight: float) -> float | None:
-        """Return the cosine of the largest face in a picture to the photo's; None where no face can be seen.
+    @property
+    def person(self) -> Identity | None:
+        """Who is in the first photo."""
+        if self.face is None or self.analyser is None:
+            return None
+        return Identity.from_embedding(self.face.id_embedding, recogniser=self.analyser.recogniser)
 
-        Without face models it is the shipped report's.
-        """
-        if self.shipped is not None:
-            return self.shipped.get(f"{weight:g}")
-        faces = self.analyser.search(np.asarray(image)).faces if self.analyser else ()
-        return _cosine(largest(faces).id_embedding, self.face.id_embedding) if faces and self.face else None
+    def score(self, image: Image.Image) -> PictureScore | None:
+        """Return how alike a picture is to the photo, whoever was drawn; None without face models."""
+        if self.analyser is None or self.person is None:
+            return None
+        return judge(np.asarray(image), [Wanted(0, self.person)], self.analyser)
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,8 @@ class _Drawn:
     likeness: float | None
     is_likeness_shipped: bool = False
     """Whether it was measured when the miniature was trained, and not of this very picture."""
+    score: dict[str, Any] | None = None
+    """What was seen in the picture; without face models nothing."""
 
 
 def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
@@ -160,7 +171,7 @@ def _for_miniature(subject: _Subject, is_users: bool, say: Say) -> _Subject:
         say(BEFORE.format(seen=seen["0.8"], nobody=seen["0"], new=new["0.8"]))
     elif subject.face is not None:
         saved = Identity.load(STRANGER)
-        if _cosine(subject.face.id_embedding, saved.id_embeddings[0].numpy()) < SAME_RECOGNISER:
+        if cosines([saved], [subject.face])[0, 0] < SAME_RECOGNISER:
             say(
                 f"The miniature was trained with {RECOGNISER}, so the identity that this one saw in the photo is drawn."
             )
@@ -183,10 +194,6 @@ def _say_what_came(drawn: Sequence[_Drawn], say: Say) -> None:
     say(AFTER.format(now=last.likeness, weight=last.weight, before=first.likeness or 0, others=others))
 
 
-def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
-
-
 def _miniature(folder: Path, say: Say) -> Path:
     """Return the miniature's checkpoint, which is put together where it is not there yet."""
     checkpoint = folder / f"{TRAINED_NAME}.safetensors"
@@ -203,20 +210,37 @@ def _draw_all(
     images: list[Image.Image] = []
     for weight in WEIGHTS:
         job = Job([replace(subject.unit, weight=weight)], easel.workshop.models())
-        (painted,) = easel.paint(checkpoint, job, [request])
+        (painted,) = easel.paint(
+            checkpoint, job, [request], options=JobOptions(score=False)
+        )  # at weight 0 nobody is asked for
         images.append(painted.image)
-        label = f"weight {weight:g}" if weight else "without"
-        path = out / f"{label.replace(' ', '-')}.png"
-        save_picture(painted, path)
-        difference = round(_mean_difference(painted.image, images[0]), 2)
-        likeness, is_shipped = subject.likeness(painted.image, weight), subject.shipped is not None
-        seconds = round(painted.seconds, 2)
-        drawn.append(_Drawn(label, weight, seconds, path.name, sha256_of(path), difference, likeness, is_shipped))
-        like = "" if likeness is None else f", likeness {likeness:.2f}{' as shipped' if is_shipped else ''}"
-        say(f"{path} ({painted.seconds:.1f} s, mean difference {difference:.1f} of 255{like})")
+        one = _drawn(painted, weight, subject, images[0], out)
+        drawn.append(one)
+        like = "" if one.likeness is None else f", likeness {one.likeness:.2f}"
+        like += " as shipped" if one.is_likeness_shipped else ""
+        say(f"{out / one.file} ({painted.seconds:.1f} s, mean difference {one.mean_difference:.1f} of 255{like})")
         for line in job.report(lambda one: one.plan(request.steps)):
             say(line)
     return drawn, images
+
+
+def _drawn(painted: Painted, weight: float, subject: _Subject, without: Image.Image, out: Path) -> _Drawn:
+    """Return the line of a picture, after it was written into the folder `out`."""
+    label = f"weight {weight:g}" if weight else "without"
+    path = out / f"{label.replace(' ', '-')}.png"
+    save_picture(painted, path)
+    score, shipped = subject.score(painted.image), subject.shipped
+    return _Drawn(
+        label,
+        weight,
+        round(painted.seconds, 2),
+        path.name,
+        sha256_of(path),
+        round(_mean_difference(painted.image, without), 2),
+        shipped.get(f"{weight:g}") if shipped is not None else score and score.likeness,
+        shipped is not None,
+        score and answer_of(score),
+    )
 
 
 def _mean_difference(image: Image.Image, other: Image.Image) -> float:
@@ -228,6 +252,7 @@ def _report(
 ) -> dict[str, Any]:
     adapter, face, photo = prepared.adapter, subject.face, subject.photo_rgb
     return {
+        "version": REPORT_VERSION,
         "photo": {
             "source": subject.source,
             "size_px": None if photo is None else [photo.shape[1], photo.shape[0]],

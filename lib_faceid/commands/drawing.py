@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from PIL.PngImagePlugin import PngInfo
 
@@ -16,6 +18,7 @@ from lib_faceid.app.session import Easel, Painted
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.likeness.meaning import answer_of, console_text
 from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
@@ -23,10 +26,12 @@ from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Unit
 
-__all__ = ["draw", "requests_of", "save_identity", "save_picture"]
+__all__ = ["REPORT_VERSION", "Report", "draw", "requests_of", "save_identity", "save_picture"]
 
 NO_OPTIONS = JobOptions()
 Say = Callable[[str], None]
+REPORT_VERSION = 1
+"""Goes up when a reader of `report.json` would take something for something else."""
 
 
 def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]:
@@ -61,14 +66,21 @@ def draw(
         for note in one.notes:
             say(note)
     out.mkdir(parents=True, exist_ok=True)
-    searched = None
+    searched, report, notes = None, Report(out), list[str]()
     for painted in easel.paint(checkpoint, job, requests, options=options):
         if painted.search is not None and painted.search is not searched:
             searched = painted.search
             say(searched.sentence(painted.seeds))
-        path = _free_name(out, painted.request.seed)
+        path = _free_name(out, f"seed{painted.request.seed}", ".png")
         save_picture(painted, path)
-        say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s)")
+        like = f", {console_text(painted.score)}" if painted.score else ""
+        say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s{like})")
+        report.add(path, painted)
+        notes += painted.notes
+    for note in notes:
+        say(note)
+    if report.is_written:
+        say(str(report.path))
     for line in job.report(lambda one: one.plan(requests[0].steps)):
         say(line)
     for number, unit in enumerate(units):
@@ -76,10 +88,37 @@ def draw(
             say(f"{infotext_key(number)}: off, the weight is 0")
 
 
-def _free_name(folder: Path, seed: int) -> Path:
+def _free_name(folder: Path, stem: str, suffix: str) -> Path:
     """Return a name that is not taken: seed7.png, seed7-2.png, ..."""
-    names = (f"seed{seed}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+    names = (f"{stem}{f'-{number}' if number > 1 else ''}{suffix}" for number in count(1))
     return next(folder / name for name in names if not (folder / name).exists())
+
+
+class Report:
+    """What was seen in the pictures of one run, beside them: `report.json`, or `report-2.json` where that is there.
+
+    Nothing is written while nothing was looked at.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = _free_name(folder, "report", ".json")
+        self.is_written = False
+        self._pictures: list[dict[str, Any]] = []
+
+    def add(self, file: Path, painted: Painted) -> None:
+        """Write down one more picture; the file is whole after each, as a run may be stopped."""
+        self._pictures.append(
+            {
+                "file": file.name,
+                "seed": painted.request.seed,
+                "seconds": round(painted.seconds, 2),
+                "score": painted.score and answer_of(painted.score),
+            }
+        )
+        if self.is_written or painted.score:
+            text = json.dumps({"version": REPORT_VERSION, "pictures": self._pictures}, indent=2)
+            self.path.write_text(text, encoding="utf-8")
+            self.is_written = True
 
 
 def save_picture(painted: Painted, path: Path) -> None:

@@ -17,6 +17,8 @@ from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
+from lib_faceid.jobs.wanted import wanted_in
+from lib_faceid.likeness.judging import Wanted
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
@@ -137,6 +139,10 @@ class Job:
         Raises FaceIDError where no face can be looked for.
         """
         return faces_in(picture, self._models.face_analyser())
+
+    def wanted(self, image: int = 0) -> list[Wanted]:
+        """Return who was asked for in an image, counted from 0 through the job: the people, and where each acts."""
+        return wanted_in(self.prepared, image, self._places)
 
     def overlap(self, number: int | str, part: Box, image: int) -> float | None:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""

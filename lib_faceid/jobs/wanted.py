@@ -6,27 +6,35 @@ from collections.abc import Collection, Iterable
 
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.recognisers import require_same_space
-from lib_faceid.jobs.passes import is_auto
+from lib_faceid.jobs.passes import Places, is_auto
 from lib_faceid.jobs.preparing import Prepared
 from lib_faceid.likeness.judging import Wanted
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.references.identity import Identity
+from lib_faceid.unet.regions import Region
+from lib_faceid.units.region import Box
 
 __all__ = ["least_alike", "require_judged", "wanted_in"]
 
 
-def wanted_in(units: Iterable[Prepared], image: int) -> list[Wanted]:
+def wanted_in(units: Iterable[Prepared], image: int, places: Places | None = None) -> list[Wanted]:
     """Return the people whom the units want in the image of that number; images have no likeness, and are left out.
 
-    A unit that follows faces may have its face anywhere.
+    units: several of one number are one unit on several checkpoints; places: where the units that follow faces acted;
+    without, such a unit may have its face anywhere.
     """
     found: list[Wanted] = []
-    for one in units:
+    for one in {one.number: one for one in units}.values():
         reference = one.references[image % len(one.references)]
         if isinstance(reference, Identity):
-            region = one.regions[0] if one.regions and not is_auto(one.unit) else None
-            found.append(Wanted(one.number, reference, region))
+            found.append(Wanted(one.number, reference, _region(one, image, places)))
     return found
+
+
+def _region(one: Prepared, image: int, places: Places | None) -> Box | Region | None:
+    if is_auto(one.unit):
+        return places.of(one.number, range(image, image + 1))[0] if places else None
+    return one.regions[0] if one.regions else None
 
 
 def require_judged(wanted: Iterable[Wanted], recogniser: str, counts: Collection[int | str] | None = None) -> None:

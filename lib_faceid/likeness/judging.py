@@ -23,7 +23,7 @@ from lib_faceid.unet.regions import Region
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.region import Box
 
-__all__ = ["CLEARLY", "Looks", "Wanted", "judge", "matched"]
+__all__ = ["CLEARLY", "Looks", "Wanted", "cosines", "judge", "matched"]
 
 CLEARLY = 0.1
 """So much more alike has a face to be to another unit's person before it is called hers."""
@@ -96,6 +96,18 @@ def matched(alike: Floats, may: NDArray[np.bool_]) -> list[int | None]:
     return list(max(best.values(), key=lambda one: one[:2])[2])
 
 
+def cosines(people: Sequence[Identity], faces: Sequence[Face]) -> Floats:
+    """Return the cosine of each face to each person [people, faces]; several photos of a person count by their mean.
+
+    It says something only where one recogniser made them all.
+    """
+    if not people or not faces:
+        return np.zeros((len(people), len(faces)))
+    wanted = np.stack([one.averaged().normed_embeddings[0].numpy() for one in people]).astype(np.float64)
+    seen = np.stack([face.id_embedding for face in faces]).astype(np.float64)
+    return wanted @ (seen / np.linalg.norm(seen, axis=1, keepdims=True)).T
+
+
 class _Found:
     """The faces of one picture, each with the unit whose it is."""
 
@@ -105,7 +117,7 @@ class _Found:
         self._faces, self.size_px = seen.faces, seen.photo_size_px
         self.boxes = [_within(Box.from_px(face.box, *self.size_px)) for face in seen.faces]
         self._comparable = [is_same_space(one.identity.recogniser, analyser.recogniser) for one in wanted]
-        self._alike = _likenesses(wanted, seen.faces)
+        self._alike = cosines([one.identity for one in wanted], seen.faces)
         may = [
             [fits and one.holds(box) for box in self.boxes] for one, fits in zip(wanted, self._comparable, strict=True)
         ]
@@ -154,15 +166,6 @@ class _Found:
         if nearest is not None and self._alike[at, nearest] >= SAME_PERSON:
             outside = f" A face outside it has a likeness of {self._alike[at, nearest]:.2f}."
         return f"{infotext_key(one.number)}: no face was found in its region.{outside}"
-
-
-def _likenesses(wanted: Sequence[Wanted], faces: Sequence[Face]) -> Floats:
-    """Return the cosines [units, faces]."""
-    if not wanted or not faces:
-        return np.zeros((len(wanted), len(faces)))
-    people = np.stack([one.identity.averaged().normed_embeddings[0].numpy() for one in wanted]).astype(np.float64)
-    seen = np.stack([face.id_embedding for face in faces]).astype(np.float64)
-    return people @ (seen / np.linalg.norm(seen, axis=1, keepdims=True)).T
 
 
 def _within(box: Box) -> Box:

@@ -14,9 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.units.infotext import infotext_key
 
-__all__ = ["WORDS", "Meaning", "answer_of", "console_text", "infotext_of", "level_of", "meaning_of", "words_of"]
+__all__ = [
+    "LIKENESS_KEY",
+    "WORDS",
+    "Meaning",
+    "answer_of",
+    "console_text",
+    "infotext_of",
+    "level_of",
+    "meaning_of",
+    "words_of",
+]
 
+LIKENESS_KEY = infotext_key("likeness")
+"""What the line in a picture's metadata is called."""
 FIGURES = Path(__file__).with_name("meaning.json")
 WORDS = ("not alike", "hardly alike", "somewhat alike", "alike", "very alike")
 """From the least to the most; a level is a place in it."""
