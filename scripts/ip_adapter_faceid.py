@@ -55,6 +55,9 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
     def postprocess_batch(self, p: Any, *args: Any, **kwargs: Any) -> None:
         webui.report(p)
 
+    def postprocess_image_after_composite(self, p: Any, pp: Any, *args: Any) -> None:
+        webui.score(p, pp.image)
+
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         webui.finish(p)
 

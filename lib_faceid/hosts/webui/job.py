@@ -17,11 +17,13 @@ from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.webui import lora as webui_lora
 from lib_faceid.hosts.webui.conds import context_of, with_context
 from lib_faceid.hosts.webui.passes import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
+from lib_faceid.hosts.webui.scores import WATCHES, is_scored, pixels_of, scores_of
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.hosts.webui.steps import Steps
 from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.jobs.scoring import Scoring
 from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
 from lib_faceid.likeness.judging import judge
 from lib_faceid.unet.rows import follow_images, tag_rows
@@ -66,6 +68,7 @@ class WebUIJob:
         self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
         self._looked_at: set[int] = set()
+        self._scoring = Scoring(self._job, models.face_analyser, WATCHES) if is_scored(p) else None
 
     def prepare(self) -> Sequence[Prepared]:
         """Get every unit that acts ready, write down what will be drawn, and return it. Raises FaceIDError."""
@@ -228,6 +231,17 @@ class WebUIJob:
         for line in self._job.report(self._steps.told, batch):
             say(self._p, line)
         self._job.begin_batch()
+
+    def score(self, picture: Any) -> None:
+        """Look at the finished image at hand, and write down how alike its people are."""
+        if self._scoring is None or self.is_part:
+            return
+        score, notes = self._scoring.look(pixels_of(picture), self.image)
+        for note in notes:
+            say(self._p, note)
+        if score is not None:
+            seeds = getattr(self._p, "all_seeds", None) or ()
+            scores_of(self._p).add(self.image, seeds[self.image] if self.image < len(seeds) else None, score)
 
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""

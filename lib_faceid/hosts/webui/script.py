@@ -18,6 +18,7 @@ from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
+from lib_faceid.hosts.webui.scores import begin_scores
 from lib_faceid.hosts.webui.searching import Searching, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.jobs.choosing import Models
@@ -47,6 +48,7 @@ __all__ = [
     "plot_module",
     "refuse",
     "report",
+    "score",
     "start",
 ]
 
@@ -65,6 +67,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
         return
     finish(p)
     try:
+        begin_scores(p, is_wanted=options_of(args).score)
         units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):
             if unit.enabled and not unit.has_reference:
@@ -153,6 +156,12 @@ def report(p: Any) -> None:
     """After a batch: say what was applied."""
     if (job := _job_of(p)) is not None:
         job.report()
+
+
+def score(p: Any, picture: Any) -> None:
+    """After everything that changes a picture, and before its metadata are written: see how alike its people are."""
+    if (job := _job_of(p)) is not None and job.is_of(p):
+        job.score(picture)
 
 
 def end(p: Any) -> None:

@@ -24,6 +24,7 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
         "Radio",
         {"choices": ["Stop", "Draw without the person"]},
     ),
+    "faceid_score": (True, "Look at each finished picture: how alike are its people?", "Checkbox", {}),
     "faceid_write_hashes": (True, "Write short hashes of the photos into pictures, to find them again", "Checkbox", {}),
     "faceid_mark_pictures": (
         False,

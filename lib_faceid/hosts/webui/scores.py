@@ -1,0 +1,79 @@
+"""The likenesses of a WebUI job's pictures: in each picture's metadata, and in the API's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from modules import images
+
+from lib_faceid.hosts.webui.settings import setting
+from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
+from lib_faceid.likeness.score import PictureScore
+from lib_faceid.likeness.watching import Watches
+
+__all__ = ["WATCHES", "Scores", "begin_scores", "is_scored", "pixels_of", "scores_of"]
+
+WATCHES = Watches()
+"""The alarms of everybody, from one job to the next."""
+_WANTED = "faceid_is_scored"  # of a job's `p`
+PLOT = "X Type"  # stands in the metadata of a plot's grid, which is no picture of one cell
+
+
+class Scores(dict[str, Any]):
+    """One value of `p.extra_generation_params`, in both ways in which the WebUI reads those.
+
+    For a picture's metadata it is called, as what differs from image to image is. In the JSON of the API's answer it is
+    an object with the `pictures`, in the order in which they were drawn.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(pictures=[])
+        self._texts: dict[int, str] = {}
+
+    def begin(self) -> None:
+        """Count pictures anew: scripts draw one job after the other with copies of one `p`, which share this."""
+        self._texts.clear()
+
+    def add(self, image: int, seed: int | None, score: PictureScore) -> None:
+        """Write down the score of an image, counted from 0 through the job."""
+        self._texts[image] = infotext_of(score)
+        self["pictures"].append({"image": image, "seed": seed, "text": infotext_of(score), **answer_of(score)})
+
+    def __call__(
+        self, p: Any, index: int = 0, use_main_prompt: bool = False, all_prompts: Sequence[str] = (), **_: Any
+    ) -> str | None:
+        """Return what an image's metadata say; None for a grid, and for an image that was not looked at (yet).
+
+        While a batch is worked on, index counts from its first image, and afterwards through the job.
+        """
+        if use_main_prompt or PLOT in p.extra_generation_params:
+            return None
+        first = p.iteration * p.batch_size if all_prompts is p.prompts else 0
+        return self._texts.get(first + index)
+
+
+def scores_of(p: Any) -> Scores:
+    """Return the scores of the job of `p`, put among its parameters where they are not there yet."""
+    found = p.extra_generation_params.get(LIKENESS_KEY)
+    if not isinstance(found, Scores):
+        found = p.extra_generation_params[LIKENESS_KEY] = Scores()
+    return found
+
+
+def begin_scores(p: Any, *, is_wanted: bool) -> None:
+    """Make ready for the pictures of a job; is_wanted: whether its request wants them to be looked at."""
+    setattr(p, _WANTED, is_wanted)
+    if isinstance(found := p.extra_generation_params.get(LIKENESS_KEY), Scores):
+        found.begin()
+
+
+def is_scored(p: Any) -> bool:
+    """Say whether the pictures of the job of `p` are to be looked at: by its request, and by the settings."""
+    return getattr(p, _WANTED, True) and setting("faceid_score")
+
+
+def pixels_of(picture: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return a finished picture of the WebUI as uint8 RGB [H, W, 3]."""
+    return np.ascontiguousarray(images.flatten(picture, "#ffffff"))
