@@ -11,6 +11,7 @@ import torch
 from contributions import bank_for
 
 from lib_faceid.effects import bank
+from lib_faceid.errors import MismatchError
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import load_adapter
@@ -108,3 +109,13 @@ def test_large_ones_are_fewer(
     for _ in range(2):
         bank_for(adapter, [person(3)], 1.0, layers)
     assert made == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("factor", [1e7, float("nan")])
+def test_more_than_half_precision_holds_is_refused(
+    adapter: Adapter, layers: tuple[AttentionLayer, ...], factor: float
+) -> None:
+    """In half precision such keys are infinite, and the picture is black without a word."""
+    huge = replace(adapter, to_v_ip={index: weight * factor for index, weight in adapter.to_v_ip.items()})
+    with pytest.raises(MismatchError, match=r"makes keys and values of (nan|\d).* below 65504"):
+        bank_for(huge, [person(0)], 1.0, layers)

@@ -139,6 +139,21 @@ def test_several_adapters_add_up(ldm: nn.Module, adapter: Adapter, folder: Path)
     assert torch.equal(weight.data, plain)
 
 
+def test_they_may_leave_in_any_order(ldm: nn.Module, adapter: Adapter, folder: Path) -> None:
+    other = adapter_for(folder, seed=3)
+    weight = weight_of(ldm, next(iter(named_lora(adapter, ldm))))
+    plain = weight.data.clone()
+    with merge_lora(ldm, other, 0.6):
+        alone = weight.data.clone()
+    first, second = merge_lora(ldm, adapter, 0.6), merge_lora(ldm, other, 0.6)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.equal(weight.data, alone)
+    second.__exit__(None, None, None)
+    assert torch.equal(weight.data, plain)
+
+
 def test_the_same_adapter_twice_counts_twice(ldm: nn.Module, adapter: Adapter) -> None:
     with merge_lora(ldm, adapter, 0.4), merge_lora(ldm, adapter, 0.2):
         twice = call(ldm, inputs())

@@ -132,6 +132,7 @@ def forget_all() -> None:
         _kept.clear()
 
 
+LARGEST = torch.finfo(torch.float16).max
 KEPT = 8
 KEPT_BYTES = 256_000_000
 _kept: OrderedDict[object, Bank] = OrderedDict()  # on the CPU; 1 to 5 MB each, with many photos up to 100
@@ -165,7 +166,14 @@ def make_bank(
         layer.index: Span(end - part.shape[1], num_tokens, layer.hidden_dim, layer.heads)
         for layer, part, end in zip(cross, parts, ends, strict=True)
     }
-    return Bank(torch.cat(parts, dim=1), spans, len(tokens) + 1)
+    flat = torch.cat(parts, dim=1)
+    largest = float(flat.abs().max())
+    if not largest <= LARGEST:  # NaN is neither
+        raise MismatchError(
+            f"{weights.name} makes keys and values of {largest:g}; those of a working adapter are below {LARGEST:g}, "
+            "all that half precision holds. Its file is damaged, or the reference holds numbers that are no features."
+        )
+    return Bank(flat, spans, len(tokens) + 1)
 
 
 def _keys_and_values(weights: KeyValueWeights, layer: AttentionLayer, slots: Tensor) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, cast, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -75,24 +77,55 @@ def named_lora(adapter: LoraWeights, unet: nn.Module) -> dict[str, LoraPair]:
 def merge_lora(unet: nn.Module, adapter: LoraWeights, strength: float) -> Generator[None]:
     """Add `strength * up @ down` to the UNet's attention weights, and put the very same numbers back on leaving.
 
-    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be nested. The weights stay where they
-    are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half precision), and not on the device.
+    Nothing happens at strength 0, or where the adapter has no LoRA. Several may be merged at once, and leave in any
+    order. The weights stay where they are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half
+    precision), and not on the device.
     """
     require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
     require(adapter, "adapter", LoraWeights, "an Adapter, as load_adapter(path) gives one,")
     strength = as_number(strength, "strength")
-    saved: list[tuple[nn.Linear, Tensor]] = []
+    added: list[tuple[nn.Linear, _Addition]] = []
     try:
         if strength != 0:
             for name, pair in named_lora(adapter, unet).items():
                 module = unet.get_submodule(name)
                 linear = cast("nn.Linear", getattr(module, "base_layer", module))
-                saved.append((linear, _aside(linear.weight.data)))
-                linear.weight.data.copy_(_merged(linear.weight.data, pair, strength))
+                one = _Addition(pair, strength, _aside(linear.weight.data))
+                _additions.setdefault(linear, []).append(one)
+                added.append((linear, one))
+                _put(linear, _merged(linear.weight.data, pair, strength))
         yield
     finally:
-        for linear, weight in reversed(saved):
-            linear.weight.data.copy_(weight)  # to wherever the UNet may have moved meanwhile
+        for linear, one in reversed(added):
+            _leave(linear, one)
+
+
+@dataclass(eq=False)
+class _Addition:
+    """What one LoRA adds to a Linear."""
+
+    pair: LoraPair
+    strength: float
+    before: Tensor
+    """The weight without it and those that came later, on the CPU."""
+
+
+_additions: WeakKeyDictionary[nn.Linear, list[_Addition]] = WeakKeyDictionary()  # in the order in which they came
+
+
+def _leave(linear: nn.Linear, one: _Addition) -> None:
+    """Take an addition out; those that came after it are made anew on what was before it."""
+    additions = _additions[linear]
+    at = additions.index(one)
+    _put(linear, one.before)
+    del additions[at]
+    for later in additions[at:]:
+        later.before = _aside(linear.weight.data)
+        _put(linear, _merged(linear.weight.data, later.pair, later.strength))
+
+
+def _put(linear: nn.Linear, weight: Tensor) -> None:
+    linear.weight.data.copy_(weight)  # to wherever the UNet may have moved meanwhile
 
 
 def _aside(weight: Tensor) -> Tensor:
