@@ -201,7 +201,7 @@ def test_clip_vision_encodes(miniature_clip: Path) -> None:
 def test_a_page_without_models_begins_with_the_trained_one(tmp_path: Path) -> None:
     said: list[str] = []
     roots, note = roots_or_miniature(Roots((tmp_path / "models",)), tmp_path / "out", said.append)
-    assert "25 MB that draw faces" in note
+    assert "24 MB that draw faces" in note
     assert Workshop(roots).checkpoints() == {
         "miniature": tmp_path / "out" / "models" / "Stable-diffusion" / "miniature.safetensors"
     }

@@ -19,16 +19,19 @@ from lib_faceid.external import TITLE
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
 from lib_faceid.methods.method import Variant
 from lib_faceid.methods.registry import methods_for
+from lib_faceid.miniature.trained import TRAINED_ADAPTER, shipped_mb
+from lib_faceid.models.catalogue import catalogue
 from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS
 from lib_faceid.units.unit import FIELDS, Picture, Range, Unit
 
 PROJECT = Path(__file__).resolve().parent.parent
 README, DOCS = PROJECT / "README.md", PROJECT / "docs"
-SETTINGS, WITHOUT_A_WEBUI = DOCS / "SETTINGS.md", DOCS / "WITHOUT_A_WEBUI.md"
+MODELS, SETTINGS, WITHOUT_A_WEBUI = DOCS / "MODELS.md", DOCS / "SETTINGS.md", DOCS / "WITHOUT_A_WEBUI.md"
+MAX_WORDS = 1200  # as wc counts them
 
 
 def variant_table() -> str:
-    """The variants, as README lists them."""
+    """The variants."""
     head = "| variant | id | for | the identity vector | also reads | face structure |\n|---|---|---|---|---|---|\n"
     return head + "".join(
         _row(*_variant_cells(variant)) for method in methods_for("person") for variant in method.variants
@@ -66,7 +69,7 @@ def options_table() -> str:
 
 
 TABLES = {
-    "variants": (README, "variants: generated from lib_faceid/methods", variant_table),
+    "variants": (MODELS, "variants: generated from lib_faceid/methods", variant_table),
     "fields": (SETTINGS, "fields: generated from lib_faceid/units/unit.py", fields_table),
     "presets": (SETTINGS, "presets: generated from lib_faceid/units/presets.py", presets_table),
     "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui/settings.py", options_table),
@@ -115,6 +118,32 @@ def test_tables_are_those_of_the_code(name: str) -> None:
         path.write_text(f"{before}<!-- {mark} -->\n{table()}<!-- /{name} -->{after}", encoding="utf-8")
     else:
         assert found == table()
+
+
+def test_the_readme_is_short_and_begins_with_pictures_and_two_commands() -> None:
+    text = README.read_text("utf-8")
+    assert len(text.split()) < MAX_WORDS
+    screen = text.split("\n## ")[0]
+    assert "(docs/images/likeness.png)" in screen
+    assert re.findall(r"^python3 dev\.py (\w+)", screen, re.MULTILINE) == ["ui", "demo"]
+    assert not re.search(r"(?<![\w`])python dev\.py", text), "on Debian and macOS it is python3"
+
+
+@pytest.mark.parametrize("page", [README, MODELS], ids=lambda page: page.name)
+def test_sizes_are_those_of_the_files(page: Path) -> None:
+    """The catalogue's; what it knows a file by, a row names, or the address that it comes from."""
+    known = {name: one for one in catalogue() for name in (one.file_name, one.id, *(m.name for m in one.members))}
+    known |= {"CLIP ViT-H": known["clip_vit_h"], "CLIP ViT-bigG": known["clip_vit_bigg"]}
+    rows = re.findall(r"^\|(.*)\| ([\d.]+ [MG]B) \|", page.read_text("utf-8"), re.MULTILINE)
+    assert len(rows) >= 4
+    for named, size in rows:
+        one = next(one for name, one in known.items() if name in named)
+        assert size == (f"{one.about_mb} MB" if one.about_mb < 1000 else f"{one.about_mb / 1000:.2f} GB"), named
+
+
+def test_the_miniature_is_as_large_as_said() -> None:
+    assert f"{shipped_mb()} MB" in README.read_text("utf-8")
+    assert shipped_mb() == round(sum(path.stat().st_size for path in TRAINED_ADAPTER.parent.iterdir()) / 1e6)
 
 
 def test_the_request_of_the_readme_is_one() -> None:

@@ -1,4 +1,4 @@
-"""README's table of messages: each of them can still be said by the code."""
+"""The table of messages in docs/TROUBLESHOOTING.md: each of them can still be said by the code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ ANYTHING = "…"
 
 
 def listed() -> list[str]:
-    """The beginnings of messages, as README lists them."""
-    table = (PROJECT / "README.md").read_text("utf-8").split("<!-- messages:")[1].split("<!-- /messages -->")[0]
+    """The beginnings of messages, as it lists them."""
+    table = (
+        (PROJECT / "docs" / "TROUBLESHOOTING.md")
+        .read_text("utf-8")
+        .split("<!-- messages:")[1]
+        .split("<!-- /messages -->")[0]
+    )
     return [line.split(" | ")[0].removeprefix("| ").replace("\\|", "|") for line in table.splitlines()[3:]]
 
 

@@ -33,6 +33,7 @@ from lib_faceid.miniature.trained import (
     STRANGER_PHOTO,
     TRAINED_ADAPTER,
     TRAINED_NAME,
+    shipped_mb,
     write_trained_checkpoint,
 )
 from lib_faceid.models.checkpoint import sha256_of
@@ -45,7 +46,7 @@ __all__ = ["WEIGHTS", "run_demo"]
 
 WEIGHTS = (0.0, 0.2, 0.4, 0.8)
 MINIATURE_NOTE = (
-    "Drawing with the miniature ({}): 25 MB that draw faces on five background colours. --checkpoint and --adapter "
+    "Drawing with the miniature ({}): {} MB that draw faces on five background colours. --checkpoint and --adapter "
     "take real ones."
 )
 SOURCE = f"{STRANGER_PHOTO.name} (nobody: a face blended of several, which the miniature was not trained on)"
@@ -199,7 +200,7 @@ def _miniature(folder: Path, say: Say) -> Path:
     checkpoint = folder / f"{TRAINED_NAME}.safetensors"
     if not checkpoint.is_file():
         write_trained_checkpoint(checkpoint)
-    say(MINIATURE_NOTE.format(folder))
+    say(MINIATURE_NOTE.format(folder, shipped_mb()))
     return checkpoint
 
 

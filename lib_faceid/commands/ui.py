@@ -60,15 +60,15 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
     Face models are looked for in the usual places all the same.
     """
     from lib_faceid.app.resources import Workshop
-    from lib_faceid.miniature.trained import write_trained_models
+    from lib_faceid.miniature.trained import shipped_mb, write_trained_models
 
     if Workshop(roots).checkpoints():
         return roots, ""
     folder = out / "models"
     note = (
         f"No checkpoint was found in {roots.all_models[0] / 'Stable-diffusion'}, so this draws with the miniature: "
-        f"25 MB that draw faces on five background colours, roughly. The saved person 'robin' does not exist, and was "
-        f"not in its training."
+        f"{shipped_mb()} MB that draw faces on five background colours, roughly. The saved person 'robin' does "
+        f"not exist, and was not in its training."
     )
     require_folder(folder)
     say(note)

@@ -31,6 +31,7 @@ __all__ = [
     "TRAINED_ADAPTER",
     "TRAINED_NAME",
     "TRAINED_NOTE",
+    "shipped_mb",
     "text_weights",
     "write_trained_checkpoint",
     "write_trained_models",
@@ -62,6 +63,11 @@ TRAINED_NOTE = (
     "A miniature for tests and demos of sd-webui-faceid: draws faces on five background colours. Its adapter "
     "was trained on embeddings of a non-commercial face recogniser. See MODEL_CARD.md."
 )
+
+
+def shipped_mb() -> int:
+    """Return the size of what ships with the project, in megabytes (10^6 bytes)."""
+    return round(sum(path.stat().st_size for path in SHIPPED.iterdir()) / 1e6)
 
 
 def text_weights() -> dict[str, torch.Tensor]:
