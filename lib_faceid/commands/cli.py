@@ -15,6 +15,7 @@ from lib_faceid.commands import values
 from lib_faceid.commands.aim import add_aim
 from lib_faceid.commands.completion import answer_shell
 from lib_faceid.commands.diagnose import add_diagnose
+from lib_faceid.commands.evaluate import add_evaluate
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.job_options import add_job_options, job_options_of
 from lib_faceid.commands.models import add_models
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add_page(commands.add_parser("ui", help="a page of our own, to try everything in a browser"))
     add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
     add_diagnose(commands.add_parser("diagnose", help="what went wrong in a picture, and the one thing to change"))
+    add_evaluate(commands.add_parser("evaluate", help="adapters side by side, with your weights, people and prompts"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
 

@@ -1,0 +1,159 @@
+"""`python -m lib_faceid evaluate`: adapters side by side, with a user's own weights, people and prompts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lib_faceid.commands import values
+from lib_faceid.commands.outputs import require_folder
+from lib_faceid.evaluation.protocols import PLAIN, PROTOCOLS, protocol
+
+if TYPE_CHECKING:
+    from lib_faceid.app.resources import Workshop
+    from lib_faceid.encoders.clip_towers import ClipTowers
+    from lib_faceid.evaluation.plan import Lines, Plan
+    from lib_faceid.evaluation.tables import Report
+
+__all__ = ["add_evaluate"]
+
+Options = argparse.Namespace
+MOST_SEEDS = 1000
+
+
+def add_evaluate(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of the command `evaluate`."""
+    parser.set_defaults(run=_evaluate)
+    parser.add_argument("--people", type=Path, required=True, metavar="DIR", help="a folder of photos for each person")
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="one a line; {class} is what the person is")
+    parser.add_argument("--seeds", type=values.whole(1, MOST_SEEDS), metavar="N", help="(the protocol's, else 4)")
+    parser.add_argument("--first-seed", type=values.seed, default=0, metavar="N", help="(%(default)s)")
+    parser.add_argument("--adapters", nargs="+", default=[], metavar="NAME|FILE", help="(Auto's)")
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), default=PLAIN, help="(%(default)s)")
+    parser.add_argument("--steps", type=values.steps, help="(the protocol's)")
+    parser.add_argument("--cfg", type=values.cfg, help="(the protocol's)")
+    parser.add_argument("--size", type=values.size, metavar="WxH", help="(512x512, for SDXL 1024x1024)")
+    parser.add_argument("--weight", type=values.number(0, 2), help="(the protocol's)")
+    parser.add_argument("--lora", type=values.number(0, 1.5), help="(the protocol's)")
+    parser.add_argument("--face-models", type=Path, metavar="DIR", help="the pack that conditions, such as buffalo_l")
+    parser.add_argument("--judge", type=Path, metavar="DIR", help="another pack, that looks at the pictures")
+    parser.add_argument("--clip", type=Path, metavar="DIR", help="a CLIP with both towers (looked for in models/clip)")
+    parser.add_argument("--yes", action="store_true", help="download the face models where there are none")
+    parser.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
+    parser.add_argument("--out", type=Path, default=Path("out/evaluation"), metavar="DIR", help="(%(default)s)")
+
+
+def _evaluate(options: Options) -> None:
+    from lib_faceid.app.session import Easel
+    from lib_faceid.evaluation.drawing import draw_cells
+    from lib_faceid.evaluation.plan import open_folder
+
+    require_folder(options.out)
+    workshop = _workshop(options)
+    checkpoint = workshop.find_checkpoint()
+    plan = _plan(options, str(checkpoint))
+    open_folder(options.out, plan)
+    print(f"Checkpoint: {checkpoint}\n{_looked_for(options, workshop)}".rstrip())
+    drawn = draw_cells(plan, Easel(workshop), checkpoint, options.out, print)
+    report = _report(options, workshop, plan, drawn)
+    _write(report, options.out)
+
+
+def _workshop(options: Options) -> Workshop:
+    from lib_faceid.app.resources import Workshop
+    from lib_faceid.models.folders import usual_roots
+
+    roots = usual_roots()
+    if options.face_models:
+        roots = replace(roots, face_models=options.face_models)
+    return Workshop(
+        roots,
+        checkpoint=options.checkpoint,
+        adapters=tuple(Path(one) for one in options.adapters if Path(one).is_file()),
+        full_precision=options.full_precision,
+        offers_downloads=True,
+        yes=options.yes,
+    )
+
+
+def _plan(options: Options, checkpoint: str) -> Plan:
+    from lib_faceid.evaluation.inputs import read_people, read_prompts
+    from lib_faceid.evaluation.plan import Plan
+    from lib_faceid.units.unit import AUTO
+
+    asked = protocol(options.protocol)
+    first, count = max(options.first_seed, 0), options.seeds or asked.images or 4
+    return Plan(
+        protocol=asked,
+        people=tuple(read_people(options.people)),
+        prompts=read_prompts(options.prompts, asked.prompts),
+        seeds=tuple(range(first, first + count)),
+        adapters=tuple(options.adapters) or (AUTO,),
+        checkpoint=checkpoint,
+        steps=asked.steps if options.steps is None else options.steps,
+        cfg=asked.cfg if options.cfg is None else options.cfg,
+        size_px=options.size,
+        weight=asked.weight if options.weight is None else options.weight,
+        lora=asked.lora if options.lora is None else options.lora,
+    )
+
+
+def _looked_for(options: Options, workshop: Workshop) -> str:
+    """Return what the protocol wants and was looked for, in sentences; nothing of it is downloaded."""
+    from lib_faceid.models.folders import face_pack_folders
+
+    asked = protocol(options.protocol)
+    told = []
+    if asked.judge and options.judge is None:
+        folders = ", ".join(str(folder) for folder in face_pack_folders(workshop.roots)[:3])
+        told.append(f"The protocol's judge is {asked.judge}; name its pack with --judge DIR. Packs lie in {folders}.")
+    if _towers(options, workshop) is None:
+        places = ", ".join(str(folder / "clip") for folder in workshop.roots.all_models)
+        told.append(f"No CLIP with both towers was found in {places}: CLIP-T and CLIP-I are left out.")
+    return "\n".join(told)
+
+
+def _towers(options: Options, workshop: Workshop) -> Path | None:
+    from lib_faceid.encoders.clip_towers import find_clip_towers
+
+    return options.clip or find_clip_towers(workshop.roots)
+
+
+def _report(options: Options, workshop: Workshop, plan: Plan, drawn: Lines) -> Report:
+    from lib_faceid.encoders.clip_towers import load_clip_towers
+    from lib_faceid.evaluation.looking import look_at_people, look_at_pictures, match_pictures
+    from lib_faceid.evaluation.plan import ALONE
+    from lib_faceid.evaluation.summary import figures_of, people_of
+    from lib_faceid.evaluation.tables import Report
+    from lib_faceid.faces.analyser import load_face_analyser
+
+    conditions = workshop.face_analyser()
+    judge = load_face_analyser(options.judge) if options.judge else conditions
+    people = people_of(look_at_people(plan, judge))
+    seen = look_at_pictures(drawn, options.out, judge, print)
+    place = _towers(options, workshop)
+    towers: ClipTowers | None = load_clip_towers(place) if place else None
+    clip = match_pictures(plan, drawn, options.out, towers, print) if towers else {}
+    keys = {cell.key for cell in plan.cells()}
+    rows = [row for key, row in drawn.rows.items() if key in keys]
+    names: Sequence[str] = (ALONE, *plan.adapters)
+    figures = tuple(figures_of(plan, name, rows, seen, people, clip) for name in names)
+    return Report(plan, people, figures, judge.recogniser, (conditions.recogniser,), towers.name if towers else "")
+
+
+def _write(report: Report, out: Path) -> None:
+    from lib_faceid.evaluation.tables import as_dict, as_markdown, as_svg
+
+    table = as_markdown(report)
+    for name, text in (
+        ("report.json", json.dumps(as_dict(report), indent=2) + "\n"),
+        ("report.svg", as_svg(report)),
+        ("report.md", f"{table}\n![Face similarity](report.svg)\n"),
+    ):
+        (out / name).write_text(text, "utf-8")
+    print(f"\n{table}\n{out / 'report.md'}\n{out / 'report.json'}\n{out / 'report.svg'}")
