@@ -59,7 +59,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         webui.score(p, pp.image)
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
-        webui.finish(p)
+        webui.finish(p, processed)
 
 
 def add_axes() -> None:

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.units.job_options import INFOTEXT_KEY
 from tests.webui.server import Answer, Server
 from tests.webui.test_live_jobs import clean
-from tests.webui.test_live_likeness import BLUE, WHO, miniature, photos
+from tests.webui.test_live_likeness import BLUE, WHO, Vectors, likeness, miniature, photos, vectors
 from training.captions import caption
 
-__all__ = ["miniature", "photos"]
+__all__ = ["miniature", "photos", "vectors"]
 
 STEPS = 8
 JOB: dict[str, Any] = {
@@ -133,6 +134,22 @@ def test_off_is_as_without_and_what_cannot_be_is_refused(miniature: Server, unit
     wrong = miniature.txt2img(unit, {"best_of": 65}, **JOB)
     assert wrong.status == 422
     assert clean(miniature.txt2img(unit, **JOB)).png == plain.png
+
+
+def test_the_gallery_is_sorted_where_a_setting_says_so(
+    miniature: Server, unit: dict[str, Any], analyser: FaceAnalyser, vectors: Vectors
+) -> None:
+    job = {**JOB, "n_iter": 4}
+    drawn = clean(miniature.txt2img(unit, **job))
+    by_likeness = clean(miniature.txt2img(unit, **job, opts_faceid_sort_gallery=True))
+    grid = len(drawn.images) - 4
+    seen = [likeness(Answer(200, {"images": [one]}, ""), analyser, vectors[WHO[0]]) for one in
+            by_likeness.body["images"][grid:]]  # fmt: skip
+    assert seen == sorted(seen, reverse=True)
+    assert seeds_of(by_likeness) != sorted(seeds_of(by_likeness)) == seeds_of(drawn)
+    for at, seed in enumerate(seeds_of(by_likeness)):
+        assert f"Seed: {seed}," in by_likeness.info["infotexts"][grid + at]
+        assert np.array_equal(by_likeness.images[grid + at], drawn.images[grid + seed - 1000])
 
 
 def test_interrupted_it_takes_the_best_so_far(miniature: Server, unit: dict[str, Any]) -> None:

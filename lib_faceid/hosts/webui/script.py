@@ -21,6 +21,7 @@ from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.scores import begin_scores
 from lib_faceid.hosts.webui.searching import Searching, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.hosts.webui.sorting import sort_gallery
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
@@ -172,8 +173,14 @@ def end(p: Any) -> None:
         setattr(p, _ATTRIBUTE, None)
 
 
-def finish(p: Any) -> None:
-    """After the last batch, or when `p` is closed: end what it carries."""
+def finish(p: Any, processed: Any = None) -> None:
+    """After the last batch, or when `p` is closed: end what it carries. processed: what the job gives back."""
+    job = _job_of(p)
+    if processed is not None and job is not None and setting("faceid_sort_gallery"):
+        try:
+            sort_gallery(p, processed, job.judge_of, job.say)
+        except FaceIDError as error:
+            job.say(f"FaceID: the gallery was not sorted by likeness: {error}")
     end(p)
     clear(p)
 

@@ -32,6 +32,7 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
         "Checkbox",
         {},
     ),
+    "faceid_sort_gallery": (False, "Sort the pictures of a job by likeness, the most alike first", "Checkbox", {}),
     "faceid_face_device": ("cpu", "Face analysis device", "Radio", {"choices": ["cpu", "auto"]}),
     "faceid_models_folder": ("", "Another folder with adapters, face models and saved people", "Textbox", {}),
     "faceid_request_folder": (
