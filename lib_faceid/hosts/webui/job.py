@@ -24,7 +24,7 @@ from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
+from lib_faceid.jobs.wanted import least_alike, require_judged
 from lib_faceid.likeness.judging import judge
 from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.units.infotext import infotext_key
@@ -122,7 +122,8 @@ class WebUIJob:
 
         Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
         """
-        wanted, analyser = wanted_in(self._job.prepare(_unet()), image), self._models.face_analyser()
+        self._job.prepare(_unet())
+        wanted, analyser = self._job.wanted(image), self._models.face_analyser()
         require_judged(wanted, analyser.recogniser)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
             wanted = [replace(one, region=None) for one in wanted]
@@ -240,8 +241,10 @@ class WebUIJob:
         for note in notes:
             say(self._p, note)
         if score is not None:
-            seeds = getattr(self._p, "all_seeds", None) or ()
-            scores_of(self._p).add(self.image, seeds[self.image] if self.image < len(seeds) else None, score)
+            seeds: Sequence[int] = getattr(self._p, "all_seeds", None) or []
+            # Of a search several pictures of one image may be kept: this is the picture's number.
+            at = getattr(self._p, "iteration", 0) * self._p.batch_size + getattr(self._p, "batch_index", 0)
+            scores_of(self._p).add(at, seeds[at] if at < len(seeds) else None, score)
 
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""

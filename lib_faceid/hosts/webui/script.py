@@ -14,19 +14,19 @@ from weakref import WeakSet
 
 from modules import scripts
 
-from lib_faceid.errors import FaceIDError, UnitError
+from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.scores import begin_scores
-from lib_faceid.hosts.webui.searching import Searching, clear, of_job
+from lib_faceid.hosts.webui.searching import begin_search, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.hosts.webui.sorting import sort_gallery
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
-from lib_faceid.units.job_options import JobOptions, options_of
+from lib_faceid.units.job_options import options_of
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import tag_key
@@ -54,7 +54,6 @@ __all__ = [
 ]
 
 _ATTRIBUTE = "faceid_job"
-ADD = "Add a photo, or set best_of to 1."
 _live: WeakSet[WebUIJob] = WeakSet()
 
 
@@ -75,7 +74,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
         _begin(p, units)
-        _begin_search(p, options_of(args))
+        begin_search(p, options_of(args), partial(_job_of, p), partial(say, p))
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
         end(p)
         refuse(p, error, "init", 0)
@@ -85,20 +84,6 @@ def before_sampling(p: Any) -> None:
     """Before the sampler of a pass runs."""
     if (found := of_job(p)) is not None:
         found.before_sampling()
-
-
-def _begin_search(p: Any, options: JobOptions) -> None:
-    """Have the best of several seeds drawn, where the options say so."""
-
-    def judge_of(image: int) -> Any:
-        if (job := _job_of(p)) is None:
-            raise UnitError(
-                f"best_of is {options.best_of}, and no unit that is on draws a person to be alike to. {ADD}"
-            )
-        return job.judge_of(image)
-
-    if options.searches:
-        Searching(p, options, judge_of, partial(say, p)).begin()
 
 
 def call(p: Any, called: Sequence[Unit]) -> None:
@@ -175,12 +160,8 @@ def end(p: Any) -> None:
 
 def finish(p: Any, processed: Any = None) -> None:
     """After the last batch, or when `p` is closed: end what it carries. processed: what the job gives back."""
-    job = _job_of(p)
-    if processed is not None and job is not None and setting("faceid_sort_gallery"):
-        try:
-            sort_gallery(p, processed, job.judge_of, job.say)
-        except FaceIDError as error:
-            job.say(f"FaceID: the gallery was not sorted by likeness: {error}")
+    if processed is not None and (job := _job_of(p)) is not None and setting("faceid_sort_gallery"):
+        sort_gallery(p, processed, job.say)
     end(p)
     clear(p)
 

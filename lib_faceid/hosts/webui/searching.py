@@ -11,20 +11,17 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from modules import prompt_parser, rng, sd_samplers_common, shared
-from numpy.typing import NDArray
 
-from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.hosts.webui.job import failing
-from lib_faceid.hosts.webui.passes import decoded_pixels
+from lib_faceid.errors import FaceIDError, HostError, UnitError
+from lib_faceid.hosts.webui.job import WebUIJob, failing
+from lib_faceid.hosts.webui.passes import Pixels, decoded_pixels
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 
-__all__ = ["JudgeOf", "Searching", "clear", "of_job"]
+__all__ = ["JudgeOf", "Searching", "begin_search", "clear", "of_job"]
 
-Pixels = NDArray[np.uint8]
 JudgeOf = Callable[[int], Callable[[Pixels], "float | None"]]
 """Gives what says how alike a picture of that number in the job is to its people. Raises UnitError without any."""
 _ATTRIBUTE = "faceid_searching"
@@ -154,6 +151,23 @@ class Searching:
     def _infotext(self, index: int, all_seeds: Sequence[int], all_subseeds: Sequence[int], **_: Any) -> str | None:
         """Return what the metadata of a picture say of its search, where the WebUI writes them."""
         return self._told.get(all_subseeds[index] if self.p.subseed_strength else all_seeds[index])
+
+
+def begin_search(
+    p: Any, options: JobOptions, job_of: Callable[[], WebUIJob | None], say: Callable[[str], None]
+) -> None:
+    """Have the best of several seeds drawn, where the options say so. job_of: gives the job of `p` whenever asked."""
+
+    def judge_of(image: int) -> Callable[[Pixels], float | None]:
+        if (job := job_of()) is None:
+            raise UnitError(
+                f"best_of is {options.best_of}, and no unit that is on draws a person to be alike to. Add a photo, or "
+                "set best_of to 1."
+            )
+        return job.judge_of(image)
+
+    if options.searches:
+        Searching(p, options, judge_of, say).begin()
 
 
 def of_job(p: Any) -> Searching | None:
