@@ -25,6 +25,7 @@ from lib_faceid.diagnosis.picture import Known, facts_of_picture
 from lib_faceid.diagnosis.reading import facts_of_parameters, with_looks, with_scores
 from lib_faceid.diagnosis.reports import facts_of_report
 from lib_faceid.errors import FaceIDError, UnitError
+from lib_faceid.likeness.meaning import answer_of, infotext_of
 from lib_faceid.likeness.score import PictureScore, UnitScore
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import FIELDS, Unit
@@ -217,9 +218,26 @@ def test_facts_of_metadata_scores_and_looks() -> None:
 
 
 def test_a_refused_comparison_is_no_missing_face() -> None:
-    note = "FaceID 0: its person was seen by another recogniser (a) than the one that is loaded (b)."
-    score = PictureScore("b", (UnitScore(0, note=note),), faces=1)
+    score = PictureScore("b", (UnitScore(0, is_comparable=False),), faces=1)
     assert with_scores(Facts("portrait"), [score]).units[0].likeness == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "likeness"), [("0.31", (0.31,)), ("no face", (None,)), ("not comparable", ()), ("-0.04", (-0.04,))]
+)
+def test_the_likeness_in_metadata_is_read(text: str, likeness: tuple[float | None, ...]) -> None:
+    facts = facts_of_parameters(parameters_from(f"{PARAMETERS}, FaceID likeness: {text}"))
+    assert facts.units[0].likeness == likeness
+    two = f'{PARAMETERS}, FaceID 1: "adapter: a.bin, weight: 0.8", FaceID likeness: "0.1 (0: 0.1, 1: no face, swapped)"'
+    first, second = facts_of_parameters(parameters_from(two)).units
+    assert (first.likeness, second.likeness, first.swapped) == ((0.1,), (None,), True)
+
+
+def test_what_was_written_of_a_score_is_read() -> None:
+    units = (UnitScore(0, 0.123), UnitScore(1))
+    text = infotext_of(PictureScore("a", units, faces=1))
+    two = f'{PARAMETERS}, FaceID 1: "adapter: a.bin, weight: 0.8", FaceID likeness: "{text}"'
+    assert [unit.likeness for unit in facts_of_parameters(parameters_from(two)).units] == [(0.12,), (None,)]
 
 
 def test_swapped_people_are_found_in_scores() -> None:
@@ -291,6 +309,17 @@ def test_the_command_names_the_change(tmp_path: Path, capsys: pytest.CaptureFixt
     (one,) = json.loads(capsys.readouterr().out)
     assert one["of"] == "report.json: one"
     assert one["rows"][0]["change"]["field"] == "weight"
+
+
+def test_a_report_of_pictures_is_read_with_their_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture_with(PARAMETERS, tmp_path / "seed5.png")
+    score = PictureScore("w600k_mbf-1", (UnitScore(0, 0.2),), faces=1, size_px=(64, 64))
+    report = {"version": 1, "pictures": [{"file": "seed5.png", "seed": 5, "score": answer_of(score)}]}
+    (tmp_path / "report.json").write_text(json.dumps(report), "utf-8")
+    assert main(["diagnose", str(tmp_path / "report.json")]) == 0
+    out = capsys.readouterr().out
+    assert "report.json: seed5.png" in out
+    assert "weight 0.2; likeness 0.20" in out
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"pictures": 3}', '{"prompt": 5}'])

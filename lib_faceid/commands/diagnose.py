@@ -59,8 +59,25 @@ def _facts(path: Path, options: Options) -> list[tuple[str, Facts]]:
     if path.suffix.lower() == ".json":
         from lib_faceid.diagnosis.reports import facts_of_report
 
-        return [(f"{path.name}: {name}" if name else path.name, facts) for name, facts in facts_of_report(_json(path))]
+        report = _with_parameters(_json(path), path.parent)
+        return [(f"{path.name}: {name}" if name else path.name, facts) for name, facts in facts_of_report(report)]
     return [(path.name, _facts_of_picture(path, options))]
+
+
+def _with_parameters(report: Any, folder: Path) -> Any:
+    """Return a report whose pictures carry their settings, where their files lie beside it."""
+    from PIL import Image
+
+    pictures: Any = report.get("pictures") if isinstance(report, dict) else None
+    for one in pictures if isinstance(pictures, list) else ():
+        file = folder / Path(str(one["file"])).name if isinstance(one, dict) and one.get("file") else None
+        if file is not None and "parameters" not in one and file.is_file():
+            try:
+                with Image.open(file) as image:
+                    one["parameters"] = image.info.get("parameters", "")
+            except (OSError, ValueError, Image.DecompressionBombError) as error:
+                raise FileError(f"{file.name} is no picture that can be read ({str(error)[:80]}).") from error
+    return report
 
 
 def _facts_of_picture(path: Path, options: Options) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import mean
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from lib_faceid.diagnosis.facts import Facts, UnitFacts
 from lib_faceid.diagnosis.look import Look, look_at
 from lib_faceid.diagnosis.usual import usual_cfg, usual_likeness
-from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.likeness.meaning import LIKENESS_KEY
+from lib_faceid.likeness.score import PictureScore
 from lib_faceid.references.record import Record
 from lib_faceid.units.infotext import KEY, unit_from_infotext
 from lib_faceid.units.unit import Unit
@@ -21,6 +23,8 @@ from lib_faceid.units.unit import Unit
 __all__ = ["facts_of_parameters", "of_record", "with_looks", "with_scores"]
 
 HALF = 0.5
+NO_FACE = "no face"
+OF_UNIT = re.compile(r"([\w ]{1,20}): (no face|-?[0-9.]{1,8})(?=[,)])")
 
 
 def facts_of_parameters(parameters: Mapping[str, str]) -> Facts:
@@ -89,7 +93,25 @@ def _units(parameters: Mapping[str, str]) -> list[UnitFacts]:
         number = key.removeprefix(KEY)
         unit = Unit.from_dict(fields | {"enabled": fields["start"] < fields["end"]})
         found.append(UnitFacts.of(unit, int(number) if number.isdecimal() else number, photos=max(len(references), 1)))
-    return found
+    return _with_likeness(found, parameters.get(LIKENESS_KEY, ""))
+
+
+def _with_likeness(units: list[UnitFacts], text: str) -> list[UnitFacts]:
+    """Return the units with what `infotext_of` wrote of them: "0.47", "no face", "0.21 (0: 0.21, 1: 0.24, swapped)"."""
+    each = {number.strip(): word for number, word in OF_UNIT.findall(text)} if "(" in text else {}
+    if len(units) == 1 and not each:
+        each = {str(units[0].number): text}
+    is_swapped = "swapped" in text
+    return [
+        replace(unit, likeness=(_number(word),), swapped=is_swapped)
+        if _is_seen(word := each.get(str(unit.number), ""))
+        else unit
+        for unit in units
+    ]
+
+
+def _is_seen(word: str) -> bool:
+    return word == NO_FACE or _number(word) is not None
 
 
 def _scored(unit: UnitFacts, scores: Sequence[PictureScore]) -> UnitFacts:
@@ -97,18 +119,13 @@ def _scored(unit: UnitFacts, scores: Sequence[PictureScore]) -> UnitFacts:
     if not seen:
         return unit
     sizes = [one.measures.size_px for one in seen if one.measures is not None]
-    is_compared = [one for one in seen if one.likeness is not None or not _is_refused(one)]
+    is_compared = [one for one in seen if one.likeness is not None or one.is_comparable]
     return replace(
         unit,
         likeness=tuple(one.likeness for one in is_compared),
         swapped=sum(one.looks_like is not None for one in seen) > HALF * len(seen),
         face_px=round(mean(sizes), 1) if sizes else unit.face_px,
     )
-
-
-def _is_refused(one: UnitScore) -> bool:
-    """Say whether nobody could compare, because the identity is another recogniser's: that is no missing face."""
-    return "recogniser" in one.note
 
 
 def _first_box(score: PictureScore) -> Sequence[float] | None:

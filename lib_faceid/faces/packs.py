@@ -20,7 +20,14 @@ __all__ = ["PUBLISHED_BYTES", "FacePack", "find_face_pack", "require_face_pack"]
 # Best first: the published FaceID adapters know the vectors of buffalo_l's w600k_r50, which buffalo_m shares.
 PACK_NAMES = ("buffalo_l", "buffalo_m", "buffalo_s", "buffalo_sc", "antelopev2")
 DETECTOR_NAMES = ("det_10g*.onnx", "scrfd_10g_bnkps*.onnx", "det_*.onnx", "scrfd_*.onnx")
-RECOGNISER_NAMES = ("w600k_r50*.onnx", "w600k_*.onnx", "glintr100*.onnx", "glint*.onnx", "*arcface*.onnx", "*curricular*.onnx")
+RECOGNISER_NAMES = (
+    "w600k_r50*.onnx",
+    "w600k_*.onnx",
+    "glintr100*.onnx",
+    "glint*.onnx",
+    "*arcface*.onnx",
+    "*curricular*.onnx",
+)
 PUBLISHED_BYTES = {
     "det_10g.onnx": 16_923_827,
     "det_500m.onnx": 2_524_817,
