@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gallery import strangers
+from bench.search_tables import LOOKS_TABLE, fingerprint
+from gallery import BLUE, strangers
 
 pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 
 from lib_faceid.app.aiming import Aiming, goal_for
+from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.resources import Workshop
 from lib_faceid.app.session import Easel, Painted
 from lib_faceid.commands.cli import main
@@ -27,6 +29,7 @@ from lib_faceid.references.identity import Identity
 from lib_faceid.units.infotext import unit_from_infotext
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 from lib_faceid.units.unit import Unit
+from training.captions import caption
 
 WHO = "never_seen_00"
 REQUEST = Request("a photo of a person, blue background", size_px=(128, 128), steps=8, cfg=2, seed=7)
@@ -175,3 +178,20 @@ def test_our_own_page_searches_and_aims(easel: Easel, unit: Unit, monkeypatch: p
     assert len(values) == 3
     (_, refused) = by_name["aimed"](0.1, "weight", 4, *args)
     assert "Unit 4 is off" in refused[0]
+
+
+@pytest.mark.slow("four seeds, looked at on the way")
+def test_the_engine_sees_what_the_trials_are_played_on(easel: Easel, unit: Unit) -> None:
+    """The recorded table was made by a loop of its own: the likeness of the estimates, and of the pictures."""
+    table = json.loads(LOOKS_TABLE.read_text("utf-8"))
+    if table["miniature"] != fingerprint():
+        pytest.skip("the table was recorded with other weights; python -m bench.search_tables makes it anew")
+    request = Request(
+        caption(BLUE), size_px=(128, 128), steps=table["steps"], cfg=TRAINED.cfg, seed=table["first_seed"]
+    )
+    (best,) = painted(easel, unit, request, best_of=4)
+    assert best.search
+    steps = [*table["looks"], table["steps"]]
+    for one in best.search.candidates:
+        for step, likeness in one.seen:
+            assert likeness == pytest.approx(table["likeness"][WHO][one.number][steps.index(step)], abs=0.01)

@@ -21,6 +21,7 @@ from bench.jobs import job_figures, library_figures, photo_figures
 from bench.memory import memory_figures
 from bench.networks import FULL, SMALL, Size, subject
 from bench.results import Figure, as_json, as_markdown, machine, put_table
+from bench.search_trials import search_figures
 from bench.startup import startup_figures
 from bench.unet_call import call_figures, count_figures, host_figures, lora_figures
 
@@ -70,6 +71,7 @@ def quick(folder: Path, device: str) -> Iterator[Figure]:
     yield from photo_figures(3, is_full=False)
     yield from startup_figures(1)
     yield from library_figures((1, 100), 3)
+    yield from search_figures()
 
 
 def full(folder: Path, device: str, rounds: int) -> Iterator[Figure]:
@@ -90,6 +92,7 @@ def full(folder: Path, device: str, rounds: int) -> Iterator[Figure]:
     yield from photo_figures(5, is_full=True)
     yield from startup_figures(5)
     yield from library_figures((1, 100, 1000, 10_000), 5)
+    yield from search_figures()
     yield from call_figures(subject(sizes[1], folder, device), max(rounds // 2, 3), say, is_short=device == "cpu")
 
 

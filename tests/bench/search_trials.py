@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,29 @@ from typing import Any
 import numpy as np
 
 from bench.degrade import spearman
-from bench.results import put_table
+from bench.results import Figure, figure_of, put_table
 from bench.search_tables import LOOKS_TABLE, WEIGHTS_TABLE
 from lib_faceid.likeness.aim import MOST_PROBES, TOLERANCE, Aim, Goal, Probe, aim
 from lib_faceid.likeness.search import Look, Plan, search
 
-__all__ = ["Average", "Looks", "aim_trials", "cheapest", "read_looks", "trials"]
+__all__ = [
+    "COMPARED",
+    "MOST_CALLS",
+    "SAME",
+    "TRIALS",
+    "Average",
+    "Looks",
+    "aim_trials",
+    "cheapest",
+    "is_near",
+    "read_looks",
+    "search_figures",
+    "trials",
+]
 
 TRIALS = 400
 SAME = 0.003
+COMPARED, MOST_CALLS = (8, 10), 0.65
 CURVE_TARGETS = 8
 
 
@@ -106,6 +120,21 @@ def is_near(target: float, found: Aim) -> bool:
     return found.proposed is not None and abs(found.proposed.counts - target) <= TOLERANCE
 
 
+def search_figures() -> Iterator[Figure]:
+    """Give what looking ahead saves, and how often Aim misses, for the bench."""
+    table, section = read_looks(), "The search for a likeness, over what the miniature drew"
+    for count in COMPARED:
+        plain = trials(table, count, look_ahead=False)
+        found = cheapest(table, plain.likeness)
+        ratio = found[1].calls / plain.calls if found else 1.0
+        name = f"UNet calls by looking ahead for the likeness of the best of {count}, to those of all {count} finished"
+        yield figure_of(section, name, [ratio], "x", target=MOST_CALLS, is_exact=True)
+    missed = 1 - float(np.mean([is_near(target, found) for target, found in aim_trials()]))
+    yield figure_of(
+        section, f"aims that miss a target by more than {TOLERANCE:g}", [missed], "", target=0.1, is_exact=True
+    )
+
+
 def tables() -> str:
     """Return everything as Markdown."""
     table = read_looks()
@@ -126,19 +155,18 @@ def tables() -> str:
         "| best of, all finished | UNet calls | the same by looking ahead | UNet calls | saved |",
         "|---|---|---|---|---|",
     ]
-    for count in (4, 6, 8):
+    for count in (4, 6, *COMPARED):
         plain = trials(table, count, look_ahead=False)
         if (found := cheapest(table, plain.likeness)) is not None:
             tried, ahead = found
             saved = 1 - ahead.calls / plain.calls
             row = f"| {count}: {plain.likeness:.3f} | {plain.calls:.0f} | {tried}: {ahead.likeness:.3f} "
             lines.append(f"{row}| {ahead.calls:.0f} | {saved:.0%} |")
-    if WEIGHTS_TABLE.exists():
-        aims = aim_trials()
-        near = np.mean([is_near(target, found) for target, found in aims])
-        probes = np.mean([len(found.probes) for _, found in aims])
-        words = f"within {TOLERANCE:g} in {near:.0%}, {probes:.1f} pictures on average, {MOST_PROBES} at most"
-        lines += ["", f"Aim: {len(aims)} targets that can be reached, {words}."]
+    aims = aim_trials()
+    near = np.mean([is_near(target, found) for target, found in aims])
+    probes = np.mean([len(found.probes) for _, found in aims])
+    words = f"within {TOLERANCE:g} in {near:.0%}, {probes:.1f} pictures on average, {MOST_PROBES} at most"
+    lines += ["", f"Aim: {len(aims)} targets that can be reached, {words}."]
     return "\n".join(lines) + "\n"
 
 
