@@ -6,7 +6,7 @@ import ast
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import copy
 from typing import Any
@@ -21,8 +21,9 @@ from lib_faceid.methods.method import Variant
 from lib_faceid.methods.registry import methods_for
 from lib_faceid.miniature.trained import TRAINED_ADAPTER, shipped_mb
 from lib_faceid.models.catalogue import catalogue
+from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.presets import BUILT_IN, PRESET_FIELDS
-from lib_faceid.units.unit import FIELDS, Picture, Range, Unit
+from lib_faceid.units.unit import FIELDS, Field, Picture, Range, Unit
 
 PROJECT = Path(__file__).resolve().parent.parent
 README, DOCS = PROJECT / "README.md", PROJECT / "docs"
@@ -43,6 +44,15 @@ def fields_table() -> str:
     head = "| setting | field | value | default | what it does |\n|---|---|---|---|---|\n"
     return head + "".join(
         _row(field.label, f"`{name}`", _kind(name), _default(name), field.help) for name, field in FIELDS.items()
+    )
+
+
+def job_options_table() -> str:
+    """What is set for a job as a whole."""
+    head = "| setting | option | value | default | what it does |\n|---|---|---|---|---|\n"
+    return head + "".join(
+        _row(option.label, f"`{name}`", _kind(name, OPTIONS), _default(name, OPTIONS), option.help)
+        for name, option in OPTIONS.items()
     )
 
 
@@ -71,6 +81,7 @@ def options_table() -> str:
 TABLES = {
     "variants": (MODELS, "variants: generated from lib_faceid/methods", variant_table),
     "fields": (SETTINGS, "fields: generated from lib_faceid/units/unit.py", fields_table),
+    "job": (SETTINGS, "job: generated from lib_faceid/units/job_options.py", job_options_table),
     "presets": (SETTINGS, "presets: generated from lib_faceid/units/presets.py", presets_table),
     "options": (SETTINGS, "options: generated from lib_faceid/hosts/webui/settings.py", options_table),
 }
@@ -87,8 +98,8 @@ def _variant_cells(variant: Variant) -> tuple[str, ...]:
     )
 
 
-def _kind(name: str) -> str:
-    kind = FIELDS[name].kind
+def _kind(name: str, fields: Mapping[str, Field] = FIELDS) -> str:
+    kind = fields[name].kind
     if isinstance(kind, Range):
         return f"{kind.lowest:g} to {kind.highest:g}"
     if isinstance(kind, tuple):
@@ -96,8 +107,8 @@ def _kind(name: str) -> str:
     return {bool: "true, false", str: "text", list: "one photo or up to 20", Picture: "a picture"}[kind]
 
 
-def _default(name: str) -> str:
-    default = FIELDS[name].default
+def _default(name: str, fields: Mapping[str, Field] = FIELDS) -> str:
+    default = fields[name].default
     if name == "enabled":
         return "true, if there is a photo or person"
     return "none" if default in ("", (), None) else f"`{default}`"
