@@ -19,12 +19,14 @@ from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingModelError, NoFaceError, UnitError
 from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
+from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
 from lib_faceid.jobs import job as job_module
 from lib_faceid.jobs import passes
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.methods.adapter import EncodedReference
 from lib_faceid.miniature import published_name, write_adapter
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.references.analysis import AnalysedPhoto
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.rows import tag_rows
@@ -91,6 +93,19 @@ def test_auto_without_clip_takes_the_next_best_and_says_so(models: Models, unit:
     adapter, note = choose_adapter(unit, replace(models, clip_vision=no_clip), 768)
     assert adapter.variant.id == "portrait"
     assert "ip-adapter-faceid-plusv2_sd15 cannot be used: CLIP ViT-H is not here." in note
+
+
+def test_auto_takes_an_adapter_that_fits_the_unets_layers(models: Models, unit: Unit, trained_checkpoint: Path) -> None:
+    """In a folder with the trained miniature and random ones of the best variants, for UNets of other widths."""
+    both = replace(models, adapter_files=lambda: [*models.adapter_files(), TRAINED_ADAPTER])
+    widths = cross_widths(read_checkpoint(trained_checkpoint)[0])
+    assert choose_adapter(unit, both, 768, (), widths)[0].name == TRAINED_ADAPTER.stem
+    assert choose_adapter(unit, both, 768)[0].name == "ip-adapter-faceid-plusv2_sd15"
+    assert choose_adapter(unit, both, 768, (), [1])[0].name == "ip-adapter-faceid-plusv2_sd15", "an error that says why"
+    job = Job([unit], both)
+    (prepared,) = job.prepare(load_parts(trained_checkpoint).modules["unet"])
+    assert prepared.adapter.name == TRAINED_ADAPTER.stem
+    assert job.prepare_for(768, widths) == (prepared,), "as it was before the weights were loaded"
 
 
 @pytest.mark.parametrize(("variant", "chosen"), [("faceid", "ip-adapter-faceid_sd15"), ("portrait", PORTRAIT)])

@@ -283,6 +283,7 @@ def test_adapters(roots: Roots, tmp_path: Path) -> None:
         )
     ]
     touch(tmp_path / "webui/models/faceid/readme.txt")
+    touch(tmp_path / "webui/models/faceid/faces/Anna.safetensors")  # somebody saved
     touch(tmp_path / "webui/models/Stable-diffusion/sd15.safetensors")
     (tmp_path / "webui/models/faceid/folder.bin").mkdir()
     assert find_adapters(roots) == tuple(wanted)

@@ -18,7 +18,7 @@ from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.hosts.diffusers.single_file import read_checkpoint
+from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
 from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
@@ -90,7 +90,8 @@ class Easel:
 
         Raises FaceIDError: a model is missing, does not fit, or no face was found.
         """
-        prepared = job.prepare_for(read_checkpoint(checkpoint)[1].cross_attention_dim)
+        tensors, layout = read_checkpoint(checkpoint)
+        prepared = job.prepare_for(layout.cross_attention_dim, cross_widths(tensors))
         for one in prepared:
             if not one.unit.acts_in(hires=False):
                 raise UnitError(

@@ -48,12 +48,15 @@ class Models:
     """The kinds of effects that the host can apply."""
 
 
-def choose_adapter(unit: Unit, models: Models, dim: int, saved: Sequence[Reference] = ()) -> tuple[Adapter, str]:
+def choose_adapter(
+    unit: Unit, models: Models, dim: int, saved: Sequence[Reference] = (), widths: Sequence[int] = ()
+) -> tuple[Adapter, str]:
     """Return the unit's adapter for a UNet of that cross attention dimension, and what was assumed in choosing it.
 
     "Auto" is the best variant found that can be used right now, with the features of the saved references where there
-    are any; of the unit's variant, if it sets one. Raises MissingModelError where there is none, HostError for a
-    checkpoint that no adapter exists for.
+    are any; of the unit's variant, if it sets one. widths: of the UNet's cross-attention layers, sorted. Where they are
+    known, Auto takes an adapter of other widths only if there is no other, for the error that says so. Raises
+    MissingModelError where there is none, HostError for a checkpoint that no adapter exists for.
     """
     if dim not in BASE_LABELS:
         raise HostError(f"Adapters exist for SD 1.5 and SDXL only; the loaded checkpoint is {describe_base(dim)}.")
@@ -62,11 +65,17 @@ def choose_adapter(unit: Unit, models: Models, dim: int, saved: Sequence[Referen
         return _named(unit, files, dim)
     found, unreadable = _readable(files, methods_for(cast("Purpose", unit.purpose)))
     fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
+    fitting = [adapter for adapter in fitting if _widths_of(adapter) == list(widths)] or fitting
     if unit.variant != AUTO:
         fitting = _of_variant(fitting, files, unit.variant, dim)
     if not fitting:
         raise MissingModelError(_none_found(unit, found, unreadable, dim))
     return _first_sound(fitting, models, saved)
+
+
+def _widths_of(adapter: Adapter) -> list[int]:
+    """Return the widths of the cross-attention layers that an adapter is for, sorted."""
+    return sorted(weight.shape[0] for weight in adapter.to_k_ip.values())
 
 
 def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:

@@ -111,10 +111,13 @@ def step_range(acting: Collection[int], steps: int) -> str:
     return f"steps {min(acting) + 1}-{max(acting) + 1} of {steps}" if acting else f"none of {steps} steps"
 
 
-def prepare_unit(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
-    """Return a unit ready for a UNet of that cross attention dimension. Raises FaceIDError, naming the unit."""
+def prepare_unit(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequence[int] = ()) -> Prepared:
+    """Return a unit ready for a UNet of that cross attention dimension, and of layers of those widths.
+
+    Raises FaceIDError, naming the unit.
+    """
     try:
-        return _ready(number, unit, models, dim)
+        return _ready(number, unit, models, dim, widths)
     except FaceIDError as error:
         raise type(error)(f"{_whose(number, unit)}: {error}") from error
 
@@ -133,9 +136,9 @@ def schedule_of(unit: Unit) -> Schedule:
     return Schedule(unit.weight, unit.start, unit.end, unit.fade)
 
 
-def _ready(number: int | str, unit: Unit, models: Models, dim: int) -> Prepared:
+def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequence[int]) -> Prepared:
     saved = read_saved(unit, models)
-    adapter, note = choose_adapter(unit, models, dim, saved)
+    adapter, note = choose_adapter(unit, models, dim, saved, widths)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
     joined = [Joined(reference, (), ()) for reference in saved] or read_references(unit, adapter.variant, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model

@@ -39,6 +39,7 @@ CLIP_FOLDERS = (
     "ipadapter",
 )
 ENCODER_FOLDERS = ("clip_vision", "ControlNetPreprocessor/clip_vision")  # with nothing but encoders in them
+PEOPLE = "faces"  # below models/faceid: saved people, who are no adapters
 ADAPTER_FOLDERS = ("faceid", "ipadapter", "ControlNet", "controlnet")
 MODEL_SUFFIXES = (".safetensors", ".bin", ".pth")
 
@@ -192,6 +193,7 @@ def find_adapters(roots: Roots) -> tuple[Path, ...]:
         for folder in adapter_folders(roots)
         for path in sorted(files_below(folder), key=lambda path: str(path).lower())
         if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder)
+        if folder / PEOPLE not in path.parents
     )
     return tuple(_distinct(path for path in files if not is_later_part(path)))
 

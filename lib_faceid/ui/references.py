@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.ui.dropped import drop_zone
 from lib_faceid.ui.marking import Marking, build_marking, wire_marking
 from lib_faceid.ui.parts import QUICK, SNAPSHOT, UPLOAD, labels, notice
 from lib_faceid.ui.paste import build_paste, still_missing
@@ -67,10 +68,9 @@ def build_references(prefix: str, chosen: str = NOBODY) -> References:
     images, selected = gr.State([]), gr.State(None)
     pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
     message = gr.HTML(elem_id=f"{prefix}_message")
-    drop = gr.Image(
-        type="pil", image_mode="RGBA", height=190, label=DROP["person"],
-        elem_id=f"{prefix}_image", elem_classes=["faceid-drop"], **UPLOAD,
-    )  # fmt: skip
+    drop = drop_zone(
+        image_mode="RGBA", height=190, label=DROP["person"], elem_id=f"{prefix}_image", elem_classes=["faceid-drop"]
+    )
     with gr.Row(elem_classes=["faceid-buttons"]):
         upload = upload_button("Add photos…", elem_id=f"{prefix}_upload")
         webcam = gr.Button("Webcam", size="sm", visible=SNAPSHOT is not None, elem_id=f"{prefix}_webcam")
@@ -143,7 +143,7 @@ class _Seen:
             photos,
             gr.update(value=now.gallery, visible=bool(photos)),
             now.cards,
-            gr.update(choices=now.faces),
+            gr.update(choices=now.faces) if photos else gr.update(choices=now.faces, value=LARGEST),
             chosen,
             gr.update(visible=chosen is not None),
             gr.update() if chosen is None else _weight_of(photos, chosen),
@@ -181,15 +181,20 @@ def _wire_picking(parts: References, seen: _Seen) -> None:
     def reweighed(weight: float, index: int | None, photos: Photos, *view: Any) -> list[Any]:
         return seen.again(reweigh(photos, index, weight), View(*view), index)
 
-    def removed(index: int | None, photos: Photos, *view: Any) -> list[Any]:
-        return seen.again(remove(photos, index), View(*view))
+    def removed(index: int | None, enabled: bool, person: str, photos: Photos, *view: Any) -> list[Any]:
+        left = remove(photos, index)
+        return [*seen.again(left, View(*view)), enabled and bool(left or person)]
+
+    def cleared(enabled: bool, person: str, *view: Any) -> list[Any]:
+        return removed(None, enabled, person, [], *view)
 
     parts.gallery.select(picked, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
     weighed = [parts.images, parts.selected, parts.photo_weight]
     parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
     parts.photo_weight.release(reweighed, [parts.photo_weight, parts.selected, *seen.looked_at], seen.shown, **QUICK)
-    parts.remove.click(removed, [parts.selected, *seen.looked_at], seen.shown, **QUICK)
-    parts.clear.click(lambda *view: seen.again([], View(*view)), seen.looked_at[1:], seen.shown, **QUICK)
+    who, outputs = [parts.enabled, parts.person], [*seen.shown, parts.enabled]  # with nobody left, the unit is off
+    parts.remove.click(removed, [parts.selected, *who, *seen.looked_at], outputs, **QUICK)
+    parts.clear.click(cleared, [*who, *seen.looked_at[1:]], outputs, **QUICK)
 
 
 def _weight_of(photos: Photos, index: int) -> Any:

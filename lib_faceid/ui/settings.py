@@ -8,8 +8,9 @@ import gradio as gr
 
 from lib_faceid.methods.method import Variant
 from lib_faceid.methods.registry import methods_for, variants
+from lib_faceid.ui.dropped import drop_zone
 from lib_faceid.ui.layer_weights import build_layer_weights
-from lib_faceid.ui.parts import QUICK, UPLOAD, choice, labels, notice, slider
+from lib_faceid.ui.parts import QUICK, choice, labels, notice, slider
 from lib_faceid.ui.photos import encoded
 from lib_faceid.ui.region import build_region
 from lib_faceid.ui.services import Services, attempt
@@ -53,8 +54,13 @@ def _unlike(prefix: str) -> Any:
     """Return the state that holds the photo of somebody to lead away from."""
     held = gr.State([])
     told = {"label": FIELDS["unlike"].label, "elem_id": f"{prefix}_unlike_image", "height": 120}
-    picture = gr.Image(type="pil", **told, **UPLOAD)
-    picture.change(lambda photo: [{"image": encoded(photo)}] if photo else [], [picture], [held], **QUICK)
+    picture, message = drop_zone(**told), gr.HTML(elem_id=f"{prefix}_unlike_message")
+
+    def came(photo: Any) -> list[Any]:
+        text, problem = attempt(encoded, photo) if photo else (None, "")
+        return [[{"image": text}] if text else [], notice(problem, "warning")]
+
+    picture.change(came, [picture], [held, message], **QUICK)
     held.elem_id = f"{prefix}_unlike"
     return held
 

@@ -6,6 +6,7 @@ No configuration file is needed, on disk or from a hub, so any width loads: the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from lib_faceid.hosts.diffusers.network_sizes import (
 from lib_faceid.methods.foreign import family_of
 from lib_faceid.models.checkpoint import read_tensors
 
-__all__ = ["Layout", "read_checkpoint", "read_layout"]
+__all__ = ["Layout", "cross_widths", "read_checkpoint", "read_layout"]
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"SD 1.5": "cond_stage_model.transformer.", "SDXL": "conditioner.embedders.0.transformer."}
@@ -59,6 +60,12 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Layout]:
     # Files that training saved keep their tensors one level down.
     tensors = {key.removeprefix("state_dict."): tensor for key, tensor in read_tensors(path).items()}
     return tensors, read_layout({key: tuple(tensor.shape) for key, tensor in tensors.items()}, path.name)
+
+
+def cross_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    """Return the widths of the UNet's cross-attention layers, sorted, of what `read_checkpoint` gave."""
+    queries = (key for key in tensors if key.startswith(UNET) and key.endswith(".attn2.to_q.weight"))
+    return tuple(sorted(tensors[key].shape[0] for key in queries))
 
 
 def read_layout(shapes: Shapes, name: str) -> Layout:
