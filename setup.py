@@ -8,7 +8,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-PAGE_FILES = ("style.css", "javascript/ip_adapter_faceid.js")
+PAGE_FILES = ("style.css", "javascript/ip_adapter_faceid.js", "javascript/faceid_likeness.js")
 
 
 class BuildWithPage(build_py):

@@ -141,6 +141,35 @@ def test_two_people_are_compared(served: Fixture) -> None:
     assert served.post("/compare", {"first": {"images": [PINK, PINK]}, "second": PINK})["is_same_person"] is True
 
 
+def test_pictures_are_scored(served: Fixture) -> None:
+    served.post("/faces", {"name": "Anna", "image": PINK})
+    people = [{"person": "Anna"}, {"image": BLUE, "region": "box 0.9 0 1 0.1"}]
+    pink, nobody = served.post("/score", {"images": [PINK, NOBODY], "people": people})["pictures"]
+    assert [unit["unit"] for unit in pink["units"]] == [0, 1]
+    assert pink["units"][0]["likeness"] == pytest.approx(1, abs=1e-3)
+    assert pink["units"][0]["words"] == "", "that recogniser was not measured"
+    assert pink["units"][1]["note"] == "FaceID 1: no face was found in its region."
+    assert (pink["likeness"], nobody["faces"]) == (None, 0)
+    assert served.post("/score", {"images": [PINK], "people": [PINK]})["pictures"][0]["likeness"] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"images": [PINK]}, "people must be a list of 1 to 10."),
+        ({"images": [], "people": [PINK]}, "images must be a list of 1 to 64."),
+        ({"images": [PINK], "people": [{"image": PINK, "region": "nowhere"}]}, "people[0]: region is 'nowhere'"),
+        ({"images": [PINK], "people": [{"image": PINK, "region": "mask"}]}, "people[0]: region is 'mask'"),
+        ({"images": [PINK], "people": [{}]}, "people[0] has neither of image and person"),
+        ({"images": [PINK], "people": [PINK], "person": "x"}, "unknown field 'person'"),
+    ],
+)
+def test_what_cannot_be_scored_is_a_sentence(served: Fixture, body: dict[str, Any], sentence: str) -> None:
+    code, said = served.post("/score", body)
+    assert code == 422
+    assert sentence in said
+
+
 def test_memory_is_freed(served: Fixture) -> None:
     assert served.post("/unload") == {"unloaded": True}
     assert served.unloaded == 1

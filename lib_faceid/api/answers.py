@@ -15,6 +15,7 @@ from PIL import Image
 
 from lib_faceid.api.bodies import flag, only, person_in, reference_in, text, units_in
 from lib_faceid.api.diagnosing import diagnosed, templates_of
+from lib_faceid.api.scoring import scored
 from lib_faceid.api.services import ApiServices
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.encoders.clip_vision import ClipVision
@@ -99,6 +100,11 @@ class Answers:
         require_same_space(first.recogniser, second.recogniser, "first and second")
         cosine = float(first.averaged().normed_embeddings[0] @ second.averaged().normed_embeddings[0])
         return {"cosine": round(cosine, 4), "is_same_person": cosine >= SAME_PERSON, "threshold": SAME_PERSON}
+
+    def score(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how alike the people in finished pictures are to those who were asked for."""
+        with self._turn:
+            return scored(body, self._services)
 
     def diagnose(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the rows of the map that apply to a picture or to facts, the likeliest first."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.api.bodies import MAX_UNITS, PERSON_FIELDS, REFERENCE_FIELDS
+from lib_faceid.api.scoring import MOST_PICTURES
 from lib_faceid.units.schema import PICTURE_SCHEMA, unit_schema
 
 __all__ = ["REFUSED", "ROUTES", "Route"]
@@ -58,6 +59,10 @@ _REFERENCE = {
     "anyOf": [PICTURE_SCHEMA, _object([], **_part_of_unit(REFERENCE_FIELDS))],
     "description": "Photos, or a saved person by name.",
 }
+_WANTED = {
+    "anyOf": [PICTURE_SCHEMA, _object([], **_part_of_unit((*REFERENCE_FIELDS, "region")))],
+    "description": "Photos, or a saved person by name; and the region that the unit acted in, if any.",
+}
 _NAME = {"type": "string", "description": "A name for the library."}
 
 ROUTES = (
@@ -88,6 +93,24 @@ ROUTES = (
         "Are they the same person?",
         "The cosine between two references: photos or saved people.",
         _object(["first", "second"], first=_REFERENCE, second=_REFERENCE),
+    ),
+    Route(
+        "POST",
+        "/score",
+        "score",
+        "How alike is what was drawn?",
+        "Whose face is whose in finished pictures, and how alike each is to who was asked for; in words what is amiss.",
+        _object(
+            ["images", "people"],
+            images={"type": "array", "minItems": 1, "maxItems": MOST_PICTURES, "items": PICTURE_SCHEMA},
+            people={
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_UNITS,
+                "items": _WANTED,
+                "description": "Who was asked for, of unit 0, 1, ...",
+            },
+        ),
     ),
     Route(
         "POST",

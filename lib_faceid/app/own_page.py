@@ -20,6 +20,7 @@ from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import build_aim, wire_aim
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
+from lib_faceid.app.own_page_scores import scores_html
 from lib_faceid.app.page_files import page_file
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.session import Easel
@@ -114,7 +115,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
-        code = page_file("javascript/ip_adapter_faceid.js")
+        code = "".join(page_file(f"javascript/{name}.js") for name in ("ip_adapter_faceid", "faceid_likeness"))
         page.load(None, None, None, **script(SHIM % code))
     return page
 
@@ -249,6 +250,8 @@ def _told(job: Job, moment: Moment) -> str:
     painted = moment.painted[-1]
     applied = job.report(lambda one: one.plan(painted.request.steps))
     notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
+    notes += [note for one in moment.painted for note in one.notes]
     searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.painted if one.search))
     lines = "".join(f"<li>{escape(line)}</li>" for line in searched + applied + notes) or "<li>No unit is on.</li>"
-    return f'<ul class="faceid-applied">{lines}</ul><pre class="faceid-parameters">{escape(painted.parameters)}</pre>'
+    metadata = f'<pre class="faceid-parameters">{escape(painted.parameters)}</pre>'
+    return f'<ul class="faceid-applied">{lines}</ul>{metadata}{scores_html(TAB, moment.painted)}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,13 @@ def test_the_first_click_draws_the_saved_person(first: Page) -> None:
     assert "1 face" in told
     first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
     assert first.locator("#faceid_state .faceid-notice").count() == 0
+    strip = first.locator("#txt2img_faceid_likeness .faceid-like")
+    strip.first.wait_for(timeout=WAIT_MS)
+    likeness = re.search(r"FaceID likeness: (\d\.\d\d|no face)", told)
+    assert likeness, told
+    assert likeness[1] in strip.first.inner_text()
+    assert strip.count() == 1
+    strip.first.click()  # it shows its picture
     keep(first, "first-click")
 
 
@@ -61,6 +69,7 @@ def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
     said(first, "No unit is on: the picture shows what the prompt alone gives")
     generate(first)
     first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    assert first.locator("#txt2img_faceid_likeness .faceid-like").count() == 0
     said(first, "drop a photo or choose a saved person, and tick Enable.")
     keep(first, "first-click-nobody")
     element(first, "enabled").locator("input").check()

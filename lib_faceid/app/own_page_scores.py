@@ -1,0 +1,23 @@
+"""The scores of the pictures on our own page, as the page's script reads them to show the strip under the gallery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from lib_faceid.app.session import Painted
+from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
+
+__all__ = ["scores_html"]
+
+
+def scores_html(tab: str, painted: Sequence[Painted]) -> str:
+    """Return an element that is not seen, with what the WebUI's own page holds of its pictures: `Processed.js()`."""
+    scores = [one.score for one in painted if one.score is not None]
+    pictures = [{"text": infotext_of(score), **answer_of(score)} for score in scores]
+    info = {
+        "infotexts": [one.parameters for one in painted],
+        "extra_generation_params": {LIKENESS_KEY: {"pictures": pictures}},
+    }
+    return f'<div id="faceid_scores_{tab}" hidden><span data-info="{escape(json.dumps(info))}"></span></div>'
