@@ -98,16 +98,15 @@ class Gallery:
         analyser: FaceAnalyser,
         people: Mapping[str, Identity],
         steps: int = TRAINED.steps,
+        adapter: Path = TRAINED_ADAPTER,
     ) -> None:
-        """Take a folder for files, the miniature, who judges, who can be drawn, and in how many steps."""
-        self.people = dict(people)
+        """Take a folder for files, the miniature, who judges, who can be drawn, in how many steps, and with what."""
+        self.people, self._adapter = dict(people), adapter
         self._steps, self._analyser, self._folder = steps, analyser, folder
         self._studio = load_studio(checkpoint)
         for name, person in people.items():
             person.save(self._file(name))
-        self._workshop = Workshop(
-            Roots((folder,)), adapters=(TRAINED_ADAPTER,), identities=tuple(map(self._file, people))
-        )
+        self._workshop = Workshop(Roots((folder,)), adapters=(adapter,), identities=tuple(map(self._file, people)))
 
     def draw(
         self,
@@ -176,7 +175,7 @@ class Gallery:
     def _unit(self, names: Sequence[str], **settings: Any) -> Unit:
         people = "|".join(str(self._file(name)) for name in names)
         batch = {"batch": "one each"} if len(names) > 1 else {}
-        return Unit(enabled=True, person=people, adapter=str(TRAINED_ADAPTER), **batch, **settings)
+        return Unit(enabled=True, person=people, adapter=str(self._adapter), **batch, **settings)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.identity.safetensors"

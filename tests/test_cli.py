@@ -307,7 +307,7 @@ def test_miniatures_fill_a_folder_of_their_own(
         monkeypatch.setattr(miniature_models, name, lambda path, *kind: path)
     assert main(["miniature", "small"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 15
+    assert len(said) == 16
     assert f"{Path('small/faceid/faces/robin.safetensors')}" in said
     assert f"{Path('small/faceid/ip-adapter-faceid-plusv2_sdxl.bin')}" in said
     faces = tmp_path / "full" / "faceid" / "faces"

@@ -27,8 +27,8 @@ pytest.importorskip("diffusers", reason="the miniature is drawn on diffusers")
 STEPS = 10
 PEOPLE = 6
 FEW = tuple(f"never_seen_{number:02}" for number in range(3))
-RISE, RIGHT, OTHERS, RANK_1 = 0.15, 0.35, 0.25, 0.5
-NEW_PARENTS, OF_TWO = 0.2, 0.35
+RISE, RIGHT, OTHERS, RANK_1 = 0.24, 0.47, 0.25, 0.65
+NEW_PARENTS, OF_TWO, CROSSED = 0.28, 0.47, 0.2
 FOUND, COLOUR_KEPT = 0.95, 0.95
 
 
@@ -92,6 +92,15 @@ def test_two_people_stand_where_their_regions_are(gallery: Gallery) -> None:
     marks = marks_of_pairs(gallery, "never_seen")
     assert marks.right >= OF_TWO
     assert marks.right > marks.others + 0.1
+    assert marks.crossed <= CROSSED
+
+
+def test_people_who_stand_on_each_others_side_are_counted(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: an engine that exchanges the regions must fail the test above."""
+    draw_pairs = gallery.draw_pairs
+    exchanged = lambda pairs, *rest: draw_pairs([(right, left) for left, right in pairs], *rest)  # noqa: E731
+    monkeypatch.setattr(gallery, "draw_pairs", exchanged)
+    assert marks_of_pairs(gallery, "never_seen").crossed > 0.8
 
 
 def test_half_of_the_steps_and_other_styles_are_less(gallery: Gallery, right: float) -> None:

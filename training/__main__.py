@@ -81,7 +81,7 @@ def _plan(name: str, options: argparse.Namespace) -> Plan:
         name if is_vae or not options.worker else f"{name}{options.worker}",
         options.vae_steps if is_vae else options.steps,
         learning_rate=1e-3 if is_vae else 8e-4,
-        ema=0.995 if is_vae else 0.997,
+        ema=0.995 if is_vae else 0.98,
         evaluate_every=200 if is_vae else 500,
         seed=options.seed,
         is_polite=options.polite,

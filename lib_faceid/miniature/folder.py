@@ -9,6 +9,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.miniature.adapter import published_name, write_adapter
 from lib_faceid.miniature.checkpoint import write_checkpoint
 from lib_faceid.miniature.clip_vision import write_clip_vision
+from lib_faceid.miniature.portrait import TRAINED_PORTRAIT_NAME, write_trained_portrait
 from lib_faceid.miniature.trained import write_trained_models
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
@@ -31,6 +32,7 @@ def write_models(folder: Path) -> Iterator[Path]:
     if others:
         raise FileError(f"{folder} is not empty ({others[0]}). Miniatures go into a folder of their own.")
     yield from write_trained_models(folder)
+    yield write_trained_portrait(folder / "faceid" / TRAINED_PORTRAIT_NAME)
     for family, variants in _PUBLISHED.items():
         yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
         for variant in variants:
