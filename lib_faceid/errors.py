@@ -35,7 +35,14 @@ __all__ = [
 
 
 class FaceIDError(Exception):
-    """The root of the tree above; `str(error)` is a sentence for the user."""
+    """The root of the tree above; `str(error)` is a sentence for the user.
+
+    >>> try:
+    ...     load_adapter("nothing.bin")
+    ... except FaceIDError as error:
+    ...     print(type(error).__name__)
+    FileError
+    """
 
     status_code = 422  # what a web API answers with: the request was understood and cannot be carried out
 

@@ -16,7 +16,12 @@ __all__ = ["Contribution"]
 
 @dataclass(frozen=True)
 class Contribution:
-    """Tokens, and how strongly, when and where they act. Several contributions add up, in any order."""
+    """Tokens, and how strongly, when and where they act. Several contributions add up, in any order.
+
+    >>> tokens = load_adapter("ip-adapter-faceid_sd15.safetensors").tokens(Identity.load("me.safetensors"))
+    >>> Contribution(tokens, Schedule(weight=0.8, start=0.2)).weight_at(progress=0.1)
+    0.0
+    """
 
     effect: CrossAttention
     schedule: Schedule = Schedule()

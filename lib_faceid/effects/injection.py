@@ -46,7 +46,15 @@ class _Member(NamedTuple):
 
 
 class Injection:
-    """The hooks' state while a UNet is injected. Until rows are told or tags expected, nothing happens."""
+    """The hooks' state while a UNet is injected. Until rows are told or tags expected, nothing happens.
+
+    >>> with inject(unet, Contribution(load_adapter("ip-adapter-faceid_sd15.safetensors").tokens(person))) as injection:
+    ...     injection.set_rows([0, 1])  # of [2, 4, h, w] latents: without the person, with her
+    ...     injection.set_progress(0.5)  # half of the steps are done
+    ...     _ = unet(latents, timestep, context)
+    >>> injection.calls
+    1
+    """
 
     def __init__(self, members: Sequence[_Member], view: Box = WHOLE) -> None:
         self._members = members
@@ -205,6 +213,13 @@ def inject(
 
     view: the part of the whole picture that the UNet draws, for regions (an inpainted part of it, say).
     Everything that can fail is checked before the first hook is set. On leaving, also by an exception, no hook is left.
+
+    >>> tokens = load_adapter("ip-adapter-faceid_sd15.safetensors").tokens(person)
+    >>> with inject(unet, Contribution(tokens, Schedule(weight=0.8))) as injection:
+    ...     injection.set_rows([0, 1])
+    ...     noise = unet(latents, timestep, context).sample
+    >>> noise.shape == latents.shape
+    True
     """
     require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
     contributions = as_many(contributions, "contributions", Contribution, "a Contribution")

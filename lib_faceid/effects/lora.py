@@ -80,6 +80,12 @@ def merge_lora(unet: nn.Module, adapter: LoraWeights, strength: float) -> Genera
     Nothing happens at strength 0, or where the adapter has no LoRA. Several may be merged at once, and leave in any
     order. The weights stay where they are in memory; what they were waits on the CPU (for SDXL 1.9 GB in half
     precision), and not on the device.
+
+    >>> adapter, before = load_adapter("ip-adapter-faceid_sd15.safetensors"), next(unet.parameters()).clone()
+    >>> with merge_lora(unet, adapter, 0.6):
+    ...     noise = unet(latents, timestep, context).sample
+    >>> bool((next(unet.parameters()) == before).all())
+    True
     """
     require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
     require(adapter, "adapter", LoraWeights, "an Adapter, as load_adapter(path) gives one,")

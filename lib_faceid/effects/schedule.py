@@ -11,7 +11,11 @@ __all__ = ["Schedule"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A weight over the steps of one sampling pass."""
+    """A weight over the steps of one sampling pass.
+
+    >>> Schedule(weight=0.8, start=0.2).weight_at(progress=0.5)
+    0.8
+    """
 
     weight: float = 0.8
     start: float = 0.0

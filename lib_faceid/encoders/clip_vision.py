@@ -43,7 +43,12 @@ FREED_AFTER_S = 300  # without use: ViT-H has 2.5 GB, bigG 7.4 GB
 
 
 class ClipVision:
-    """One image encoder on one device."""
+    """One image encoder on one device.
+
+    >>> clip = load_clip_vision("clip_vision.safetensors")
+    >>> clip.encode([read_photo("me.jpg")]).shape
+    torch.Size([1, 257, 1280])
+    """
 
     def __init__(self, model: Model, source: str, encoder: str = "clip_vit_h", fingerprint: str = "") -> None:
         self._model = model
@@ -120,6 +125,9 @@ def load_clip_vision(
     One of each kind is kept until `unload`, until its file is replaced, or until nobody has asked for it for five
     minutes. Raises MissingModelError, WrongFamilyError for another encoder, FileError for a damaged file, and
     UnitError for an id that is not in IMAGE_ENCODERS.
+
+    >>> load_clip_vision("clip_vision.safetensors").encoder
+    'clip_vit_h'
     """
     kept = _kept[image_encoder(encoder).id]
     path = require_clip_vision(encoder=encoder) if path is None else as_path(path, "path")

@@ -43,7 +43,11 @@ REPORTED_SCORE = 0.05  # what scores less is not even counted
 
 
 class FaceAnalyser:
-    """A detector and a recogniser. Threads may share one: they take turns."""
+    """A detector and a recogniser. Threads may share one: they take turns.
+
+    >>> len(load_face_analyser().detect(read_photo("me.jpg")))
+    1
+    """
 
     def __init__(self, detector: _Detector, recogniser: _Recogniser, recogniser_id: str) -> None:
         self._detector = detector
@@ -115,6 +119,9 @@ def load_face_analyser(folder: Path | str | None = None, *, device: Device = "cp
 
     It is kept until `unload`. "auto" takes a GPU where onnxruntime has one; the CPU needs a fraction of a
     second for a new photo. Raises MissingModelError, FileError for a damaged model, MissingPackageError.
+
+    >>> load_face_analyser().provider
+    'CPUExecutionProvider'
     """
     one_of(device, "device", get_args(Device))
     pack = require_face_pack(None if folder is None else as_path(folder, "folder"))

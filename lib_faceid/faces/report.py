@@ -36,7 +36,12 @@ COVERED = 0.15  # of the face's contrast; open eyes and mouths have 0.17 to 1.2
 
 @dataclass(frozen=True)
 class PhotoReport:
-    """What one face in one photo is good for."""
+    """What one face in one photo is good for.
+
+    >>> report = join_photos("me.jpg").photos[0].report
+    >>> report.verdict in ("good", "usable", "poor"), 0 <= report.score <= 1
+    (True, True)
+    """
 
     verdict: Verdict
     score: float

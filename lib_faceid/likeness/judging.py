@@ -44,7 +44,11 @@ class Looks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """Who was asked for by one unit, and where."""
+    """Who was asked for by one unit, and where.
+
+    >>> Wanted(0, person).region is None  # anywhere in the picture
+    True
+    """
 
     number: int | str
     identity: Identity
@@ -69,6 +73,10 @@ def judge(picture_rgb: NDArray[np.uint8], wanted: Sequence[Wanted], analyser: Lo
 
     analyser: of the recogniser that made the identities; units whose identity is of another one, or of an unknown one,
     get a sentence and no number. Nobody wanted gives a score without units. Raises PhotoError for what is no picture.
+
+    >>> score = judge(read_photo("me.jpg"), [Wanted(0, identity_from_photos("me.jpg"))], load_face_analyser())
+    >>> round(score.likeness, 2), score.faces
+    (1.0, 1)
     """
     found = _Found(picture_rgb, wanted, analyser)
     units = tuple(found.unit(at) for at in range(len(wanted)))

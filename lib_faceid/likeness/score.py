@@ -21,7 +21,11 @@ MEASURE_DIGITS = 3
 
 @dataclass(frozen=True)
 class UnitScore:
-    """What became of one unit in one picture."""
+    """What became of one unit in one picture.
+
+    >>> judge(read_photo("me.jpg"), [Wanted(0, person)], load_face_analyser()).units[0].is_comparable
+    False
+    """
 
     number: int | str
     """The unit's place in the page, or `tag 0` for the first one that the prompt names."""
@@ -80,7 +84,11 @@ class UnitScore:
 
 @dataclass(frozen=True)
 class PictureScore:
-    """What was seen in one picture."""
+    """What was seen in one picture.
+
+    >>> judge(read_photo("me.jpg"), [], load_face_analyser()).others
+    1
+    """
 
     recogniser: str
     """File name and short SHA-256 of the recogniser that looked. Likenesses compare only where this is the same."""

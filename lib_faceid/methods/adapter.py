@@ -25,7 +25,14 @@ __all__ = ["Adapter", "EncodedReference"]
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """The weights of one adapter file, on the CPU, in the file's dtype."""
+    """The weights of one adapter file, on the CPU, in the file's dtype.
+
+    >>> adapter = load_adapter("ip-adapter-faceid_sd15.safetensors")
+    >>> adapter.variant.id, adapter.base, adapter.cross_attention_dim
+    ('faceid', 'SD 1.5', 768)
+    >>> adapter.encode(Identity.load("me.safetensors")).cond.shape  # tokens
+    torch.Size([4, 768])
+    """
 
     name: str
     fingerprint: str

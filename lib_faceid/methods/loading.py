@@ -33,6 +33,9 @@ def load_adapter(path: Path | str, variant: str | None = None) -> Adapter:
 
     `variant` (the id of one) decides where the file does not: Plus and Plus v2 have the same tensors, for example.
     Raises FileError for a damaged file, WrongFamilyError for another kind of model.
+
+    >>> load_adapter("ip-adapter-faceid_sd15.safetensors").variant
+    <Variant faceid>
     """
     adapter = identify_adapter(path, variant)
     check_numbers(adapter)

@@ -41,7 +41,11 @@ class Reads(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """One way of making tokens of a reference: one projection network, and what it reads."""
+    """One way of making tokens of a reference: one projection network, and what it reads.
+
+    >>> [variant.id for variant in variants() if variant.reads_face and variant.has_lora]
+    ['plusv2', 'plus', 'faceid']
+    """
 
     id: str
     label: str
@@ -100,7 +104,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class Method:
-    """A way of drawing from a reference."""
+    """A way of drawing from a reference.
+
+    >>> [method.id for method in METHODS]
+    ['faceid', 'ip_adapter']
+    """
 
     id: str
     label: str

@@ -30,7 +30,11 @@ def methods_for(purpose: Purpose) -> tuple[Method, ...]:
 
 
 def variants() -> tuple[Variant, ...]:
-    """Return every variant, method by method, in Auto's order of preference inside each."""
+    """Return every variant, method by method, in Auto's order of preference inside each.
+
+    >>> variants()[0]
+    <Variant plusv2>
+    """
     return tuple(variant for method in METHODS for variant in method.variants)
 
 

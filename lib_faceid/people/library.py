@@ -75,7 +75,14 @@ def open_library(roots: Roots | None = None) -> People:
 
 
 class People:
-    """The people saved in one folder."""
+    """The people saved in one folder.
+
+    >>> people = People("people")
+    >>> people.save("Anna", person)
+    'Anna'
+    >>> people.names(), people.identity("Anna").num_faces
+    (('Anna',), 1)
+    """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = as_path(folder, "folder")

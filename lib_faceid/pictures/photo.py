@@ -57,6 +57,10 @@ def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
     The EXIF orientation is applied, transparency is laid on mid grey, 16 bits become 8, and of an animation
     the first frame counts. An array is RGB, RGBA, grey + alpha or grey, in uint8 or uint16.
     Raises PhotoError when there is no picture in it, or one larger than `MAX_PIXELS` or `MAX_SIDE_PX`.
+
+    >>> pixels = read_photo("me.jpg")
+    >>> pixels.dtype, pixels.shape[2]
+    (dtype('uint8'), 3)
     """
     source = as_source(source, "The picture")
     label = photo_name(source) or "The picture"

@@ -39,7 +39,11 @@ drew, or the one most like a saved identity."""
 
 @dataclass(frozen=True)
 class Look:
-    """What is taken from each photo."""
+    """What is taken from each photo.
+
+    >>> identity_from_photos("me.jpg", look=Look(face=1, clip_sees="head")).num_faces
+    1
+    """
 
     face: WhichFace = "largest"
     clip_sees: ClipSees = "face"

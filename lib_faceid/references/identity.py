@@ -29,7 +29,12 @@ MIN_LENGTH, MAX_LENGTH = 1e-4, 1e6  # of an embedding; beyond, float32 makes zer
 
 
 class Identity(Reference):
-    """The faces of one person: a reference that holds ARCFACE features."""
+    """The faces of one person: a reference that holds ARCFACE features.
+
+    >>> person = Identity.from_embedding(numbers, recogniser="w600k_r50")  # any 512 of a recogniser
+    >>> person.id_embeddings.shape, person.num_faces
+    (torch.Size([1, 512]), 1)
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the first four have their own names in files and in users' code
         self,

@@ -75,7 +75,12 @@ class PhotoUse:
 
 @dataclass(frozen=True, eq=False)
 class Joined(Generic[ReferenceT]):
-    """The reference in some pictures, and how that came about."""
+    """The reference in some pictures, and how that came about.
+
+    >>> joined = join_photos(["me.jpg", "me.jpg"], combine="median")
+    >>> joined.identity.id_embeddings.shape, [photo.is_used for photo in joined.photos]
+    (torch.Size([1, 512]), [True, True])
+    """
 
     identity: ReferenceT
     photos: tuple[PhotoUse, ...]
@@ -98,7 +103,11 @@ def identity_from_photos(
     weights: float | Iterable[float] = (),
     look: Look | None = None,
 ) -> Identity:
-    """Return the person in one photo, or in up to 20; as `join_photos`, for who needs no details."""
+    """Return the person in one photo, or in up to 20; as `join_photos`, for who needs no details.
+
+    >>> identity_from_photos("me.jpg").id_embeddings.shape
+    torch.Size([1, 512])
+    """
     return join_photos(photos, analyser=analyser, clip=clip, combine=combine, weights=weights, look=look).identity
 
 

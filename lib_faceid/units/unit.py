@@ -71,7 +71,11 @@ def _setting(default: Any, kind: Any, label: str, help_text: str, read: Callable
 
 @dataclass(frozen=True)
 class Unit:
-    """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be."""
+    """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be.
+
+    >>> Unit.from_dict({"person": "Anna", "weight": 0.7, "region": "left"}).acts
+    True
+    """
 
     enabled: bool = _setting(False, bool, "Enable", "Draw this person.")
     images: tuple[Photo, ...] = _setting(
