@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.hints import first_person, hint
+from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import build_aim, wire_aim
@@ -100,7 +101,8 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
     workshop = easel.workshop
     names = list(workshop.checkpoints())
     loaded = {"name": names[0] if names else ""}
-    services = services_for(OwnHost(workshop, lambda: loaded["name"]))
+    last = LastPictures(workshop)
+    services = replace(services_for(OwnHost(workshop, lambda: loaded["name"])), facts_of=last.facts_of)
     style = page_file("style.css").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
@@ -111,7 +113,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
                 units = _units(services, count, first_person(workshop, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 drawn, aiming = _drawn(), build_aim()
-        _wire(easel, loaded, [*asked, *units.arguments], drawn)
+        _wire(easel, loaded, last, [*asked, *units.arguments], drawn)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
@@ -160,7 +162,9 @@ def _drawn() -> list[Any]:
     return [generate, stop, state, gallery, texts]
 
 
-def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Sequence[Any]) -> None:
+def _wire(
+    easel: Easel, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any]
+) -> None:
     generate, stop, *_ = drawn
     running: list[Live] = []
 
@@ -173,6 +177,8 @@ def _wire(easel: Easel, loaded: dict[str, str], inputs: Sequence[Any], drawn: Se
         shown = -1
         for moment in live.moments():
             is_new, shown = len(moment.painted) != shown, len(moment.painted)
+            if is_new:
+                last.keep(job, moment.painted)
             finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
             yield [*buttons, known + state_html(moment), *finished]

@@ -65,6 +65,7 @@ def services_for(host: Host) -> Services:
         accept_licence=lambda name: accept_licence(entry(name).licence, roots()),
         download=fetch,
         presets_file=_first_models(roots()) / "faceid" / "presets.json",
+        templates_folder=_first_models(roots()) / "faceid" / "templates",
     )
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from lib_faceid.diagnosis.facts import Facts
+from lib_faceid.diagnosis.reading import facts_of_parameters
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.inventory.check import SetupReport
 from lib_faceid.methods.method import Variant
 from lib_faceid.models.transfer import Report
 from lib_faceid.ui.preview import Preview, View
+from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import Purpose, Unit
 
 __all__ = ["Services", "attempt", "problem"]
@@ -21,6 +24,10 @@ Result = TypeVar("Result")
 
 def _absent(*_args: Any) -> NoReturn:
     raise HostError("That is not available here.")
+
+
+def _facts_of_metadata(parameters: str) -> Facts:
+    return facts_of_parameters(parameters_from(parameters))
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class Services:
     """id in the catalogue, progress, whether to stop -> a sentence about what is there now. May take an hour."""
     presets_file: Path | None = None
     """Where the user's own presets lie; None where none can be saved."""
+    templates_folder: Path | None = None
+    """Where a team's prompt templates lie; None where none can be saved."""
+    facts_of: Callable[[str], Facts] = _facts_of_metadata
+    """A picture's metadata -> what is known of its run."""
 
 
 def attempt(call: Callable[..., Result], *args: Any) -> tuple[Result | None, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.ui.diagnosis import build_diagnosis
 from lib_faceid.ui.job_options import build_job_options, options_infotext_fields
 from lib_faceid.ui.parts import leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
@@ -15,6 +16,7 @@ from lib_faceid.ui.references import build_references, wire_references
 from lib_faceid.ui.services import Services
 from lib_faceid.ui.settings import build_settings
 from lib_faceid.ui.setup import build_setup
+from lib_faceid.ui.templates import build_templates
 from lib_faceid.units.unit import FIELDS
 
 __all__ = ["MAX_UNITS", "Services", "Units", "build_units"]
@@ -53,6 +55,8 @@ def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool =
                     _add_unit(units, tab, number, services, "" if number else person)
         units.options.extend(build_job_options(tab))
         units.infotext_fields.extend(options_infotext_fields(units.options))
+        build_diagnosis(tab, services, units.components)
+        build_templates(tab, services)
         build_setup(f"{tab}_faceid_setup", services)
     for component in leaves(accordion):
         component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units

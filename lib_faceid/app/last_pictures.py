@@ -1,0 +1,58 @@
+"""The last pictures of our own page, by their settings: what the diagnosis can look at besides metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Painted
+from lib_faceid.diagnosis.facts import Facts, UnitFacts
+from lib_faceid.diagnosis.reading import facts_of_parameters, of_record, with_looks, with_scores
+from lib_faceid.errors import FaceIDError
+from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.references.identity import Identity
+from lib_faceid.units.parameters import parameters_from
+
+__all__ = ["LastPictures"]
+
+
+class LastPictures:
+    """The pictures of the last job in memory, and who was in it."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self._workshop = workshop
+        self._pictures: dict[str, Painted] = {}
+        self._prepared: Sequence[Prepared] = ()
+
+    def keep(self, job: Job, painted: Sequence[Painted]) -> None:
+        """Take the pictures of a job in place of those before."""
+        self._pictures = {_key(one.parameters): one for one in painted}
+        self._prepared = job.prepared
+
+    def facts_of(self, parameters: str) -> Facts:
+        """Return what is known of a picture by its settings; what is seen in it too where it is one of the last."""
+        facts = facts_of_parameters(parameters_from(parameters))
+        painted = self._pictures.get(_key(parameters))
+        if painted is None:
+            return facts
+        facts = replace(facts, units=tuple(self._with_reference(unit) for unit in facts.units))
+        scores = [painted.score] if painted.score else []
+        return with_looks(with_scores(facts, scores), [np.asarray(painted.image.convert("RGB"))], scores)
+
+    def _with_reference(self, unit: UnitFacts) -> UnitFacts:
+        one = next((prepared for prepared in self._prepared if prepared.number == unit.number), None)
+        if one is None or not one.references or not isinstance(one.references[0], Identity):
+            return unit
+        unit = replace(unit, recogniser=one.references[0].recogniser, trained_on=one.adapter.recogniser)
+        try:
+            record = self._workshop.people().load(one.unit.person).record if one.unit.person else None
+        except FaceIDError:  # somebody of a file of her own, or of several: nothing is known of the photos
+            return unit
+        return replace(unit, **of_record(record)) if record else unit
+
+
+def _key(parameters: str) -> str:
+    return " ".join(parameters.split())

@@ -1,0 +1,147 @@
+"""The fold "What went wrong": the rows of the map for the last picture, with the buttons *Try this* and *Not it*.
+
+What a button changes in a unit is set here; what it changes in the request (prompt, CFG, steps, seed) is typed into the
+host's own components by their ids, which are the WebUI's on every page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from lib_faceid.diagnosis.map import Diagnosis, diagnose
+from lib_faceid.ui.parts import QUICK, notice, script
+from lib_faceid.ui.services import Services, attempt
+from lib_faceid.units.unit import FIELDS
+
+__all__ = ["SET_JOB", "build_diagnosis", "rows_html"]
+
+LAST_PARAMETERS = """() => {
+    const root = typeof gradioApp === "function" ? gradioApp() : document;
+    const info = root.querySelector("#generation_info_%(tab)s textarea");
+    try {
+        const found = JSON.parse(info.value), texts = found.infotexts || [];
+        const at = typeof selected_gallery_index === "function" ? selected_gallery_index() : -1;
+        const first = found.index_of_first_image || 0;
+        return [texts[at >= 0 && at < texts.length ? at : Math.min(first, texts.length - 1)] || ""];
+    } catch (error) {
+        const own = root.querySelector("#html_info_%(tab)s .faceid-parameters");
+        return [own ? own.textContent : ""];
+    }
+}"""
+# Types into the host's components: {"prompt": text, "cfg": number, ...}; and draws, where "generate" is true.
+SET_JOB = """(text) => {
+    const root = typeof gradioApp === "function" ? gradioApp() : document;
+    const ids = {prompt: "prompt textarea", negative: "neg_prompt textarea", cfg: "cfg_scale input[type=number]",
+        steps: "steps input[type=number]", seed: "seed input", best_of: "faceid_best_of input[type=number]"};
+    const wanted = JSON.parse(text || "{}");
+    for (const [name, value] of Object.entries(wanted)) {
+        const field = ids[name] && root.querySelector(`#%(tab)s_${ids[name]}`);
+        if (!field) continue;
+        const kind = field.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
+        Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, value);
+        for (const event of ["input", "change", "blur"]) field.dispatchEvent(new Event(event, {bubbles: true}));
+    }
+    if (wanted.generate) setTimeout(() => root.querySelector("#%(tab)s_generate")?.click(), 600);
+    return text;
+}"""
+NOTHING_LEFT = "Nothing else is known. Another seed, or the best of several, is what is left to try."
+
+
+def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
+    """Make the fold where gradio stands right now, and wire it. units: the components of all fields of all units."""
+    prefix = f"{tab}_faceid_diagnosis"
+    with gr.Accordion("What went wrong", open=False, elem_id=prefix):
+        look = gr.Button("Look at the last picture", size="sm", elem_id=f"{prefix}_look")
+        shown = gr.HTML(elem_id=f"{prefix}_rows")
+        with gr.Row(elem_classes=["faceid-buttons"]):
+            try_it = gr.Button("Try this", size="sm", visible=False, elem_id=f"{prefix}_try")
+            not_it = gr.Button("Not it", size="sm", visible=False, elem_id=f"{prefix}_not")
+        # Hidden by style, not by gradio: an invisible component takes no value from JavaScript.
+        last = gr.Textbox("", label="Last settings", elem_id=f"{prefix}_last", elem_classes=["faceid-hidden"])
+        typed = gr.Textbox("", label="Typed", elem_id=f"{prefix}_typed", elem_classes=["faceid-hidden"])
+        state = gr.State({})
+    outputs = [state, shown, try_it, not_it]
+    look.click(None, None, [last], **script(LAST_PARAMETERS % {"tab": tab}), **QUICK).then(
+        lambda text: _looked(services, text), [last], outputs, **QUICK
+    )
+    not_it.click(_next, [state], outputs, **QUICK)
+    try_it.click(lambda found: _tried(found, len(units)), [state], [typed, *units], **QUICK).then(
+        None, [typed], [typed], **script(SET_JOB % {"tab": tab}), **QUICK
+    )
+
+
+def _looked(services: Services, parameters: str) -> list[Any]:
+    """Return what is shown of the last picture's diagnosis."""
+    if not parameters.strip():
+        return _shown({}, notice("There is no picture yet. Draw one first.", "warning"))
+    facts, problem = attempt(services.facts_of, parameters)
+    if facts is None:
+        return _shown({}, notice(problem, "error"))
+    found = diagnose(facts)
+    rows = [one.as_dict() for one in found.findings]
+    return _state({"rows": rows, "at": 0, "seed": facts.seed, "unseen": list(found.unseen)}, found)
+
+
+def _state(state: Mapping[str, Any], found: Diagnosis | None = None) -> list[Any]:
+    rows, at = state.get("rows", []), state.get("at", 0)
+    if not rows:
+        words = found.words if found else NOTHING_LEFT
+        return _shown(state, notice(words, "good") + _unseen(state))
+    if at >= len(rows):
+        return _shown(state, notice(NOTHING_LEFT) + _unseen(state))
+    return _shown(state, rows_html(rows, at) + _unseen(state), rows[at])
+
+
+def _shown(state: Mapping[str, Any], html: str, row: Mapping[str, Any] | None = None) -> list[Any]:
+    """Return state, HTML and the two buttons; the first only where a button can make the change."""
+    can_try = row is not None and row["change"]["value"] is not None
+    return [dict(state), html, gr.update(visible=can_try), gr.update(visible=row is not None)]
+
+
+def _next(state: Mapping[str, Any]) -> list[Any]:
+    """Return what is shown when the user says that the row is not it: the next one."""
+    return _state({**state, "at": state.get("at", 0) + 1})
+
+
+def _tried(state: Mapping[str, Any], count: int) -> list[Any]:
+    """Return what is typed into the request as JSON, and an update for each component of the units: one change."""
+    rows, at = state.get("rows", []), state.get("at", 0)
+    updates: list[Any] = [gr.update()] * count
+    if at >= len(rows):
+        return ["{}", *updates]
+    change, request = rows[at]["change"], {"generate": True}
+    if state.get("seed") is not None:
+        request["seed"] = state["seed"]
+    if change["target"] == "job":
+        request[change["field"]] = change["value"]
+    elif change["target"] == "unit" and (place := _place(change)) is not None and place < count:
+        updates[place] = gr.update(value=change["value"])
+    return [json.dumps(request), *updates]
+
+
+def _place(change: Mapping[str, Any]) -> int | None:
+    """Return which of the units' components a change means; None for a unit that the prompt calls."""
+    number = change["unit"]
+    return number * len(FIELDS) + list(FIELDS).index(change["field"]) if isinstance(number, int) else None
+
+
+def rows_html(rows: Sequence[Mapping[str, Any]], at: int) -> str:
+    """Return the row that is looked at in full, and what else there is in a line each."""
+    one = rows[at]
+    lines = (
+        ("Seen", one["seen"]), ("Likely cause", one["cause"]), ("Found", one["evidence"]),
+        ("Try", one["change"]["words"]), ("Rule for later", one["rule"]),
+    )  # fmt: skip
+    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in lines)
+    rest = "".join(f"<li>{escape(row['seen'])}: {escape(row['cause'])}</li>" for row in rows[at + 1 :])
+    more = f"<p>Less likely:</p><ul>{rest}</ul>" if rest else ""
+    return f'<div class="faceid-diagnosis"><dl>{told}</dl>{more}</div>'
+
+
+def _unseen(state: Mapping[str, Any]) -> str:
+    return "".join(f"<p>{escape(line)}</p>" for line in state.get("unseen", ()))
