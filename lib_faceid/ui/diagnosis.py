@@ -66,9 +66,8 @@ def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
         typed = gr.Textbox("", label="Typed", elem_id=f"{prefix}_typed", elem_classes=["faceid-hidden"])
         state = gr.State({})
     outputs = [state, shown, try_it, not_it]
-    look.click(None, None, [last], **script(LAST_PARAMETERS % {"tab": tab}), **QUICK).then(
-        lambda text: _looked(services, text), [last], outputs, **QUICK
-    )
+    # The script's answer is what the function is given: a script alone starts nothing after it (gradio 3).
+    look.click(lambda text: _looked(services, text), [last], outputs, **script(LAST_PARAMETERS % {"tab": tab}), **QUICK)
     not_it.click(_next, [state], outputs, **QUICK)
     try_it.click(lambda found: _tried(found, len(units)), [state], [typed, *units], **QUICK).then(
         None, [typed], [typed], **script(SET_JOB % {"tab": tab}), **QUICK

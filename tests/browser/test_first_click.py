@@ -87,3 +87,39 @@ def test_a_photo_of_a_stranger_is_drawn_with_a_warning_before_and_after(first: P
     first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
     said(first, "put a Stable Diffusion checkpoint into models/Stable-diffusion")
     keep(first, "first-click-stranger")
+
+
+def test_what_went_wrong_is_named_and_tried(first: Page) -> None:
+    """A low weight is found by the likeness of the picture; *Try this* draws the same seed with one field changed."""
+    box = element(first, "weight").locator("input[type=number]")
+    box.fill("0.05")
+    box.blur()
+    generate(first)
+    first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    before = first.locator("#html_info_txt2img .faceid-parameters").inner_text()
+    first.locator("#txt2img_faceid_diagnosis .label-wrap").first.click()
+    first.locator("#txt2img_faceid_diagnosis_look").click()
+    first.locator(".faceid-diagnosis").get_by_text("weight 0.05").wait_for(timeout=WAIT_MS)
+    keep(first, "diagnosis")
+    first.locator("#txt2img_faceid_diagnosis_try").click()
+    first.wait_for_function(
+        "before => { const now = document.querySelector('#html_info_txt2img .faceid-parameters'); "
+        "return now && now.textContent !== before && now.textContent.includes('weight: 0.8'); }",
+        arg=before, timeout=DRAW_MS,
+    )  # fmt: skip
+    after = first.locator("#html_info_txt2img .faceid-parameters").inner_text()
+    seeds = [text.partition("Seed: ")[2].partition(",")[0] for text in (before, after)]
+    assert seeds[0] == seeds[1]
+    keep(first, "diagnosis-tried")
+
+
+def test_a_template_fills_the_prompt(first: Page) -> None:
+    first.locator("#txt2img_faceid_template .label-wrap").first.click()
+    first.locator("#txt2img_faceid_template_name input").click()
+    first.locator("#txt2img_faceid_template_name li", has_text="Window light").click(timeout=WAIT_MS)
+    light = first.locator("#txt2img_faceid_template_light textarea, #txt2img_faceid_template_light input").first
+    first.wait_for_function("box => box.value === 'soft window light'", arg=light.element_handle(), timeout=WAIT_MS)
+    first.locator("#txt2img_faceid_template_fill").click()
+    prompt = first.locator("#txt2img_prompt textarea").element_handle()
+    first.wait_for_function("box => box.value.startsWith('portrait of a person, slight smile')", arg=prompt)
+    keep(first, "template")
