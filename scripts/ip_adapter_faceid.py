@@ -9,6 +9,7 @@ from lib_faceid.external import TITLE
 from lib_faceid.hosts.webui import api as webui_api
 from lib_faceid.hosts.webui import cards as webui_cards
 from lib_faceid.hosts.webui import plot_axes as xyz
+from lib_faceid.hosts.webui import recording
 from lib_faceid.hosts.webui import script as webui
 from lib_faceid.hosts.webui import settings as webui_settings
 from lib_faceid.hosts.webui import tags as webui_tags
@@ -59,6 +60,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         webui.score(p, pp.image)
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
+        recording.record(p, processed)  # before they are sorted
         webui.finish(p, processed)
 
 

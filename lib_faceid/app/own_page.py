@@ -24,6 +24,7 @@ from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_scores import scores_html
 from lib_faceid.app.page_files import page_file
 from lib_faceid.app.private import StaysHere, private_folder
+from lib_faceid.app.recording import Recorder
 from lib_faceid.app.session import Easel
 from lib_faceid.app.visitors import OwnVisitors
 from lib_faceid.errors import FaceIDError, HostError
@@ -172,7 +173,8 @@ def _wire(
         checkpoint, units, requests, options = asked_for(args)
         known = _hint(args)
         job, path = easel.job(units, requests[0]), easel.workshop.checkpoint_of(checkpoint)
-        live = Live(lambda report: easel.paint(path, job, requests, report, options))
+        recorder = Recorder(easel, path)
+        live = Live(lambda report: recorder.watch(job, easel.paint(path, job, requests, report, options)))
         running[:] = [live]
         shown = -1
         for moment in live.moments():

@@ -18,9 +18,12 @@ from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.listing import files_below
+from lib_faceid.models.own_settings import own_settings
+from lib_faceid.people.approval import require_approved
 from lib_faceid.people.library import People, open_library
 from lib_faceid.references.files import load_reference
 from lib_faceid.references.reference import Reference
+from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.host import Studio
@@ -86,7 +89,13 @@ class Workshop:
             face_analyser=self.face_analyser,
             clip_vision=self.clip_vision,
             person=self.person,
+            allow=self.allow,
         )
+
+    def allow(self, unit: Unit) -> None:
+        """Raise FaceIDError for a unit of somebody whom nobody approved, where `only_approved` is set."""
+        if own_settings(self.roots).only_approved:
+            require_approved(unit, self.people().path)
 
     def face_analyser(self) -> FaceAnalyser:
         """Return the face models, after offering to download them where there are none."""

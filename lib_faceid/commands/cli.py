@@ -18,6 +18,7 @@ from lib_faceid.commands.diagnose import add_diagnose
 from lib_faceid.commands.evaluate import add_evaluate
 from lib_faceid.commands.face import add_face_commands
 from lib_faceid.commands.job_options import add_job_options, job_options_of
+from lib_faceid.commands.journal import add_journal_commands
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.parser import Parser
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
     add_diagnose(commands.add_parser("diagnose", help="what went wrong in a picture, and the one thing to change"))
     add_evaluate(commands.add_parser("evaluate", help="adapters side by side, with your weights, people and prompts"))
+    add_journal_commands(commands.add_parser("journal", help="what was drawn, how, and how alike it was"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser
 

@@ -13,6 +13,7 @@ from typing import Any
 from PIL.PngImagePlugin import PngInfo
 
 from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.recording import Recorder
 from lib_faceid.app.resources import Workshop
 from lib_faceid.app.session import Easel, Painted
 from lib_faceid.encoders.clip_vision import ClipVision
@@ -66,13 +67,14 @@ def draw(
         for note in one.notes:
             say(note)
     out.mkdir(parents=True, exist_ok=True)
-    searched, report, notes = None, Report(out), list[str]()
-    for painted in easel.paint(checkpoint, job, requests, options=options):
+    searched, report, notes, recorder = None, Report(out), list[str](), Recorder(easel, checkpoint, say)
+    for painted in recorder.watch(job, easel.paint(checkpoint, job, requests, options=options)):
         if painted.search is not None and painted.search is not searched:
             searched = painted.search
             say(searched.sentence(painted.seeds))
         path = _free_name(out, f"seed{painted.request.seed}", ".png")
         save_picture(painted, path)
+        recorder.saved(painted, path)
         like = f", {console_text(painted.score)}" if painted.score else ""
         say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s{like})")
         report.add(path, painted)

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["add_face_commands"]
 
 Options = argparse.Namespace
-TYPES = {"NAME": text, "NEW": text, "A": name_or_file, "B": name_or_file}  # of arguments; the others are paths
+TYPES = {
+    "NAME": text,
+    "NEW": text,
+    "WHO": text,
+    "A": name_or_file,
+    "B": name_or_file,
+}  # of arguments; the others are paths
 COMPLETED = {"NAME": saved_names, "A": people_or_files, "B": people_or_files}
 MAX_STEM_BYTES = 100  # what is put behind a photo's name must fit, too; encrypted folders have 143 bytes for all
 

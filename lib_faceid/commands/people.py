@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lib_faceid.commands.approving import add_approval_commands
 from lib_faceid.commands.inputs import analyser_of, library_of, photos_in, with_progress
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.values import number, text
@@ -49,6 +50,7 @@ def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     show.add_argument("--json", action="store_true", help=JSON_HELP)
     add("rename", _rename, "give a saved person another name", "NAME", "NEW")
     add("delete", _delete, "remove a saved person", "NAME")
+    add_approval_commands(add)
     add("export", _export, "write a saved person to a file", "NAME", "FILE")
     add("forget-all", _forget_all, "remove every saved person").add_argument("--yes", action="store_true")
 

@@ -42,6 +42,8 @@ class Models:
     """Gives a saved reference of the library by name; raises FaceIDError for an unknown name."""
     policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
     """What a request may name as a picture."""
+    allow: Callable[[Unit], None] = lambda _unit: None
+    """Raises FaceIDError for a unit that may not be drawn here, as nobody approved whom it draws."""
     host: str = "this program"
     """What messages call the host."""
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})

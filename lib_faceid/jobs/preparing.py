@@ -137,6 +137,7 @@ def schedule_of(unit: Unit) -> Schedule:
 
 
 def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequence[int]) -> Prepared:
+    models.allow(unit)
     saved = read_saved(unit, models)
     adapter, note = choose_adapter(unit, models, dim, saved, widths)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)

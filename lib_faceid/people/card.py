@@ -17,6 +17,7 @@ from PIL import Image
 
 from lib_faceid.errors import FileError
 from lib_faceid.models.checkpoint import read_metadata
+from lib_faceid.people.approval import approval_of
 from lib_faceid.references.files import purpose_of_file
 from lib_faceid.references.record import read_record
 
@@ -55,6 +56,9 @@ def card_of(path: Path) -> Card:
         metadata.get("recogniser", "").rsplit("-", 1)[0],
         f"saved {datetime.fromtimestamp(path.stat().st_mtime).astimezone():%Y-%m-%d}",
     ]
+    approval = approval_of(path)
+    if approval is not None:
+        words.append(f"approved by {approval.by}" if approval.is_valid else "changed since it was approved")
     thumbnail = record.thumbnail_rgb
     return Card(
         _initials(path.stem, is_image=is_image) if thumbnail is None else _png(thumbnail),

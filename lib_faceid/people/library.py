@@ -23,6 +23,8 @@ from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.models.leftovers import is_leftover
 from lib_faceid.models.locked import locked
+from lib_faceid.people.approval import SUFFIX as APPROVED
+from lib_faceid.people.approval import Approval, approval_of, approve, remove_approval, withdraw
 from lib_faceid.people.index import Known, forget_known, known_of, purpose_of
 from lib_faceid.references.analysis import forget_all as forget_photos
 from lib_faceid.references.files import load_reference, save_reference
@@ -120,7 +122,9 @@ class People:
             present = self._same_name(name)
             if present and not overwrite:
                 raise FileError(f"There is a saved person '{present}' already. Choose another name, or overwrite it.")
-            save_reference(self.path(present) if present else self.folder / f"{name}{SUFFIX}", identity, record)
+            path = self.path(present) if present else self.folder / f"{name}{SUFFIX}"
+            remove_approval(path)
+            save_reference(path, identity, record)
         return present or name
 
     def rename(self, old: str, new: str) -> str:
@@ -130,6 +134,7 @@ class People:
             present = self._same_name(new)
             if present and present != old:
                 raise FileError(f"There is a saved person '{present}' already. Choose another name.")
+            remove_approval(path)  # it was given to another name
             path.rename(self.folder / f"{new}{SUFFIX}")
         return new
 
@@ -138,9 +143,26 @@ class People:
         path = self.path(name)
         with self._writing():
             path.unlink()
+            remove_approval(path)
             for left in self._left_over(path.name):
                 left.unlink(missing_ok=True)
         _forget()
+
+    def approve(self, name: str, by: str, note: str = "") -> Approval:
+        """Write down that somebody agreed to a person as saved now, and return that. Any change takes it back."""
+        path = self.path(name)
+        with self._writing():
+            return approve(path, by, note)
+
+    def approval(self, name: str) -> Approval | None:
+        """Return who agreed to a person, also where it changed since; None where nobody did."""
+        return approval_of(self.path(name))
+
+    def withdraw(self, name: str) -> bool:
+        """Take an approval back, and return whether there was one."""
+        path = self.path(name)
+        with self._writing():
+            return withdraw(path)
 
     def export(self, name: str) -> bytes:
         """Return a person's file: copied into another library it is that person there."""
@@ -156,7 +178,8 @@ class People:
             return 0
         with self._writing():
             files = self._files()
-            for path in [*map(Path, files.values()), *self._left_over("")]:
+            approvals = self.folder.glob(f"*{APPROVED}")
+            for path in [*map(Path, files.values()), *self._left_over(""), *approvals]:
                 path.unlink(missing_ok=True)
         _forget()
         return len(files)

@@ -14,12 +14,23 @@ from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.models.own_settings import own_settings
+from lib_faceid.people.approval import require_approved
 from lib_faceid.people.library import open_library
 from lib_faceid.pictures.requested import RequestPolicy
 from lib_faceid.references import analysis
 from lib_faceid.unet.layers import cross_attention_dim
+from lib_faceid.units.unit import Unit
 
-__all__ = ["GUARDED_ROUTE", "api_services", "face_analyser", "image_encoder", "loaded_family", "request_policy"]
+__all__ = [
+    "GUARDED_ROUTE",
+    "api_services",
+    "face_analyser",
+    "image_encoder",
+    "loaded_family",
+    "request_policy",
+    "require_allowed",
+]
 
 GUARDED_ROUTE = "/sdapi/v1/txt2img"
 """There only where the WebUI runs with --api. `--api-auth` guards its routes one by one: what guards this one guards
@@ -55,6 +66,12 @@ def request_policy() -> RequestPolicy:
     """Return what the settings allow requests to name as a picture."""
     folder = setting("faceid_request_folder").strip()
     return RequestPolicy(Path(folder) if folder else None, are_urls_allowed=setting("faceid_request_urls"))
+
+
+def require_allowed(unit: Unit) -> None:
+    """Raise FaceIDError for a unit of somebody whom nobody approved, where the settings ask for that."""
+    if setting("faceid_only_approved") or own_settings(roots()).only_approved:
+        require_approved(unit, open_library(roots()).path)
 
 
 def loaded_family() -> int | None:

@@ -94,6 +94,11 @@ class WebUIJob:
         say(self._p, message)
 
     @property
+    def prepared(self) -> Sequence[Prepared]:
+        """The units as they were prepared so far."""
+        return self._job.prepared
+
+    @property
     def numbers(self) -> list[int | str]:
         """What the units are called by, the page's first."""
         return [*range(len(self.units)), *map(tag_key, range(len(self.called)))]

@@ -15,7 +15,8 @@ from weakref import WeakSet
 from modules import scripts
 
 from lib_faceid.errors import FaceIDError
-from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy
+from lib_faceid.hosts.webui import recording
+from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy, require_allowed
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.scores import begin_scores
@@ -142,6 +143,7 @@ def report(p: Any) -> None:
     """After a batch: say what was applied."""
     if (job := _job_of(p)) is not None:
         job.report()
+        recording.note(p, job.prepared)
 
 
 def score(p: Any, picture: Any) -> None:
@@ -266,6 +268,7 @@ def models() -> Models:
         clip_vision=image_encoder,
         person=lambda name: open_library(roots()).load(name).identity,
         policy=request_policy,
+        allow=require_allowed,
     )
 
 

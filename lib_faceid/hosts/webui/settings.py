@@ -33,6 +33,9 @@ OPTIONS: dict[str, tuple[Any, str, str, dict[str, Any]]] = {
         {},
     ),
     "faceid_sort_gallery": (False, "Sort the pictures of a job by likeness, the most alike first", "Checkbox", {}),
+    "faceid_journal": (False, "Keep a journal of what was drawn (personal data: docs/JOURNAL.md)", "Checkbox", {}),
+    "faceid_journal_thumbnails": (False, "Keep small pictures in the journal", "Checkbox", {}),
+    "faceid_only_approved": (False, "Only approved people may be drawn", "Checkbox", {}),
     "faceid_face_device": ("cpu", "Face analysis device", "Radio", {"choices": ["cpu", "auto"]}),
     "faceid_models_folder": ("", "Another folder with adapters, face models and saved people", "Textbox", {}),
     "faceid_request_folder": (

@@ -1,0 +1,116 @@
+"""A run of the journal drawn again by our own program: the same bytes, or the first thing that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib_faceid.app.recording import HOST
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel, Painted
+from lib_faceid.errors import FaceIDError, UnitError
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.choosing import file_of
+from lib_faceid.jobs.recording import pixels_sha256, used_unit, versions
+from lib_faceid.journal.journal import Journal
+from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.units.unit import Unit
+
+__all__ = ["SAME", "Again", "again", "draw_again", "first_difference"]
+
+SAME = "The same pixels."
+
+
+@dataclass(frozen=True)
+class Again:
+    """What is asked for to draw a run again."""
+
+    units: tuple[Unit, ...]
+    """By their places; people whom the prompt calls are not among them."""
+    requests: tuple[Request, ...]
+    """One for each picture."""
+
+
+def again(run: Run, workshop: Workshop) -> Again:
+    """Return every setting of a run. Raises UnitError for what is not here any more, or was no job of one pass."""
+    if not run.pictures:
+        raise UnitError(f"{run.id} has no picture to draw again.")
+    try:
+        width, height = (int(side) for side in run.settings["Size"].split("x"))
+        steps, cfg = int(run.settings["Steps"]), float(run.settings["CFG scale"])
+    except (KeyError, ValueError) as error:
+        raise UnitError(f"{run.id} does not say how it was drawn ({error}). Draw it where it was drawn.") from error
+    requests = tuple(
+        Request(run.prompt if one.prompt is None else one.prompt, run.negative, (width, height), steps, cfg, one.seed)
+        for one in run.pictures
+    )
+    units: dict[int, Unit] = {one.number: _unit(one, workshop) for one in run.units if isinstance(one.number, int)}
+    return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
+
+
+def draw_again(easel: Easel, run: Run, journal: Journal) -> Iterator[tuple[Painted, str]]:
+    """Give each picture of a run as it is drawn now, and whether it is the same: `SAME`, or what differs first.
+
+    Raises FaceIDError where it cannot be drawn here.
+    """
+    workshop = easel.workshop
+    asked = again(run, workshop)
+    checkpoint = _checkpoint(run, workshop)
+    job = easel.job(asked.units, asked.requests[0])
+    now = {one.number: used_unit(one, "").references for one in easel.prepare(job, checkpoint)}
+    why = first_difference(run, journal, workshop, checkpoint, now)
+    for drawn, painted in zip(run.pictures, easel.paint(checkpoint, job, asked.requests), strict=False):
+        is_same = pixels_sha256(painted.image) == drawn.pixels_sha256
+        yield painted, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
+
+
+def first_difference(
+    run: Run, journal: Journal, workshop: Workshop, checkpoint: Path, references: Mapping[int | str, Sequence[str]]
+) -> str:
+    """Return in a sentence the first thing that is not as it was; "" where all is. references: of the units now."""
+    for unit in run.units:
+        if not set(unit.references) <= set(references.get(unit.number, ())):
+            who = " | ".join(unit.people) or "the photos"
+            return f"FaceID {unit.number}: {who} changed since (another hash)."
+        name = str(unit.settings.get("adapter"))
+        if unit.adapter_sha256 != journal.sha256(file_of(name, workshop.models().adapter_files())):
+            return f"FaceID {unit.number}: the adapter {name} is another file of that name (another SHA-256)."
+    if run.checkpoint_sha256 != journal.sha256(checkpoint):
+        return f"The checkpoint {run.checkpoint} is another file of that name (another SHA-256)."
+    now = versions(HOST)
+    changed = next((name for name in now if run.versions.get(name) != now[name]), "")
+    return f"{changed} was {run.versions.get(changed, 'unknown')} and is {now[changed]} now." if changed else ""
+
+
+def _checkpoint(run: Run, workshop: Workshop) -> Path:
+    named = workshop.checkpoint
+    return named if named and named.stem == run.checkpoint else workshop.checkpoint_of(run.checkpoint)
+
+
+def _unit(used: UsedUnit, workshop: Workshop) -> Unit:
+    """Return a unit of its settings and whoever is saved of its people or photos."""
+    library = workshop.people()
+    names = used.people or tuple(filter(None, [_saved_of(used, workshop)]))
+    if not names:
+        hashes = ", ".join(one[:8] for one in used.references)
+        raise UnitError(
+            f"FaceID {used.number} was drawn from photos that nobody saved ({hashes}). Save the person first."
+        )
+    missing = next((name for name in names if name not in library.names()), "")
+    if missing:
+        raise UnitError(f"FaceID {used.number} drew {missing!r}, who is not in the library any more.")
+    settings = {name: value for name, value in used.settings.items() if name != "unlike"}
+    if used.settings.get("unlike") or settings.get("region") == "mask":
+        raise UnitError(
+            f"FaceID {used.number} had a mask or a photo of somebody to lead away from, which are not kept."
+        )
+    return Unit.from_dict({"enabled": True, **settings, "person": " | ".join(names)})
+
+
+def _saved_of(used: UsedUnit, workshop: Workshop) -> str:
+    try:
+        found = workshop.people().made_from([one[:8] for one in used.references])
+    except FaceIDError:
+        return ""
+    return found.name if found else ""

@@ -1,0 +1,65 @@
+"""Our own program's pictures, written into the journal where that is switched on. Where it is not, it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib_faceid.app.session import Easel, Painted
+from lib_faceid.errors import FaceIDError
+from lib_faceid.jobs.job import Job
+from lib_faceid.models.own_settings import own_settings
+
+__all__ = ["Recorder"]
+
+HOST = "this program"
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Watches the pictures of a job come, and writes them down when it is over, also where somebody stopped it."""
+
+    easel: Easel
+    checkpoint: Path
+    say: Callable[[str], None] = lambda _: None
+    parent: int | None = None
+    _painted: list[Painted] = field(default_factory=list[Painted], init=False)
+    _paths: dict[int, Path] = field(default_factory=dict[int, Path], init=False)
+
+    def watch(self, job: Job, painted: Iterator[Painted]) -> Iterator[Painted]:
+        """Give the pictures on."""
+        if not own_settings(self.easel.workshop.roots).journal:
+            yield from painted
+            return
+        try:
+            for one in painted:
+                self._painted.append(one)
+                yield one
+        finally:
+            self._record(job)
+
+    def saved(self, painted: Painted, path: Path) -> None:
+        """Note where a picture was saved."""
+        self._paths[id(painted)] = path
+
+    def _record(self, job: Job) -> None:
+        if not self._painted:
+            return
+        from lib_faceid.jobs.recording import Finished, Machine, record
+        from lib_faceid.journal.journal import open_journal
+
+        workshop, units = self.easel.workshop, job.prepared
+        try:
+            finished = [
+                Finished(one.parameters, one.image, str(self._paths.get(id(one), "")), one.score)
+                for one in self._painted
+            ]
+            machine = Machine(HOST, workshop.models().adapter_files, self.checkpoint)
+            keeps = own_settings(workshop.roots).thumbnails
+            journal = open_journal(workshop.roots)
+            run = record(journal, units, finished, machine, parent=self.parent, keeps_thumbnails=keeps)
+        except (FaceIDError, OSError) as error:
+            self.say(f"Not written into the journal: {error}")
+        else:
+            self.say(f"Journal: {run.id}")

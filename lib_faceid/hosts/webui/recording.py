@@ -1,0 +1,71 @@
+"""The WebUI's jobs, written into the journal where that is switched on. Where it is not, it costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modules import shared
+
+from lib_faceid.errors import FaceIDError
+from lib_faceid.hosts.webui.job import say
+from lib_faceid.hosts.webui.scores import scores_of
+from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.jobs.preparing import Prepared
+from lib_faceid.likeness.score import PictureScore
+from lib_faceid.models.folders import find_adapters
+
+__all__ = ["note", "record"]
+
+_ATTRIBUTE = "faceid_drawn_with"
+HOST = "webui"
+
+
+def note(p: Any, units: Sequence[Prepared]) -> None:
+    """After a batch: keep with `p` who was drawn, as the job may be over before the pictures are saved."""
+    if setting("faceid_journal") and units:
+        setattr(p, _ATTRIBUTE, list(units))
+
+
+def record(p: Any, processed: Any) -> None:
+    """After a job: write down its pictures, with their files as the WebUI saved them."""
+    units = getattr(p, _ATTRIBUTE, None)
+    if not units:
+        return
+    setattr(p, _ATTRIBUTE, None)
+    from lib_faceid.jobs.recording import Finished, Machine
+    from lib_faceid.jobs.recording import record as write_down
+    from lib_faceid.journal.journal import open_journal
+
+    scores = {one["image"]: PictureScore.from_dict(one) for one in scores_of(p)["pictures"]}  # the last of each
+    try:
+        finished = [
+            Finished(
+                infotext,
+                image,
+                str(getattr(image, "already_saved_as", None) or ""),
+                scores.get(number),
+            )
+            for number, (image, infotext) in enumerate(_pictures(processed))
+        ]
+        if not finished:
+            return
+        info = shared.sd_model.sd_checkpoint_info
+        machine = Machine(
+            HOST, lambda: find_adapters(roots()), Path(info.filename), getattr(info, "sha256", None) or ""
+        )
+        journal = open_journal(roots())
+        run = write_down(journal, units, finished, machine, keeps_thumbnails=setting("faceid_journal_thumbnails"))
+    except (FaceIDError, OSError) as error:
+        say(p, f"FaceID: not written into the journal: {error}")
+    else:
+        say(p, f"FaceID: written into the journal as {run.id}.")
+
+
+def _pictures(processed: Any) -> list[tuple[Any, str]]:
+    """Return the job's pictures with their metadata: no grid, and of an inpainted one no mask."""
+    first = processed.index_of_first_image
+    images, texts = processed.images[first:], processed.infotexts[first:]
+    each = max(len(images) // len(texts), 1) if texts else 1
+    return list(zip(images[::each], texts, strict=False))

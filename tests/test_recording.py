@@ -1,0 +1,130 @@
+"""What is drawn is written down where that is on, can be drawn again, and costs nothing where it is off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lib_faceid.app.again import SAME, draw_again
+from lib_faceid.app.resources import Workshop
+from lib_faceid.app.session import Easel
+from lib_faceid.commands.drawing import draw
+from lib_faceid.errors import FaceIDError
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.journal.journal import Journal, open_journal
+from lib_faceid.miniature.trained import write_trained_models
+from lib_faceid.models.folders import Roots
+from lib_faceid.models.own_settings import change_settings
+from lib_faceid.units.unit import Unit
+
+pytest.importorskip("diffusers")
+REQUESTS = [Request("a photo of a person, blue background", "", (128, 128), 3, 2.0, seed) for seed in (7, 8)]
+ROBIN = Unit(enabled=True, person="robin")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    list(write_trained_models(folder))
+    return folder
+
+
+@pytest.fixture
+def workshop(folder: Path, face_models: Path, tmp_path: Path, loaded_once: None) -> Workshop:
+    """The miniature, in a folder of models of its own for what is written."""
+    for name in ("Stable-diffusion", "faceid"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+        for path in (folder / name).rglob("*"):
+            target = tmp_path / "models" / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                target.hardlink_to(path)
+    return Workshop(Roots(models=(tmp_path / "models",), face_models=face_models))
+
+
+def drawn(workshop: Workshop, out: Path, unit: Unit = ROBIN) -> list[str]:
+    said: list[str] = []
+    draw(workshop, [unit], REQUESTS, out, said.append)
+    return said
+
+
+def test_off_nothing_is_written(workshop: Workshop, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    said = drawn(workshop, tmp_path / "out")
+    new = set(tmp_path.rglob("*")) - set(before)
+    assert {path.suffix for path in new if path.is_file()} <= {".png", ".lock", ".json"}
+    assert not list((tmp_path / "models").rglob("journal*"))
+    assert not list((tmp_path / "models").rglob("settings.json"))
+    assert not any("ournal" in line for line in said)
+
+
+def test_off_nothing_is_imported() -> None:
+    code = (
+        "import sys, lib_faceid.app.recording, lib_faceid.commands.drawing, lib_faceid.app.resources; "
+        "print(sorted({'sqlite3', 'lib_faceid.journal', 'lib_faceid.jobs.recording'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_job_is_written_down_and_drawn_again(workshop: Workshop, tmp_path: Path) -> None:
+    change_settings(workshop.roots, journal=True, thumbnails=True)
+    said = drawn(workshop, tmp_path / "out", replace(ROBIN, weight=1.1))
+    assert "Journal: F-000001" in said
+    journal = open_journal(workshop.roots)
+    run = journal.run(1)
+    assert (run.prompt, run.people, [one.seed for one in run.pictures]) == (REQUESTS[0].prompt, ("robin",), [7, 8])
+    assert run.settings["Steps"] == "3"
+    assert run.units[0].settings["weight"] == 1.1
+    assert {len(run.units[0].adapter_sha256), len(run.checkpoint_sha256)} == {64}
+    assert [Path(one.path).name for one in run.pictures] == ["seed7.png", "seed8.png"]
+    assert all(len(one.sha256) == 64 for one in run.pictures)
+    assert all(one.score and one.score["recogniser"] for one in run.pictures)
+    assert (journal.thumbnail(1, 0) or b"").startswith(b"\xff\xd8")
+    easel = Easel(workshop)
+    assert [told for _, told in draw_again(easel, run, journal)] == [SAME, SAME]
+    drawn(workshop, tmp_path / "out", ROBIN)
+    child = journal.run(2)
+    assert (child.parent, child.tried) == (1, "FaceID 0 weight: 1.1 to 0.8")
+
+
+def again(workshop: Workshop, journal: Journal) -> list[str]:
+    return [told for _, told in draw_again(Easel(workshop), journal.run(1), journal)]
+
+
+def test_what_differs_first_is_named(workshop: Workshop, tmp_path: Path) -> None:
+    change_settings(workshop.roots, journal=True)
+    drawn(workshop, tmp_path / "out")
+    journal = open_journal(workshop.roots)
+    run = journal.run(1)
+    other = replace(run, number=0, versions={**run.versions, "torch": "1.0"}, pictures=run.pictures[:1])
+    other = replace(other, pictures=(replace(other.pictures[0], pixels_sha256="0" * 64),))
+    number = journal.add(other, finds_parent=False).number
+    ((_, told),) = draw_again(Easel(workshop), journal.run(number), journal)
+    assert told.startswith("torch was 1.0 and is ")
+    library = workshop.people()
+    library.rename("robin", "bird")
+    with pytest.raises(FaceIDError, match="FaceID 0 drew 'robin', who is not in the library any more"):
+        again(workshop, journal)
+
+
+def test_only_approved_people_where_that_is_set(workshop: Workshop, tmp_path: Path) -> None:
+    change_settings(workshop.roots, only_approved=True)
+    with pytest.raises(FaceIDError, match="Only approved people may be drawn here, and nobody has approved 'robin'"):
+        drawn(workshop, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.png"))
+    workshop.people().approve("robin", "Ben")
+    drawn(workshop, tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_a_journal_that_cannot_be_written_ends_no_job(workshop: Workshop, tmp_path: Path) -> None:
+    change_settings(workshop.roots, journal=True)
+    open_journal(workshop.roots).file.write_bytes(b"no journal" * 500)
+    said = drawn(workshop, tmp_path / "out")
+    assert any(line.startswith("Not written into the journal: journal.sqlite is no journal") for line in said)
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
