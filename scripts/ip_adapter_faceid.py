@@ -8,6 +8,7 @@ from lib_faceid.api import api, private_files
 from lib_faceid.external import TITLE
 from lib_faceid.hosts.webui import api as webui_api
 from lib_faceid.hosts.webui import cards as webui_cards
+from lib_faceid.hosts.webui import journal_tab as webui_journal
 from lib_faceid.hosts.webui import plot_axes as xyz
 from lib_faceid.hosts.webui import recording
 from lib_faceid.hosts.webui import script as webui
@@ -18,6 +19,7 @@ from lib_faceid.hosts.webui.host import WebUI
 from lib_faceid.hosts.webui.saving import mark_picture
 from lib_faceid.ui import units as ui
 from lib_faceid.ui.host import services_for
+from lib_faceid.ui.journal import JournalServices, build_journal
 from lib_faceid.ui.parts import component
 
 callbacks = Callbacks(__file__)
@@ -85,6 +87,16 @@ def add_routes(_demo: Any, app: Any) -> None:
         api.add_routes(app, webui_api.api_services(), guards)
 
 
+def journal_tab() -> list[Any]:
+    """Return the tab of the journal, as the WebUI takes tabs."""
+    with component("Blocks")(analytics_enabled=False) as block:
+        tab = build_journal(
+            JournalServices(webui_api.journal, webui_journal.is_on, webui_journal.switch, webui_journal.photos_of)
+        )
+        webui_journal.paste_into_txt2img(tab.back, tab.infotext)
+    return [(block, "FaceID journal", "faceid_journal")]
+
+
 def come_last() -> None:
     """Have our tags written after whatever others do to the conditioning."""
     callbacks.put_last("cfg_denoiser", webui.on_denoiser)
@@ -95,6 +107,7 @@ def register() -> None:
     callbacks.add("before_ui", add_axes)
     callbacks.add("before_ui", add_networks)
     callbacks.add("app_started", add_routes)
+    callbacks.add("ui_tabs", journal_tab)
     callbacks.add("ui_settings", lambda: webui_settings.add_options(component))
     come_last()
     callbacks.add("cfg_denoised", webui.on_denoised)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI
+from journal_runs import run_of
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
@@ -20,6 +21,7 @@ from lib_faceid.api.services import ApiServices
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.face import Face, FaceSearch
 from lib_faceid.inventory.check import check_setup
+from lib_faceid.journal.journal import Journal
 from lib_faceid.models.folders import Roots
 from lib_faceid.people.library import People
 from lib_faceid.pictures.requested import RequestPolicy
@@ -51,6 +53,8 @@ class Fixture:
         self.analyser: Any = ColourAnalyser()
         self.policy = RequestPolicy()
         self.unloaded = 0
+        self.journal = Journal(Path(self.folder.name) / "journal.sqlite")
+        self.journal.add_many([run_of("Anna", likeness=0.4), run_of("Anna", weight=1.0)], finds_parent=True)
         self.services = ApiServices(
             setup=lambda: check_setup(Roots()),
             face_analyser=lambda: self.analyser,
@@ -58,6 +62,7 @@ class Fixture:
             people=lambda: self.people,
             policy=lambda: self.policy,
             unload=self._unload,
+            journal=lambda: self.journal,
         )
         self.app = FastAPI()
         add_routes(self.app, self.services, dependencies)

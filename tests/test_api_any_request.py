@@ -76,6 +76,13 @@ GOOD: dict[str, Any] = {
     "detect": {"image": PINK},
     "compare": {"first": PINK, "second": {"person": "Anna"}},
     "save_face": {"name": "Bea", "images": [PINK]},
+    "journal": {"person": "Anna", "since": "2026-11-26"},
+    "journal_compare": {"first": "F-000001", "second": "F-000002"},
+    "journal_tree": {"run": "F-000002"},
+    "journal_curve": {"person": "Anna"},
+    "journal_edit": {"run": "F-000001", "note": "good", "tags": ["a"]},
+    "journal_forget": {"person": "Anna"},
+    "approve": {"name": "Anna", "by": "Ben"},
 }
 
 
@@ -106,7 +113,8 @@ def test_no_body_makes_a_route_fail(route: Any) -> None:
         answered.add(response.status_code)
 
     run()
-    assert {200, 422} <= answered
+    assert 200 in answered
+    assert 422 in answered or not route.body.get("required")
 
 
 @settings(max_examples=examples(20), deadline=None)

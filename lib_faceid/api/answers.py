@@ -15,6 +15,7 @@ from PIL import Image
 
 from lib_faceid.api.bodies import flag, only, person_in, reference_in, text, units_in
 from lib_faceid.api.diagnosing import diagnosed, templates_of
+from lib_faceid.api.journal_answers import JournalAnswers
 from lib_faceid.api.scoring import scored
 from lib_faceid.api.services import ApiServices
 from lib_faceid.bases.base_model import BASE_LABELS
@@ -42,7 +43,7 @@ from lib_faceid.units.unit import Unit
 __all__ = ["Answers"]
 
 
-class Answers:
+class Answers(JournalAnswers):
     """The answer to each request. All raise FaceIDError; pictures of one request at a time are looked at."""
 
     def __init__(self, services: ApiServices) -> None:

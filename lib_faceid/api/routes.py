@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lib_faceid.api.bodies import MAX_UNITS, PERSON_FIELDS, REFERENCE_FIELDS
+from lib_faceid.api.journal_answers import FILTERS
 from lib_faceid.api.scoring import MOST_PICTURES
 from lib_faceid.units.schema import PICTURE_SCHEMA, unit_schema
 
@@ -64,6 +65,67 @@ _WANTED = {
     "description": "Photos, or a saved person by name; and the region that the unit acted in, if any.",
 }
 _NAME = {"type": "string", "description": "A name for the library."}
+
+_RUN = {"type": "string", "description": "A run, as F-000123."}
+_PERSON = {"type": "string", "description": "A saved person's name."}
+JOURNAL_ROUTES = (
+    Route("POST", "/journal", "journal", "Runs", "A page of the journal's list.", _object([], **FILTERS)),
+    Route("GET", "/journal/{name}", "journal_run", "A run", "Everything that the journal keeps of it."),
+    Route(
+        "POST",
+        "/journal/compare",
+        "journal_compare",
+        "Two runs",
+        "What differs between them: settings, and scores.",
+        _object(["first", "second"], first=_RUN, second=_RUN),
+    ),
+    Route(
+        "POST",
+        "/journal/tree",
+        "journal_tree",
+        "A run's tree",
+        "The runs that were made from one another by changing one thing.",
+        _object(["run"], run=_RUN),
+    ),
+    Route(
+        "POST",
+        "/journal/curve",
+        "journal_curve",
+        "A person's curve",
+        "The likeness over the last runs.",
+        _object(["person"], person=_PERSON),
+    ),
+    Route(
+        "POST",
+        "/journal/edit",
+        "journal_edit",
+        "Note and tags",
+        "Gives a run another note, other tags, or both.",
+        _object(["run"], run=_RUN, note={"type": "string"}, tags={"type": "array", "items": {"type": "string"}}),
+    ),
+    Route(
+        "POST",
+        "/journal/forget",
+        "journal_forget",
+        "Forget a person in the journal",
+        "Takes somebody out for good, by name and by photos; nothing is left in the file.",
+        _object(["person"], person=_PERSON),
+    ),
+    Route(
+        "POST",
+        "/approve",
+        "approve",
+        "Approve a person",
+        "Writes down who agreed to a saved person as saved now, or takes that back.",
+        _object(
+            ["name"],
+            name=_NAME,
+            by={"type": "string", "description": "Who approves."},
+            note={"type": "string"},
+            withdraw=_flag(False, "Whether the approval is taken back instead."),
+        ),
+    ),
+)
 
 ROUTES = (
     Route("GET", "/version", "version", "Version", "Goes up where a client may have to know."),
@@ -148,5 +210,6 @@ ROUTES = (
         ),
     ),
     Route("DELETE", "/faces/{name}", "delete_face", "Forget a person", "Deletes somebody from the library for good."),
+    *JOURNAL_ROUTES,
     Route("POST", "/unload", "unload", "Free memory", "Models and known photos leave memory until they are needed."),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -12,7 +13,16 @@ from lib_faceid.inventory.check import SetupReport
 from lib_faceid.people.library import People
 from lib_faceid.pictures.requested import RequestPolicy
 
+if TYPE_CHECKING:
+    from lib_faceid.journal.journal import Journal
+
 __all__ = ["ApiServices"]
+
+
+def _journal() -> Journal:
+    from lib_faceid.journal.journal import open_journal
+
+    return open_journal()
 
 
 @dataclass(frozen=True)
@@ -29,3 +39,5 @@ class ApiServices:
     """Frees the memory that models and known photos take."""
     templates_folder: Callable[[], Path | None] = lambda: None
     """Where a team's prompt templates lie."""
+    journal: Callable[[], Journal] = _journal
+    """Gives the journal, whether or not it is kept."""

@@ -72,9 +72,7 @@ def _cells(run: Run) -> list[str]:
         run.negative,
         run.checkpoint,
         " | ".join(str(unit.settings.get("adapter", "")) for unit in run.units),
-        json.dumps(
-            {str(unit.number): dict(unit.settings) for unit in run.units} | dict(run.settings), ensure_ascii=False
-        ),
+        json.dumps(settings, ensure_ascii=False),
         " ".join(str(one.seed) for one in run.pictures),
         ", ".join(run.tags),
         run.note,

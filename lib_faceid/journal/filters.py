@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib_faceid.arguments import as_number, one_of
 from lib_faceid.errors import UnitError
 from lib_faceid.journal.words import Condition, index_condition, row_condition
+
+if TYPE_CHECKING:
+    import sqlite3
 
 __all__ = ["MAX_PAGE", "ORDERS", "Filter", "Query", "query"]
 

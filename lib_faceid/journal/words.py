@@ -6,10 +6,13 @@ A program without FTS5 cannot keep the index of one that has it: it leaves a mar
 from __future__ import annotations
 
 import re
-import sqlite3
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 __all__ = [
     "Condition",

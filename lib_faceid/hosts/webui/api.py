@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modules import sd_models
 
@@ -13,7 +14,7 @@ from lib_faceid.faces import analyser as faces
 from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.inventory.check import SetupReport, check_setup
-from lib_faceid.models.folders import require_clip_vision
+from lib_faceid.models.folders import find_adapters, require_clip_vision
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
 from lib_faceid.people.library import open_library
@@ -22,11 +23,16 @@ from lib_faceid.references import analysis
 from lib_faceid.unet.layers import cross_attention_dim
 from lib_faceid.units.unit import Unit
 
+if TYPE_CHECKING:
+    from lib_faceid.journal.journal import Journal
+
 __all__ = [
     "GUARDED_ROUTE",
+    "adapter_files",
     "api_services",
     "face_analyser",
     "image_encoder",
+    "journal",
     "loaded_family",
     "request_policy",
     "require_allowed",
@@ -46,8 +52,14 @@ def api_services() -> ApiServices:
         people=lambda: open_library(roots()),
         policy=request_policy,
         unload=_unload,
+        journal=journal,
         templates_folder=lambda: roots().own / "faceid" / "templates",
     )
+
+
+def adapter_files() -> list[Path]:
+    """Return the adapter files in the WebUI's usual folders."""
+    return list(find_adapters(roots()))
 
 
 def face_analyser() -> faces.FaceAnalyser:
@@ -66,6 +78,13 @@ def request_policy() -> RequestPolicy:
     """Return what the settings allow requests to name as a picture."""
     folder = setting("faceid_request_folder").strip()
     return RequestPolicy(Path(folder) if folder else None, are_urls_allowed=setting("faceid_request_urls"))
+
+
+def journal() -> Journal:
+    """Return the journal of this WebUI, whether or not it is kept."""
+    from lib_faceid.journal.journal import open_journal
+
+    return open_journal(roots())
 
 
 def require_allowed(unit: Unit) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakSet
 
@@ -16,7 +15,7 @@ from modules import scripts
 
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui import recording
-from lib_faceid.hosts.webui.api import face_analyser, image_encoder, request_policy, require_allowed
+from lib_faceid.hosts.webui.api import adapter_files, face_analyser, image_encoder, request_policy, require_allowed
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
 from lib_faceid.hosts.webui.scores import begin_scores
@@ -24,7 +23,6 @@ from lib_faceid.hosts.webui.searching import begin_search, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.hosts.webui.sorting import sort_gallery
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.models.folders import find_adapters
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import options_of
@@ -253,11 +251,6 @@ def on_scripts_unloaded() -> None:
     """Before the scripts are loaded anew."""
     for job in list(_live):
         job.close()
-
-
-def adapter_files() -> list[Path]:
-    """Return the adapter files in the WebUI's usual folders."""
-    return list(find_adapters(roots()))
 
 
 def models() -> Models:

@@ -1,0 +1,144 @@
+"""Runs of the journal as HTML and SVG. Whatever a prompt, a name or a note holds is text here, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from PIL import Image
+
+from lib_faceid.journal.compare import Compared, Difference
+from lib_faceid.journal.journal import Point
+from lib_faceid.journal.lineage import Step
+from lib_faceid.journal.run import Drawn, Run, task_id
+from lib_faceid.ui.parts import data_url
+
+__all__ = ["compare_html", "curve_html", "run_html", "score_text", "tree_html", "when_text"]
+
+PICTURE_PX = 256
+MAX_PICTURES = 8
+WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 640, 160, 34, 20, 8  # of the curve, in pixels
+
+
+def score_text(likeness: float | None) -> str:
+    """Return a likeness as it is shown."""
+    return "-" if likeness is None else f"{likeness:.3f}"
+
+
+def when_text(seconds: float) -> str:
+    """Return a time as it is shown."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
+
+
+def run_html(run: Run) -> str:
+    """Return everything about a run."""
+    told = [
+        ("When", when_text(run.time)),
+        ("Likeness", f"{score_text(run.likeness)}, best {score_text(run.best)}"),
+        ("People", ", ".join(run.people)),
+        ("Made from", f"{task_id(run.parent)}: {run.tried}" if run.parent else ""),
+        ("Checkpoint", f"{run.checkpoint} {run.checkpoint_sha256[:10]}"),
+        ("Tags", ", ".join(run.tags)),
+        ("Note", run.note),
+        ("Diagnosis", "" if run.diagnosis is None else str(run.diagnosis)),
+    ]
+    rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in told if value.strip())
+    return (
+        f"<h3>{run.id}</h3>{_pictures(run)}<table>{rows}</table>"
+        f'<pre class="faceid-parameters">{escape(run.infotext())}</pre>'
+    )
+
+
+def compare_html(first: Run, second: Run, found: Compared) -> str:
+    """Return two runs beside each other: their pictures, and what differs."""
+    head = f"<tr><th></th><th>{first.id}</th><th>{second.id}</th></tr>"
+    nothing = "<p>Nothing that the journal knows of differs.</p>" if not (found.settings or found.scores) else ""
+    settings, scores = "".join(map(_difference, found.settings)), "".join(map(_difference, found.scores))
+    sides = "".join(f"<div><h3>{run.id}</h3>{_pictures(run)}</div>" for run in (first, second))
+    table = nothing or f"<table>{head}{settings}{scores}</table>"
+    return f'<div class="faceid-sides">{sides}</div>{table}'
+
+
+def tree_html(steps: Sequence[Step], chosen: str) -> str:
+    """Return the tree of runs: what was changed, and what became of the likeness, each with a bar."""
+    return f'<ul class="faceid-tree">{"".join(_step(step, step.id == chosen) for step in steps)}</ul>'
+
+
+def curve_html(person: str, points: Sequence[Point]) -> str:
+    """Return a person's likeness over the runs as a line, and the same in words for who cannot see."""
+    if not points:
+        return "<p>There is no run with a likeness of that person.</p>"
+    lowest, highest = min(0.0, *(one.likeness for one in points)), max(1.0, *(one.likeness for one in points))
+    step, scale = (WIDTH - LEFT - 8) / max(len(points) - 1, 1), (HEIGHT - ABOVE - BELOW) / (highest - lowest)
+    places = [(LEFT + at * step, ABOVE + (highest - one.likeness) * scale) for at, one in enumerate(points)]
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{one.id}: {one.likeness:.3f}</title></circle>'
+        for (x, y), one in zip(places, points, strict=True)
+    )
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    marks = "".join(_mark(value, ABOVE + (highest - value) * scale) for value in (0.0, 0.5, 1.0))
+    values = [one.likeness for one in points]
+    mean = sum(values) / len(values)
+    words = (
+        f"Likeness of {person} in {len(points)} runs, from {points[0].id} to {points[-1].id}: first {values[0]:.3f}, "
+        f"last {values[-1]:.3f}, mean {mean:.3f}, lowest {min(values):.3f}, highest {max(values):.3f}."
+    )
+    return (
+        f'<figure class="faceid-curve"><svg role="img" aria-label="{escape(words, quote=True)}" viewBox="0 0 {WIDTH} '
+        f'{HEIGHT}" width="{WIDTH}" height="{HEIGHT}">{marks}<polyline points="{line}" />{dots}</svg>'
+        f"<figcaption>{escape(words)}</figcaption></figure>"
+    )
+
+
+def _mark(value: float, y: float) -> str:
+    return (
+        f'<text x="{LEFT - 6}" y="{y + 3:.1f}">{value:g}</text>'
+        f'<line x1="{LEFT - 2}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}" />'
+    )
+
+
+def _step(step: Step, is_chosen: bool) -> str:
+    change = "" if step.change is None else f" ({step.change:+.3f})"
+    width = round(100 * min(max(step.likeness or 0.0, 0.0), 1.0))
+    mark = ' class="faceid-chosen" aria-current="true"' if is_chosen else ""
+    return (
+        f'<li{mark} style="margin-left: {min(step.depth, 20) * 1.5}em"><b>{step.id}</b> '
+        f'<span class="faceid-like"><span style="width: {width}%"></span></span> '
+        f"{score_text(step.likeness)}{change} {escape(step.tried)}</li>"
+    )
+
+
+def _difference(one: Difference) -> str:
+    cells = "".join(f"<td>{escape('-' if value is None else str(value))}</td>" for value in (one.first, one.second))
+    return f"<tr><th>{escape(one.name)}</th>{cells}</tr>"
+
+
+def _pictures(run: Run) -> str:
+    shown = "".join(_picture(one) for one in run.pictures[:MAX_PICTURES])
+    left = len(run.pictures) - MAX_PICTURES
+    return f'<div class="faceid-shown">{shown}</div>' + (f"<p>and {left} more</p>" if left > 0 else "")
+
+
+def _picture(one: Drawn) -> str:
+    """Return one picture with its score, as far as its file is still there."""
+    told = f"seed {one.seed}, {score_text(one.likeness)}"
+    source = _source(one.path)
+    picture = f'<img src="{source}" alt="{told}">' if source else f"<div>{_why_not(one)}</div>"
+    return f"<figure>{picture}<figcaption>{told}</figcaption></figure>"
+
+
+def _why_not(one: Drawn) -> str:
+    return "its file is gone" if one.path else "it was not saved"
+
+
+def _source(path: str) -> str:
+    if not path or not Path(path).is_file():
+        return ""
+    try:
+        with Image.open(path) as image:
+            image.thumbnail((PICTURE_PX, PICTURE_PX))
+            return data_url(image)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ""
