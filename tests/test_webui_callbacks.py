@@ -26,6 +26,7 @@ EVENTS = [
     "cfg_denoiser",
     "cfg_denoised",
     "before_image_saved",
+    "ui_tabs",
     "model_loaded",
     "script_unloaded",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from modules import infotext_utils, shared
+from modules import shared
 
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.people.library import open_library
@@ -35,5 +35,7 @@ def photos_of(name: str) -> Sequence[str]:
 
 def paste_into_txt2img(button: Any, infotext: Any) -> None:
     """Have a button fill in txt2img from a text, as "PNG Info" does."""
+    from modules import infotext_utils
+
     binding = infotext_utils.ParamBinding(button, "txt2img", source_text_component=infotext)
     infotext_utils.register_paste_params_button(binding)
