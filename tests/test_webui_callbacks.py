@@ -91,7 +91,7 @@ def test_tags_are_written_after_callbacks_that_were_registered_in_the_job(
         script.FaceIDScript().process_before_every_sampling(object(), "args", x=None)
         assert callbacks.of("cfg_denoiser")[-1] is ours
     assert callbacks.of("cfg_denoiser") == [*noise, ours]
-    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 3, 1, 1, 1, 1]
+    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 3, 1, 1, 1, 1, 1]
 
 
 def test_the_webui_need_not_look_for_who_registers(script: ModuleType, callbacks: Callbacks) -> None:
@@ -102,7 +102,7 @@ def test_an_older_webui_finds_out_by_itself(callbacks: Callbacks, monkeypatch: p
     module: Any = sys.modules["modules.script_callbacks"]
     monkeypatch.setattr(module, "add_callback", lambda callbacks, fun: None)
     load_script()
-    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 1, 1, 1, 1, 1]
+    assert [len(one) for one in callbacks.map.values()] == [2, 1, 1, 1, 1, 1, 1, 1, 1]
     assert callbacks.files() == {"found out"}
 
 
