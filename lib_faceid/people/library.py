@@ -150,9 +150,7 @@ class People:
 
     def approve(self, name: str, by: str, note: str = "") -> Approval:
         """Write down that somebody agreed to a person as saved now, and return that. Any change takes it back."""
-        path = self.path(name)
-        with self._writing():
-            return approve(path, by, note)
+        return approve(self.path(name), by, note)
 
     def approval(self, name: str) -> Approval | None:
         """Return who agreed to a person, also where it changed since; None where nobody did."""
@@ -160,9 +158,7 @@ class People:
 
     def withdraw(self, name: str) -> bool:
         """Take an approval back, and return whether there was one."""
-        path = self.path(name)
-        with self._writing():
-            return withdraw(path)
+        return withdraw(self.path(name))
 
     def export(self, name: str) -> bytes:
         """Return a person's file: copied into another library it is that person there."""
