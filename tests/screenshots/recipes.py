@@ -57,6 +57,15 @@ def _page(page: Page, cast: Cast) -> Sequence[Locator]:
     return [page.locator("#faceid_page_head").first, page.locator("#txt2img_gallery"), element(page, "person")]
 
 
+def _strip(page: Page, cast: Cast) -> Sequence[Locator]:
+    """What was drawn, and how alike it is."""
+    page.locator(f"{UNIT}_enabled input").check()
+    generate(page)
+    strip = page.locator("#txt2img_faceid_likeness")
+    strip.locator(".faceid-like").first.wait_for(timeout=DRAW_MS)
+    return [page.locator("#txt2img_gallery"), strip]
+
+
 def _photos(page: Page, cast: Cast) -> Sequence[Locator]:
     """A good photo, one that will do, and a bad one."""
     add(page, cast.one, cast.dark, cast.blurred)
@@ -137,6 +146,7 @@ def _in_webui(page: Page, cast: Cast) -> Sequence[Locator]:
 
 SHOTS = (
     Shot("page", _page, is_random=False),
+    Shot("strip", _strip, is_random=False),
     Shot("photos", _photos),
     Shot("group", _group),
     Shot("setup", _setup),

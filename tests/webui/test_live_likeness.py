@@ -99,6 +99,37 @@ def test_two_people_stand_where_their_regions_are(
         assert likeness(answer, analyser, vectors[here], columns) > likeness(answer, analyser, vectors[there], columns)
 
 
+def scores_in(answer: Answer) -> list[dict[str, Any]]:
+    """The typed scores of an answer's pictures, in the order of drawing."""
+    return answer.info["extra_generation_params"]["FaceID likeness"]["pictures"]
+
+
+def test_each_picture_says_how_alike_its_people_are(
+    miniature: Server, vectors: Vectors, photos: dict[str, str], analyser: FaceAnalyser
+) -> None:
+    """Two in a batch: the score in the answer and in the metadata is that of each picture; off, nothing is."""
+    job = {**JOB, "steps": 8, "prompt": caption(BLUE, people=2), "width": 256, "opts_faceid_mark_pictures": False}
+    pair = [unit(photos[name], region=side) for name, side in ((WHO[0], "left"), (WHO[1], "right"))]
+    answer = clean(miniature.txt2img(*pair, **job))
+    scores = scores_in(answer)
+    assert [(one["image"], one["seed"]) for one in scores] == [(0, 1000), (1, 1001)]
+    pictures = answer.images[answer.info["index_of_first_image"] :]
+    infotexts = answer.info["infotexts"][answer.info["index_of_first_image"] :]
+    for picture, infotext, score in zip(pictures, infotexts, scores, strict=True):
+        for at, name in enumerate(WHO[:2]):
+            faces = [face for face in analyser.detect(picture) if (face.box[0] + face.box[2]) // 2 // 128 == at]
+            cosines = [float(face.id_embedding @ vectors[name] / np.linalg.norm(face.id_embedding)) for face in faces]
+            expected = pytest.approx(max(cosines), abs=1e-3) if cosines else None
+            assert score["units"][at]["likeness"] == expected
+        assert score["text"] in infotext
+        assert score["recogniser"] == analyser.recogniser
+    if answer.info["index_of_first_image"]:
+        assert "FaceID likeness" not in answer.info["infotexts"][0], "a grid has none"
+    off = clean(miniature.txt2img(*pair, **job, opts_faceid_score=False))
+    assert "FaceID likeness" not in off.sentence
+    assert all(np.array_equal(one, other) for one, other in zip(off.images, answer.images, strict=True))
+
+
 def test_img2img_makes_somebody_else_of_a_picture(
     miniature: Server, vectors: Vectors, photos: dict[str, str], analyser: FaceAnalyser
 ) -> None:
