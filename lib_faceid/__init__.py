@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lib_faceid.diagnosis.facts import Facts, UnitFacts
+    from lib_faceid.diagnosis.map import Diagnosis, diagnose
     from lib_faceid.effects.contribution import Contribution
     from lib_faceid.effects.injection import Injection, inject
     from lib_faceid.effects.lora import merge_lora
@@ -42,9 +44,11 @@ __all__ = [
     "Adapter",
     "ClipVision",
     "Contribution",
+    "Diagnosis",
     "Face",
     "FaceAnalyser",
     "FaceIDError",
+    "Facts",
     "Identity",
     "Injection",
     "Joined",
@@ -57,9 +61,11 @@ __all__ = [
     "Reference",
     "Schedule",
     "Unit",
+    "UnitFacts",
     "UnitScore",
     "Variant",
     "Wanted",
+    "diagnose",
     "identity_from_photos",
     "inject",
     "join_photos",
@@ -73,6 +79,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "diagnosis.facts": ("Facts", "UnitFacts"),
+    "diagnosis.map": ("Diagnosis", "diagnose"),
     "likeness.judging": ("Wanted", "judge"),
     "likeness.score": ("PictureScore", "UnitScore"),
     "methods.adapter": ("Adapter",),
