@@ -48,6 +48,9 @@ MAX_COUNT = 8
 # What the WebUI offers to the scripts of extensions.
 OWN_STYLE = """
 footer { display: none !important; }
+.gradio-container { overflow: clip !important; } /* hidden would make nothing stick */
+#faceid_page > :last-child { position: sticky; top: 0.5em; align-self: flex-start; }
+#txt2img_faceid :is([id$="_adetailer"], [id$="_adetailer_weight"]) { display: none; }
 .faceid-title { font-size: 1.6em; font-weight: 600; }
 .prose ul.faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc outside; }
 #txt2img_gallery .grid-container:has(> button:only-child) { grid-template-columns: 1fr; }
