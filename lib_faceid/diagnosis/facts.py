@@ -29,7 +29,11 @@ MOST_UNITS, MOST_PICTURES, MOST_LETTERS = 50, 10_000, 2_000
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """What is known of one unit over the pictures of a run."""
+    """What is known of one unit over the pictures of a run.
+
+    >>> UnitFacts(likeness=(0.5, None)).absent
+    0.5
+    """
 
     number: int | str = 0
     likeness: tuple[float | None, ...] = ()
@@ -90,7 +94,11 @@ class UnitFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run."""
+    """What is known of a run.
+
+    >>> Facts("portrait, smiling, soft light").blocks.missing
+    ('camera', 'background', 'style')
+    """
 
     prompt: str
     negative: str = ""

@@ -55,7 +55,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The rows that apply, the strongest first."""
+    """The rows that apply, the strongest first.
+
+    >>> Diagnosis(()).words
+    'Nothing wrong was found.'
+    """
 
     findings: tuple[Finding, ...]
     unseen: tuple[str, ...] = ()
@@ -81,7 +85,12 @@ class Diagnosis:
 
 
 def diagnose(facts: Facts) -> Diagnosis:
-    """Return the rows of the map that apply to a run, the strongest evidence first."""
+    """Return the rows of the map that apply to a run, the strongest evidence first.
+
+    >>> found = diagnose(Facts("portrait", units=(UnitFacts(weight=0.2, likeness=(0.25,)),)))
+    >>> found.findings[0].change.words
+    'Raise the identity weight from 0.2 to 0.8.'
+    """
     found = [(one, evidence) for one in MAP if (evidence := one.find(facts)) is not None]
     found.sort(key=lambda pair: -pair[1].strength)  # stable: the table's order decides between equals
     findings = tuple(Finding(one, each.strength, each.figures, each.change) for one, each in found)
