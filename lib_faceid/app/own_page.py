@@ -20,6 +20,7 @@ from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import build_aim, wire_aim
+from lib_faceid.app.own_page_journal import build_own_journal
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_scores import scores_html
 from lib_faceid.app.page_files import page_file
@@ -117,10 +118,11 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
                 units = _units(services, count, first_person(workshop, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 drawn, aiming = _drawn(), build_aim()
+        tab = build_own_journal(workshop)
         _wire(easel, loaded, last, [*asked, *units.arguments], drawn)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
-        wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints)
+        wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints, [(tab.back, tab.infotext)])
         code = "".join(page_file(f"javascript/{name}.js") for name in ("ip_adapter_faceid", "faceid_likeness"))
         page.load(None, None, None, **script(SHIM % code))
     return page

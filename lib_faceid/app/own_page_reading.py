@@ -37,8 +37,12 @@ def wire_reading(
     asked: Sequence[Any],
     units: Sequence[InfotextField],
     checkpoints: Callable[[], Iterable[str]],
+    more: Sequence[tuple[Any, Any]] = (),
 ) -> None:
-    """Let a picture's settings fill in the components of the request, and those of the units as the WebUI does."""
+    """Let a picture's settings fill in the components of the request, and those of the units as the WebUI does.
+
+    more: other buttons that do the same, each with the text that it reads.
+    """
     text, button, file, told = parts
     fields = [*_own_fields(asked, checkpoints), *units]
 
@@ -55,7 +59,8 @@ def wire_reading(
         return [found or "", notice(problem, "warning")]
 
     outputs = [*(component for component, _ in fields), told]
-    button.click(read, [text], outputs, **QUICK)
+    for pressed, source in ((button, text), *more):
+        pressed.click(read, [source], outputs, **QUICK)
     file.upload(opened, [file], [text, told], **QUICK).then(read, [text], outputs, **QUICK)
 
 

@@ -1,0 +1,42 @@
+"""The journal on our own page, below the units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from lib_faceid.app.resources import Workshop
+from lib_faceid.models.own_settings import change_settings, own_settings
+from lib_faceid.ui.journal import JournalServices, JournalTab, build_journal
+
+if TYPE_CHECKING:
+    from lib_faceid.journal.journal import Journal
+
+__all__ = ["build_own_journal"]
+
+
+def build_own_journal(workshop: Workshop) -> JournalTab:
+    """Return the journal's part of the page, made where gradio stands right now."""
+
+    def journal() -> Journal:
+        from lib_faceid.journal.journal import open_journal
+
+        return open_journal(workshop.roots)
+
+    def photos_of(name: str) -> Sequence[str]:
+        library = workshop.people()
+        if name not in library.names():
+            return ()
+        person = library.load(name)
+        return [*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint]
+
+    def is_on() -> bool:
+        return own_settings(workshop.roots).journal
+
+    def switch(wanted: bool) -> None:
+        change_settings(workshop.roots, journal=wanted)
+
+    with gr.Accordion("FaceID journal", open=False, elem_id="faceid_journal_panel"):
+        return build_journal(JournalServices(journal, is_on, switch, photos_of))
