@@ -17,6 +17,7 @@ from lib_faceid.app.resources import Workshop, load_studio
 from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
@@ -116,7 +117,7 @@ class Easel:
         told = {infotext_key(one.number): one.infotext() for one in prepared}
         scoring = Scoring(job, self._face_analyser, self._watches) if options.score else None
         judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
-        with self._turn:  # one UNet, one job in it
+        with self._turn, enough_memory():  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
             studio = self._loaded(checkpoint)
             with studio.people(job):

@@ -20,6 +20,7 @@ from lib_faceid.errors import HostError
 from lib_faceid.hosts.calls_per_step import Pace
 from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
 from lib_faceid.hosts.diffusers.latent_preview import rough_image
+from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
 from lib_faceid.jobs.job import Job, Pass
@@ -90,6 +91,7 @@ class Studio:
         """Return what a picture in work would be if it were finished now, through the VAE: sharp enough for faces."""
         return self._decoded(sketch.estimate)
 
+    @enough_memory()
     def _run(
         self, request: Request, job: Job | None, image: int, after_step: AfterStep, begun: Sketch | None, until: int = 0
     ) -> tuple[Any, Any]:
@@ -99,25 +101,19 @@ class Studio:
         step_done = _steer(injection, request, after_step, self._so_far, range(done, until or request.steps))
         width_px, height_px = request.size_px or (None, None)
         scheduler = self._pipeline.scheduler
-        try:
-            with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
-                drawn = self._pipeline(
-                    prompt=request.prompt,
-                    negative_prompt=request.negative or None,
-                    width=width_px,
-                    height=height_px,
-                    num_inference_steps=request.steps,
-                    guidance_scale=request.cfg,
-                    generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
-                    latents=begun.latents if begun else None,
-                    callback_on_step_end=step_done,
-                    output_type="latent" if until else "np",
-                )
-        except torch.cuda.OutOfMemoryError as error:
-            raise HostError(
-                "The memory of the GPU is too small for a picture of this size. Ask for a smaller one, and close other "
-                "programs that use the GPU."
-            ) from error
+        with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
+            drawn = self._pipeline(
+                prompt=request.prompt,
+                negative_prompt=request.negative or None,
+                width=width_px,
+                height=height_px,
+                num_inference_steps=request.steps,
+                guidance_scale=request.cfg,
+                generator=torch.Generator("cpu").manual_seed(request.seed),  # the same noise on every device
+                latents=begun.latents if begun else None,
+                callback_on_step_end=step_done,
+                output_type="latent" if until else "np",
+            )
         return (drawn.images, estimate[0]) if until else (drawn.images[0], None)
 
     def _so_far(self, latents: Tensor) -> Image.Image:
@@ -127,6 +123,7 @@ class Studio:
             return rough_image(latents[0], self.family)
         return self._decoded(latents)
 
+    @enough_memory()
     def _decoded(self, latents: Tensor) -> Image.Image:
         """Return the picture of latents [1, 4, h, w]."""
         vae = self._pipeline.vae
@@ -134,12 +131,15 @@ class Studio:
             is_upcast = self.family == "SDXL" and vae.dtype == torch.float16  # in halves its numbers may overflow
             if is_upcast:
                 vae.to(dtype=torch.float32)
-            pixels = vae.decode(latents[:1].to(vae.dtype) / vae.config.scaling_factor).sample[0]
-            if is_upcast:
-                vae.to(dtype=torch.float16)
+            try:
+                pixels = vae.decode(latents[:1].to(vae.dtype) / vae.config.scaling_factor).sample[0]
+            finally:
+                if is_upcast:
+                    vae.to(dtype=torch.float16)
         return _to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
 
 
+@enough_memory()
 def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
     """Return the checkpoint on CUDA, else MPS, else the CPU; in float16 but for the CPU and where asked otherwise.
 
