@@ -17,7 +17,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.faces.geometry import TEMPLATE, moved, pose_degrees
-from lib_faceid.faces.measures import Measures, measure
+from lib_faceid.faces.measures import Measures, _grain, measure
 from lib_faceid.faces.report import PhotoReport, _reasons, judge, score_of
 
 GOOD = Measures(
@@ -92,6 +92,45 @@ def test_noise_counts(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
     assert report.score < clean.score - 0.08
 
 
+@pytest.mark.parametrize("kind", ["motion across", "motion down", "motion aslant"])
+@pytest.mark.parametrize("name", ["Chris.jpeg", "Luciano.png"])
+def test_motion_blur_is_named_and_not_good(
+    name: str, kind: str, analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
+) -> None:
+    """A seventh of the face long it leaves 0.3 to 0.5 of the identity."""
+    clean = largest(analyser.detect(photo(name)))
+    moved_photo = degraded(photo(name), kind, 0.14, clean.size_px)
+    face = largest(analyser.detect(moved_photo))
+    report = judge(face, moved_photo)
+    assert report.verdict != "good"
+    assert report.score < likeness(face, clean) + 0.3
+    assert "blurred in one direction" in report.reasons[0]
+
+
+def test_out_of_focus_is_not_motion(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
+    soft = degraded(photo("Luciano.png"), "blur", 0.03, 174)
+    report = judge(largest(analyser.detect(soft)), soft)
+    assert "out of focus" in report.reasons[0]
+    assert not any("one direction" in reason for reason in report.reasons)
+
+
+def test_noise_is_named(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
+    """Also with a recogniser whose usual length is not known."""
+    noisy = degraded(photo("Luciano.png"), "noise", 60, 174)
+    face = dataclasses.replace(largest(analyser.detect(noisy)), usual_length=0.0)
+    report = judge(face, noisy)
+    assert report.verdict != "good"
+    assert any("noisy" in reason for reason in report.reasons)
+
+
+@pytest.mark.parametrize("sigma", [5.0, 20.0])
+def test_the_grain_is_the_noise_that_was_added(sigma: float) -> None:
+    slope = np.linspace(0, 200, 84)[:, None] + np.linspace(0, 50, 76)
+    grain = np.random.default_rng(1).normal(0, sigma, slope.shape)
+    assert _grain(slope) == pytest.approx(0, abs=1e-9)
+    assert _grain(slope + grain) == pytest.approx(sigma, rel=0.05)
+
+
 @pytest.mark.parametrize("name", ["Bryan.png", "Chris.jpeg", "Luciano.png", "Paul.jpeg", "Paul2.jpeg", "astronaut.png"])
 def test_good_photos_are_good(name: str, analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:
     report = judge(largest(analyser.detect(photo(name))), photo(name))
@@ -130,6 +169,8 @@ def test_the_worst_reason_comes_first(
         ({"roll_degrees": -40.0}, "tilted by 40 degrees"),
         ({"eyes_contrast": 0.05}, "eyes seem to be covered or closed"),
         ({"mouth_contrast": 0.05}, "mouth seems to be covered"),
+        ({"least_sharp": 0.005, "one_way": 0.05}, r"blurred in one direction, as by motion (sharpness 0.005 along it)"),
+        ({"noise": 0.4}, "noisy (grain of 40% of the face's contrast)"),
         ({"flatness": 0.8}, "looks like a drawing"),
     ],
 )
@@ -153,6 +194,7 @@ def test_measures_of_known_changes(chris: Face, photo: Callable[[str], np.ndarra
     assert (white.dark, white.bright) == (0, 1)
     flat = measure(dataclasses.replace(chris, crop_rgb=np.full_like(chris.crop_rgb, 99)), image)
     assert (flat.sharpness, flat.contrast, flat.flatness, flat.eyes_contrast) == (0, 0, 1, 0)
+    assert (flat.noise, flat.one_way) == (0, 1)
 
 
 @pytest.mark.parametrize("colour", [0, 90, 255])
@@ -220,6 +262,14 @@ def test_the_roll_of_a_head(roll: float) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------- as data
+def test_reports_from_before_read_as_if_nothing_of_it_was_seen(chris: Face, photo: Callable[[str], np.ndarray]) -> None:
+    values = judge(chris, photo("Chris.jpeg")).to_dict()
+    for name in ("certainty", "least_sharp", "one_way", "noise"):
+        del values["measures"][name]
+    again = PhotoReport.from_dict(values)
+    assert (again.measures.one_way, again.measures.noise) == (1, 0)
+
+
 def test_as_data_and_back(chris: Face, photo: Callable[[str], np.ndarray]) -> None:
     report = judge(chris, photo("Chris.jpeg"))
     values = json.loads(json.dumps(report.to_dict()))

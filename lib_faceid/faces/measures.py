@@ -60,6 +60,12 @@ class Measures:
     certainty: float = 0.0
     """Length of the embedding / that of good photos; 0 where that is not known. What a recogniser cannot read,
     covered, noisy, too bright or too dark, it gives short vectors."""
+    least_sharp: float = 1.0
+    """Sharpness along the least sharp of four directions, at 56 px: 0.1 to 0.2 when sharp."""
+    one_way: float = 1.0
+    """That / sharpness along the sharpest: 0.4 to 0.7, also out of focus; below 0.27 where the camera moved."""
+    noise: float = 0.0
+    """Standard deviation of the grain (Immerkaer 1996) / that of the face: 0.04 in good photos."""
 
 
 def measure(face: Face, image_rgb: NDArray[np.uint8]) -> Measures:
@@ -68,6 +74,7 @@ def measure(face: Face, image_rgb: NDArray[np.uint8]) -> Measures:
     crop = _halved(fine)
     grey = crop[FACE_ROWS, FACE_COLUMNS]
     pose = pose_degrees(face.points)
+    along = _along(_halved(grey)) / (grey.var() + 4)
     steps = np.maximum(np.abs(np.diff(fine, axis=0))[:, :-1], np.abs(np.diff(fine, axis=1))[:-1])
     return Measures(
         size_px=face.size_px,
@@ -85,6 +92,9 @@ def measure(face: Face, image_rgb: NDArray[np.uint8]) -> Measures:
         flatness=float((steps < 1.5).mean()),
         edges=float(np.percentile(steps, 99)),
         certainty=float(np.linalg.norm(face.id_embedding)) / face.usual_length if face.usual_length else 0.0,
+        least_sharp=float(along.min()),
+        one_way=float((along.min() + 1e-6) / (along.max() + 1e-6)),
+        noise=_grain(grey) / (float(grey.std()) + 1),
     )
 
 
@@ -95,6 +105,26 @@ def _halved(grey: Floats) -> Floats:
 
 def _laplacian(grey: Floats) -> Floats:
     return 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+
+
+def _along(grey: Floats) -> Floats:
+    """Return the mean squares of second differences [4]: across, down, and along both diagonals.
+
+    Those are halved, since their steps are longer.
+    """
+    twice = 2 * grey[1:-1, 1:-1]
+    pairs = [
+        (grey[1:-1, :-2], grey[1:-1, 2:]), (grey[:-2, 1:-1], grey[2:, 1:-1]),
+        (grey[:-2, :-2], grey[2:, 2:]), (grey[:-2, 2:], grey[2:, :-2]),
+    ]  # fmt: skip
+    return np.array([np.square(twice - a - b).mean() for a, b in pairs]) * (1, 1, 0.5, 0.5)
+
+
+def _grain(grey: Floats) -> float:
+    """Return the standard deviation of noise by Immerkaer's estimate, which edges and slopes hardly reach."""
+    across = 2 * grey[:, 1:-1] - grey[:, :-2] - grey[:, 2:]
+    both = 2 * across[1:-1] - across[:-2] - across[2:]
+    return float(np.sqrt(np.pi / 2) * np.abs(both).mean() / 6)
 
 
 def _contrast_at(crop: Floats, point: Floats) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,10 @@ NOTABLE = 0.94  # a flaw that leaves more than this is not worth a word
 BY_HAND = 0.8  # between the median and the worst tenth where a box is off by a tenth (docs/PHOTO_REPORT.md)
 UNSURE = "the recogniser is unsure of it (covered, noisy, too bright, blurred?): use a plain photo of the whole face"
 COVERED = 0.15  # of the face's contrast; open eyes and mouths have 0.17 to 1.2
+SHARPNESS = ("size", "sharp", "motion")
+ONE_WAY = (0.24, 0.3)  # blur in one direction has 0.01 to 0.27; out of focus, shrunk or dark, most faces keep more
+LATER_MEASURES = {one.name: one.default for one in fields(Measures) if one.default is not MISSING}
+"""What older reports do not have."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class PhotoReport:
     def from_dict(cls, values: Mapping[str, Any]) -> PhotoReport:
         """Return the report that `to_dict` gave. Raises FileError for anything else."""
         try:
-            known = {"certainty": 0.0, **values["measures"]}  # older reports do not have it
+            known = {**LATER_MEASURES, **values["measures"]}
             measures = {field.name: float(known[field.name]) for field in fields(Measures)}
             score, reasons = float(values["score"]), tuple(str(reason) for reason in values["reasons"])
             size_px = int(measures.pop("size_px"))
@@ -90,13 +94,13 @@ def score_of(measures: Measures) -> float:
     """Return what is left of the identity, 0 to 1.
 
     The embedding's length tells it best; where that is known, what each flaw leaves counts by its root, and else whole;
-    no score is above what size and sharpness leave.
+    no score is above what size, sharpness and motion leave.
     """
     factors = _factors(measures)
     flaws = math.prod(factors.values())
     if not measures.certainty:
         return flaws
-    return min(_certain(measures) * math.sqrt(flaws), factors.get("size", 1.0), factors.get("sharp", 1.0))
+    return min(_certain(measures) * math.sqrt(flaws), *(factors.get(name, 1.0) for name in SHARPNESS))
 
 
 def _certain(m: Measures) -> float:
@@ -109,12 +113,15 @@ def _verdict(score: float) -> Verdict:
 
 
 def _factors(m: Measures) -> dict[str, float]:
-    """Return what each flaw leaves. A small face is also a soft one, so of these two only the worse counts."""
+    """Return what each flaw leaves. Small and moved faces are also soft ones, so of these only the worst counts."""
     size = 1 / (1 + (18 / max(m.size_px, 1)) ** 2.6)
     sharp = 1 / (1 + (0.015 / max(m.sharpness, 1e-6)) ** 1.3)
+    motion = (1 / (1 + (0.0098 / max(m.least_sharp, 1e-6)) ** 1.6)) ** _moved(m)
+    worst, leaves = min((("size", size), ("sharp", sharp), ("motion", motion)), key=lambda one: one[1])
     blocks = 0.035 * max(m.blockiness - 2, 0)
     return {
-        "size" if size < sharp else "sharp": min(size, sharp),
+        worst: leaves,
+        "noise": 1 / (1 + (m.noise / 0.46) ** 1.9),
         "dark": 1 - 0.6 * m.dark**3.1,
         "bright": 1 - 0.29 * m.bright**4,
         "blocks": 1 / (1 + blocks**0.85 * (100 / max(m.size_px, 1)) ** 1.5),
@@ -135,6 +142,14 @@ def _is_covered(m: Measures, contrast: float) -> bool:
     return contrast < COVERED and m.sharpness > 0.06 and m.dark < 0.3
 
 
+def _moved(m: Measures) -> float:
+    """Return how surely it is blurred in one direction, 0 to 1; the edges of a bar or a mask run in one, too."""
+    if any(_is_covered(m, one) for one in (m.eyes_contrast, m.mouth_contrast)):
+        return 0.0
+    sure, no_more = ONE_WAY
+    return min(1.0, max(0.0, (no_more - m.one_way) / (no_more - sure)))
+
+
 def _is_drawing(m: Measures) -> bool:
     """Say whether there are flat areas and hard edges without a reason that a photo can have for them."""
     is_clipped = m.dark > 0.4 or m.bright > 0.4
@@ -146,6 +161,9 @@ def _reasons(m: Measures) -> tuple[str, ...]:
     words = {
         "size": f"the face is only {m.size_px} px: use a larger photo, best with a face of 160 px or more",
         "sharp": f"it is out of focus or enlarged (sharpness {m.sharpness:.3f}): use a sharper photo",
+        "motion": f"it is blurred in one direction, as by motion (sharpness {m.least_sharp:.3f} along it): use a photo "
+        "that was taken with a steadier hand or more light",
+        "noise": f"it is noisy (grain of {m.noise:.0%} of the face's contrast): use a photo with more light",
         "dark": f"{m.dark:.0%} of the face is nearly black: use a photo with more light",
         "bright": f"{m.bright:.0%} of the face is nearly white: use a photo with less light",
         "blocks": f"it is strongly compressed (blocks {m.blockiness:.0f}): use the original, not a forwarded copy",
