@@ -61,7 +61,7 @@ def fitting(schema: dict[str, Any]) -> some.SearchStrategy[Any]:
     if schema["type"] == "array":
         return some.lists(fitting(schema["items"]), max_size=3)
     if schema["type"] == "object":
-        fields = {name: fitting(one) for name, one in schema["properties"].items()}
+        fields = {name: fitting(one) for name, one in schema.get("properties", {}).items()}
         needed = {name: fields.pop(name) for name in schema.get("required", ())}
         return some.fixed_dictionaries(needed, optional=fields)
     if schema["type"] == "number":
@@ -76,6 +76,8 @@ GOOD: dict[str, Any] = {
     "detect": {"image": PINK},
     "compare": {"first": PINK, "second": {"person": "Anna"}},
     "save_face": {"name": "Bea", "images": [PINK]},
+    "diagnose": {"facts": {"prompt": "a man in a garden"}},
+    "score": {"images": [PINK], "people": [{"person": "Anna"}]},
     "journal": {"person": "Anna", "since": "2026-11-26"},
     "journal_compare": {"first": "F-000001", "second": "F-000002"},
     "journal_tree": {"run": "F-000002"},
