@@ -32,6 +32,7 @@ from lib_faceid.miniature.vae import vae_tree
 from lib_faceid.models.folders import Roots
 from lib_faceid.people.library import open_library
 
+OF_IMAGES = ("ip_adapter", "ip_adapter_vit_g", "ip_adapter_plus")
 SIZES = {"published": PUBLISHED, "miniature": MINIATURE}
 
 
@@ -171,8 +172,11 @@ def test_the_seed_decides_every_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variant", "family", "suffix"),
     [
-        *((variant, "sd15", ".bin") for variant in ("faceid", "plus", "plusv2", "portrait")),
-        *((variant, "sdxl", ".safetensors") for variant in ("faceid", "plusv2", "portrait", "portrait_unnorm")),
+        *((variant, "sd15", ".bin") for variant in ("faceid", "plus", "plusv2", "portrait", *OF_IMAGES)),
+        *(
+            (variant, "sdxl", ".safetensors")
+            for variant in ("faceid", "plusv2", "portrait", "portrait_unnorm", *OF_IMAGES)
+        ),
     ],
 )
 def test_adapters_are_read_as_what_they_are(
@@ -189,6 +193,9 @@ def test_adapters_are_read_as_what_they_are(
 def test_names_are_the_published_ones() -> None:
     assert published_name("plusv2", "sdxl") == "ip-adapter-faceid-plusv2_sdxl"
     assert published_name("portrait_unnorm", "sdxl") == "ip-adapter-faceid-portrait_sdxl_unnorm"
+    assert published_name("ip_adapter_vit_g", "sd15") == "ip-adapter_sd15_vit-G"
+    assert published_name("ip_adapter_vit_g", "sdxl") == "ip-adapter_sdxl"
+    assert published_name("ip_adapter", "sdxl") == "ip-adapter_sdxl_vit-h"
 
 
 def test_clip_vision_encodes(miniature_clip: Path) -> None:

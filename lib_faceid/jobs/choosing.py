@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lib_faceid.encoders.clip_vision import ClipVision
     from lib_faceid.faces.analyser import FaceAnalyser
 
-__all__ = ["Models", "choose_adapter", "file_of"]
+__all__ = ["Models", "choose_adapter", "file_of", "read_as"]
 
 READ_AS = {"person": "the person in its pictures", "image": "its pictures as they are, whoever is in them"}
 
@@ -88,9 +88,13 @@ def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:
             f"{adapter.name} is for {adapter.base}, but the loaded checkpoint is {BASE_LABELS[dim]}. Choose an "
             f"adapter for {BASE_LABELS[dim]}, or '{AUTO}'."
         )
-    is_other = adapter.purpose != unit.purpose
-    read_as = f"{adapter.name} reads {READ_AS[adapter.purpose]}." if is_other else ""
-    return adapter, " ".join(filter(None, [adapter.assumed, read_as]))
+    other = read_as(adapter) if adapter.purpose != unit.purpose else ""
+    return adapter, " ".join(filter(None, [adapter.assumed, other]))
+
+
+def read_as(adapter: Adapter) -> str:
+    """Return in a sentence what an adapter reads of a unit's pictures, for units with another purpose."""
+    return f"{adapter.name} reads {READ_AS[adapter.purpose]}."
 
 
 def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, dim: int) -> list[Adapter]:

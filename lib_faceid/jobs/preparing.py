@@ -10,7 +10,7 @@ from lib_faceid.effects.injection import Contribution
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
 from lib_faceid.faces.recognisers import unknown_note, untrained_note
-from lib_faceid.jobs.choosing import Models, choose_adapter
+from lib_faceid.jobs.choosing import Models, choose_adapter, read_as
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved
 from lib_faceid.methods.adapter import Adapter
@@ -141,7 +141,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
     saved = read_saved(unit, models)
     adapter, note = choose_adapter(unit, models, dim, saved, widths)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
-    joined = [Joined(reference, (), ()) for reference in saved] or read_references(unit, adapter.variant, models)
+    joined = [Joined(reference, (), ()) for reference in saved] or _read(unit, adapter, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model
     region = region_of(unit, models.policy())
     negative, unlike = read_negative(unit, adapter.variant, models)
@@ -157,6 +157,16 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
         unlike=_hashes([unlike]) if unlike else (),
     )
+
+
+def _read(unit: Unit, adapter: Adapter, models: Models) -> Sequence[AnyJoined]:
+    """Return the references of a unit's pictures. Errors say where the adapter reads them otherwise than the unit."""
+    try:
+        return read_references(unit, adapter.variant, models)
+    except FaceIDError as error:
+        if adapter.purpose == unit.purpose:
+            raise
+        raise type(error)(f"{read_as(adapter)} {error}") from error
 
 
 def _messages(joined: Sequence[AnyJoined], adapter: Adapter) -> list[str]:

@@ -102,9 +102,12 @@ class Adapter:
         """Return the effect of references on the cross-attention: one for all images of a batch, or one for each.
 
         settings: values of the unit's fields that the variant's network takes, such as `structure`.
+        Raises MismatchError when a reference lacks features that the variant reads.
         """
         expected = "a reference, as identity_from_photos(photos) or Identity.load(path) gives one,"
         references = as_many(references, "references", Reference, expected)
+        for one in references:
+            self._require_features(one)
         given = self._network_settings(settings)
         return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
 
@@ -151,6 +154,11 @@ class Adapter:
             blank = read.of(negative.features(read.key, own))
             uncond.append(blank if number else negative.with_noise(blank, cond[0]))
         return cond, uncond
+
+    def _require_features(self, reference: Reference) -> None:
+        """Raise MismatchError now, and not when the first step of a picture encodes the reference."""
+        for read in self.variant.reads:
+            self._features(reference, read)
 
     def _features(self, reference: Reference, read: Reads) -> Features:
         found = reference.features.get(read.key)

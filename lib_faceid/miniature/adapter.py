@@ -14,8 +14,9 @@ from lib_faceid.miniature.weights import random_weights, write_safetensors
 
 __all__ = ["FULL", "SMALL", "ProjectionSizes", "adapter_shapes", "published_name", "write_adapter"]
 
-# Of the recogniser's vectors, of CLIP ViT-H's hidden states and of its image embeds.
-ID_DIM, CLIP_DIM, CLIP_EMBEDS_DIM = 512, 1280, 1024
+# Of the recogniser's vectors, of CLIP ViT-H's hidden states, and of the image embeds that a variant reads.
+ID_DIM, CLIP_DIM = 512, 1280
+EMBEDS_DIM = {"ip_adapter": 1024, "ip_adapter_vit_g": 1280}
 
 _TOKENS = {
     "faceid": 4,
@@ -24,6 +25,7 @@ _TOKENS = {
     "portrait": 16,
     "portrait_unnorm": 16,
     "ip_adapter": 4,
+    "ip_adapter_vit_g": 4,
     "ip_adapter_plus": 16,
 }
 _WITH_LORA = {"faceid", "plus", "plusv2"}
@@ -34,7 +36,14 @@ _PUBLISHED_NAMES = {
     "portrait": "ip-adapter-faceid-portrait_{family}",
     "portrait_unnorm": "ip-adapter-faceid-portrait_{family}_unnorm",
     "ip_adapter": "ip-adapter_{family}",
+    "ip_adapter_vit_g": "ip-adapter_{family}_vit-G",
     "ip_adapter_plus": "ip-adapter-plus_{family}",
+}
+# Those for SDXL name ViT-H where they read it: the first one, without a name, read ViT-bigG.
+_NAMES_FOR_SDXL = {
+    "ip_adapter": "ip-adapter_sdxl_vit-h",
+    "ip_adapter_vit_g": "ip-adapter_sdxl",
+    "ip_adapter_plus": "ip-adapter-plus_sdxl_vit-h",
 }
 
 # The recogniser's vectors have length 1, so the first layer multiplies them up; the LoRA is to nudge only.
@@ -84,7 +93,8 @@ def write_adapter(
 
 def published_name(variant: str, family: str) -> str:
     """Return what the published file of that variant is called, without extension."""
-    return _PUBLISHED_NAMES[variant].format(family=family)
+    special = _NAMES_FOR_SDXL if family == "sdxl" else {}
+    return special.get(variant) or _PUBLISHED_NAMES[variant].format(family=family)
 
 
 def adapter_shapes(variant: str, unet: UNetSizes, rank: int, projection: ProjectionSizes) -> dict[str, Shape]:
@@ -114,10 +124,11 @@ def _image_proj(variant: str, width: int, sizes: ProjectionSizes) -> Tree:
     if variant == "portrait_unnorm":
         dim = CLIP_DIM if sizes == FULL else 128
         return {"latents": (1, _TOKENS[variant], dim), **_perceiver(dim, ID_DIM, width, sizes)}
-    if variant == "ip_adapter":
-        return {"proj": linear(CLIP_EMBEDS_DIM, width * _TOKENS[variant]), "norm": norm(width)}
+    if variant in EMBEDS_DIM:
+        return {"proj": linear(EMBEDS_DIM[variant], width * _TOKENS[variant]), "norm": norm(width)}
     if variant == "ip_adapter_plus":
-        return {"latents": (1, _TOKENS[variant], width), **_perceiver(width, CLIP_DIM, width, sizes)}
+        dim = min(width, CLIP_DIM)  # SD 1.5's own width; SDXL's file has CLIP's
+        return {"latents": (1, _TOKENS[variant], dim), **_perceiver(dim, CLIP_DIM, width, sizes)}
     mlp = {"0": linear(ID_DIM, sizes.hidden), "2": linear(sizes.hidden, width * _TOKENS[variant])}
     resampler = {"perceiver_resampler": _perceiver(width, CLIP_DIM, width, sizes)} if "plus" in variant else {}
     return {"proj": mlp, "norm": norm(width), **resampler}

@@ -7,9 +7,14 @@ from pathlib import Path
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
 from tests.webui.server import PROJECT
 
-__all__ = ["VARIANTS", "write_data_folder"]
+__all__ = ["ENCODERS", "VARIANTS", "write_data_folder"]
 
-VARIANTS = {"sd15": ("faceid", "plus", "plusv2", "portrait"), "sdxl": ("faceid", "plusv2", "portrait_unnorm")}
+OF_IMAGES = ("ip_adapter", "ip_adapter_vit_g", "ip_adapter_plus")
+VARIANTS = {
+    "sd15": ("faceid", "plus", "plusv2", "portrait", *OF_IMAGES),
+    "sdxl": ("faceid", "plusv2", "portrait_unnorm", *OF_IMAGES),
+}
+ENCODERS = {"clip_vit_h": "CLIP-ViT-H-14.safetensors", "clip_vit_bigg": "CLIP-ViT-bigG-14.safetensors"}
 
 
 def write_data_folder(data: Path, test_data: Path) -> Path:
@@ -25,7 +30,8 @@ def write_data_folder(data: Path, test_data: Path) -> Path:
     for family, variants in VARIANTS.items():
         for variant in variants:
             write_adapter(models / "faceid" / f"{published_name(variant, family)}.safetensors", variant, family)
-    write_clip_vision(models / "clip_vision" / "CLIP-ViT-H-14.safetensors")
+    for encoder, file_name in ENCODERS.items():
+        write_clip_vision(models / "clip_vision" / file_name, encoder)
     (models / "insightface" / "models").mkdir(parents=True)
     pack = test_data / "face_models" / "models" / "buffalo_sc_f32"
     (models / "insightface" / "models" / "buffalo_sc").symlink_to(pack)
