@@ -88,7 +88,7 @@ def test_each_adapter_fits_its_variant(one: Entry) -> None:
     assert one.family in variant.bases
     assert variant.filename_hint in re.sub(r"[^a-z0-9]", "", one.file_name)
     assert known_files().get(one.sha256 or "", variant.id) == variant.id
-    assert one.has_lora == (variant.id in LORA)
+    assert variant.has_lora == (variant.id in LORA)
     assert re.findall(r"Needs (CLIP [\w-]+)", one.purpose) == [IMAGE_ENCODERS[name].label for name in variant.encoders]
     assert one.licence.id == LICENCES[method_of(variant).id]
 

@@ -283,9 +283,9 @@ def test_a_photo_is_analysed_once(
     analyser: FaceAnalyser, clip: ClipVision, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    search, encode = analyser.search, clip.encode
+    search, encode = analyser.search, clip.encode_outputs_outputs
     monkeypatch.setattr(analyser, "search", lambda image: (calls.append("search"), search(image))[1])
-    monkeypatch.setattr(clip, "encode", lambda *given: (calls.append("encode"), encode(*given))[1])
+    monkeypatch.setattr(clip, "encode_outputs", lambda *given: (calls.append("encode"), encode(*given))[1])
     source = photos / "Bryan.png"
     first = identity_from_photos([source], analyser=analyser, clip=clip)
     again = identity_from_photos([source.read_bytes()], analyser=analyser, clip=clip)  # the same pixels

@@ -20,6 +20,7 @@ from lib_faceid.api.scoring import scored
 from lib_faceid.api.services import ApiServices
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.encoders.clip_vision import ClipVision
+from lib_faceid.encoders.features import CLIP_H_HIDDEN
 from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.external import API_VERSION
 from lib_faceid.faces.crops import clip_crop
@@ -184,9 +185,9 @@ class Answers(JournalAnswers):
 
     def _clip_if_there(self) -> tuple[ClipVision | None, list[str]]:
         try:
-            return self._services.clip_vision("clip_vit_h"), []
+            return self._services.clip_vision(CLIP_H_HIDDEN.encoder), []
         except FaceIDError as error:
-            return None, [f"Saved without what {readers('clip_vit_h', 'person')} read. {error}"]
+            return None, [f"Saved without what {readers(CLIP_H_HIDDEN.encoder, 'person')} read. {error}"]
 
 
 @contextmanager

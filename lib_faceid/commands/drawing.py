@@ -132,7 +132,7 @@ def save_picture(painted: Painted, path: Path) -> None:
 
 
 def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
-    """Write who is in a unit's photos to one file, with CLIP features where CLIP ViT-H is there."""
+    """Write who is in a unit's photos to one file, with CLIP features where the encoder is there."""
     joined = join_unit(unit, workshop.face_analyser(), _clip_if_there(workshop, say))
     for message in joined.messages:
         say(message)
@@ -143,10 +143,13 @@ def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
 
 
 def _clip_if_there(workshop: Workshop, say: Say) -> ClipVision | None:
+    from lib_faceid.encoders.features import CLIP_H_HIDDEN
     from lib_faceid.methods.registry import readers
+    from lib_faceid.models.image_encoders import image_encoder
 
+    encoder = image_encoder(CLIP_H_HIDDEN.encoder)
     try:
-        return workshop.clip_vision()
+        return workshop.clip_vision(encoder.id)
     except MissingModelError:
-        say(f"CLIP ViT-H is not here, so the identity will not do for {readers('clip_vit_h', 'person')}.")
+        say(f"{encoder.label} is not here, so the identity will not do for {readers(encoder.id, 'person')}.")
         return None

@@ -90,17 +90,20 @@ def _save_file(path: Path, options: Options) -> None:
 
 def _save_photos(options: Options) -> None:
     from lib_faceid.encoders.clip_vision import load_clip_vision
+    from lib_faceid.encoders.features import CLIP_H_HIDDEN
     from lib_faceid.methods.registry import readers
+    from lib_faceid.models.image_encoders import image_encoder
     from lib_faceid.references.joining import Look, join_photos
     from lib_faceid.units.region import which_face
 
     look, library, photos = Look(which_face(options.face)), library_of(options), photos_in(options.PHOTO)
     _require_free(library, options)
+    encoder = image_encoder(CLIP_H_HIDDEN.encoder)
     try:
-        clip = load_clip_vision()
+        clip = load_clip_vision(encoder=encoder.id)
     except MissingModelError:
         clip = None
-        print(f"CLIP ViT-H is not here, so {readers('clip_vit_h', 'person')} cannot draw this person.")
+        print(f"{encoder.label} is not here, so {readers(encoder.id, 'person')} cannot draw this person.")
     joined = join_photos(
         list(with_progress(photos)),
         analyser=analyser_of(options),

@@ -81,9 +81,17 @@ class ClipVision:
         `penultimate` is [n, 257, width] (1280 for ViT-H, 1664 for bigG), `projected` is [n, 1024] or [n, 1280].
         Raises FileError for `projected` where the file has no projection.
         """
-        self._require(output)
-        encoded = [self._encoded(preprocess(crop)[None], output) for crop in crops_rgb]
-        return torch.cat([torch.zeros(0, *self._shape(output)), *encoded])
+        return self.encode_outputs(crops_rgb, [output])[output]
+
+    def encode_outputs(self, crops_rgb: Sequence[NDArray[np.uint8]], outputs: Sequence[Output]) -> dict[Output, Tensor]:
+        """Return several outputs of n crops, as `encode` gives each, from one run of the network for each crop."""
+        for output in outputs:
+            self._require(output)
+        encoded = [self._encoded(preprocess(crop)[None], outputs) for crop in crops_rgb]
+        return {
+            output: torch.cat([torch.zeros(0, *self._shape(output)), *(one[output] for one in encoded)])
+            for output in outputs
+        }
 
     def blank(self, output: Output = "penultimate") -> Tensor:
         """Return what stands for no image, on the negative side: [257, width] or [projection], float32 on the CPU.
@@ -96,7 +104,9 @@ class ClipVision:
         if output not in self._blank:
             zeros = torch.zeros(1, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
             is_hidden = output == "penultimate"
-            self._blank[output] = self._encoded(zeros, output)[0] if is_hidden else torch.zeros(self._shape(output))
+            self._blank[output] = (
+                self._encoded(zeros, [output])[output][0] if is_hidden else torch.zeros(self._shape(output))
+            )
         return self._blank[output]
 
     def _shape(self, output: Output) -> tuple[int, ...]:
@@ -110,11 +120,15 @@ class ClipVision:
                 f"with. {self._kind.remedy}"
             )
 
-    def _encoded(self, pixel_values: Tensor, output: Output) -> Tensor:
-        is_hidden = output == "penultimate"
+    def _encoded(self, pixel_values: Tensor, outputs: Sequence[Output]) -> dict[Output, Tensor]:
+        """Return what one run of the network gives of pixel values [1, 3, 224, 224]."""
+        needs_hidden = "penultimate" in outputs
         with self._lock, torch.no_grad(), _full_precision(self.device.type):
-            given = self._model(pixel_values.to(self.device), output_hidden_states=is_hidden)
-            return (given.hidden_states[-2] if is_hidden else given.image_embeds).float().cpu()
+            given = self._model(pixel_values.to(self.device), output_hidden_states=needs_hidden)
+            return {
+                output: (given.hidden_states[-2] if output == "penultimate" else given.image_embeds).float().cpu()
+                for output in outputs
+            }
 
 
 def load_clip_vision(

@@ -242,7 +242,7 @@ def _face_row(roots: Roots) -> Row:
 
 
 def _missing(one: Entry) -> Row:
-    lora = ("inside the adapter" if one.has_lora else "none") if one.kind == "adapter" else ""
+    lora = ("inside the adapter" if by_id(one.variant).has_lora else "none") if one.variant else ""
     return Row(one.kind, one.label, "missing", one.family, one.variant, purpose=_purpose_of(one), lora=lora, entry=one)
 
 

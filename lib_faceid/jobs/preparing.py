@@ -9,10 +9,9 @@ from lib_faceid.effects.effect import CrossAttention, Effect, Lora, require_carr
 from lib_faceid.effects.injection import Contribution
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
-from lib_faceid.faces.recognisers import unknown_note, untrained_note
 from lib_faceid.jobs.choosing import Models, choose_adapter, read_as
 from lib_faceid.jobs.passes import region_of
-from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved
+from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved, recogniser_note
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.references.joining import Joined
 from lib_faceid.references.reference import Reference
@@ -141,11 +140,12 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
     saved = read_saved(unit, models)
     adapter, note = choose_adapter(unit, models, dim, saved, widths)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
-    joined = [Joined(reference, (), ()) for reference in saved] or _read(unit, adapter, models)
+    joined = [_of_saved(reference, adapter) for reference in saved] or _read(unit, adapter, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model
     region = region_of(unit, models.policy())
-    negative, unlike = read_negative(unit, adapter.variant, models)
+    negative, unlike = read_negative(unit, adapter, models)
     settings = {name: getattr(unit, name) for name in (*adapter.variant.network_settings, "lora")}
+    messages = dict.fromkeys(message for one in joined for message in one.messages)  # each once
     return Prepared(
         number,
         unit,
@@ -153,7 +153,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
         tuple(one.identity for one in joined),
         adapter.effects([one.identity for one in joined], settings, negative),
         regions=(region,) if region else (),
-        notes=tuple(filter(None, [note, *_ignored(unit), *_messages(joined, adapter)])),
+        notes=tuple(filter(None, [note, *_ignored(unit), *messages])),
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
         unlike=_hashes([unlike]) if unlike else (),
     )
@@ -162,23 +162,17 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
 def _read(unit: Unit, adapter: Adapter, models: Models) -> Sequence[AnyJoined]:
     """Return the references of a unit's pictures. Errors say where the adapter reads them otherwise than the unit."""
     try:
-        return read_references(unit, adapter.variant, models)
+        return read_references(unit, adapter, models)
     except FaceIDError as error:
         if adapter.purpose == unit.purpose:
             raise
         raise type(error)(f"{read_as(adapter)} {error}") from error
 
 
-def _messages(joined: Sequence[AnyJoined], adapter: Adapter) -> list[str]:
-    """Return what there is to know of the references; of their recogniser, what it means to this adapter."""
-    messages: list[str] = []
-    for one in joined:
-        recogniser = one.identity.recogniser
-        messages += [message for message in one.messages if message != untrained_note(recogniser)]
-        if adapter.variant.reads_face:
-            note = untrained_note(recogniser, adapter.recogniser) if recogniser else unknown_note()
-            messages += [note] if note and note not in messages else []
-    return messages
+def _of_saved(reference: Reference, adapter: Adapter) -> AnyJoined:
+    """Return a saved reference as pictures that were just read: with what is to be known of it, and no pictures."""
+    note = recogniser_note(reference, adapter)
+    return Joined(reference, (), (note,) if note else ())
 
 
 def _hashes(joined: Sequence[AnyJoined]) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import UnitError
+from lib_faceid.faces.recognisers import unknown_note, untrained_note
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.methods.method import Variant
+from lib_faceid.methods.adapter import Adapter
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.images import join_images
 from lib_faceid.references.joining import Joined
@@ -17,7 +18,7 @@ from lib_faceid.references.reference import Reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.unit import AUTO, ONE_EACH, Unit
 
-__all__ = ["AnyJoined", "read_negative", "read_references", "read_saved"]
+__all__ = ["AnyJoined", "read_negative", "read_references", "read_saved", "recogniser_note"]
 
 
 ARTICLES = {"person": "a person", "image": "an image"}
@@ -25,18 +26,18 @@ ARTICLES = {"person": "a person", "image": "an image"}
 AnyJoined: TypeAlias = Joined[Identity] | Joined[Reference]
 
 
-def read_references(unit: Unit, variant: Variant, models: Models) -> list[AnyJoined]:
+def read_references(unit: Unit, adapter: Adapter, models: Models) -> list[AnyJoined]:
     """Return the reference in a unit's pictures; or, where it says so, one reference for each of them."""
     groups = [(photo,) for photo in unit.images] if unit.batch == ONE_EACH else [unit.images]
-    return [_joined(replace(unit, images=group), variant, models) for group in groups]
+    return [_joined(replace(unit, images=group), adapter, models) for group in groups]
 
 
-def read_negative(unit: Unit, variant: Variant, models: Models) -> tuple[Negative, AnyJoined | None]:
+def read_negative(unit: Unit, adapter: Adapter, models: Models) -> tuple[Negative, AnyJoined | None]:
     """Return what the unit's uncond tokens encode, and the negative reference, if it has one."""
     if not unit.unlike:
         return Negative(noise=unit.noise), None
     settings = replace(unit, images=unit.unlike, batch="together", combine="average", face="largest")
-    joined = _joined(settings, variant, models)
+    joined = _joined(settings, adapter, models)
     return Negative(joined.identity, unit.noise), joined
 
 
@@ -56,6 +57,13 @@ def read_saved(unit: Unit, models: Models) -> list[Reference]:
     return [saved[name] for name in _saved_names(unit)]
 
 
+def recogniser_note(reference: Reference, adapter: Adapter) -> str:
+    """Return what a saved reference's recogniser means to an adapter; empty where it is the right one, or none."""
+    if not adapter.variant.reads_face:
+        return ""
+    return untrained_note(reference.recogniser, adapter.recogniser) if reference.recogniser else unknown_note()
+
+
 def _saved_names(unit: Unit) -> list[str]:
     names = [name.strip() for name in unit.person.split("|") if name.strip()]
     if len(names) > 1 and unit.batch != ONE_EACH:
@@ -66,10 +74,11 @@ def _saved_names(unit: Unit) -> list[str]:
     return names
 
 
-def _joined(unit: Unit, variant: Variant, models: Models) -> AnyJoined:
+def _joined(unit: Unit, adapter: Adapter, models: Models) -> AnyJoined:
+    variant = adapter.variant
     encoders = {read.key: models.clip_vision(read.key.encoder) for read in variant.reads if read.key != ARCFACE}
     policy = models.policy()
     if variant.reads_face:
-        return join_unit(unit, models.face_analyser(), encoders, policy)
+        return join_unit(unit, models.face_analyser(), encoders, policy, adapter.recogniser)
     crop = variant.crop if unit.image_crop == AUTO else unit.image_crop
     return join_images(unit, encoders, crop, policy, models.face_analyser)

@@ -52,8 +52,6 @@ class Entry:
     """Cross attention dimension of the checkpoints it is for (768 or 2048); None for every one."""
     variant: str | None
     """The id of an adapter's variant."""
-    has_lora: bool
-    """Whether a LoRA lies in the same file."""
     url: str
     size_bytes: int | None
     """None where no published size is known; `about_mb` always is."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from lib_faceid.faces.crops import ClipSees, clip_crop
 from lib_faceid.faces.face import Face, no_face_sentence
 from lib_faceid.faces.report import PhotoReport, judge
 from lib_faceid.references.lazy_photo import Opened, digest, forget_files
+from lib_faceid.references.reference import Features
 from lib_faceid.references.single_flight import Recent
 from lib_faceid.units.region import Box
 
@@ -34,6 +36,8 @@ __all__ = [
     "digest",
     "forget_all",
     "image_features",
+    "keys_by_encoder",
+    "stacked",
 ]
 
 
@@ -83,13 +87,18 @@ def analyse_box(photo: Opened | NDArray[np.uint8], box: Box, analyser: FaceAnaly
 
 
 def clip_features(
-    photo: Opened, face: AnalysedFace, clip: ClipVision, sees: ClipSees, key: FeatureKey = CLIP_H_HIDDEN
-) -> Tensor:
-    """Return an image encoder's features [*key.shape] (float32) of what it is shown of a face in a photo."""
+    photo: Opened,
+    face: AnalysedFace,
+    clip: ClipVision,
+    sees: ClipSees,
+    keys: Sequence[FeatureKey] = (CLIP_H_HIDDEN,),
+) -> dict[FeatureKey, Tensor]:
+    """Return an image encoder's features, [*key.shape] (float32) each, of what it is shown of a face in a photo."""
     box = face.box if sees != "whole" else None
     # Rounded to halves, as they always were: the same photo gives the same picture as before.
     crop = (box, sees)
-    return _features(photo, crop, lambda: clip_crop(photo.pixels, face.points, sees), clip, key, torch.float16).float()
+    found = _features(photo, crop, lambda: clip_crop(photo.pixels, face.points, sees), clip, keys, torch.float16)
+    return {key: features.float() for key, features in found.items()}
 
 
 def image_features(
@@ -97,11 +106,29 @@ def image_features(
     crop: Crop,
     face_box: tuple[float, float, float, float] | None,
     clip: ClipVision,
-    key: FeatureKey,
-) -> Tensor:
-    """Return an image encoder's features [*key.shape] (float32) of a crop of an image."""
+    keys: Sequence[FeatureKey],
+) -> dict[FeatureKey, Tensor]:
+    """Return an image encoder's features, [*key.shape] (float32) each, of a crop of an image."""
     faces = [face_box] if face_box else ()
-    return _features(photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, faces), clip, key)
+    return _features(photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, faces), clip, keys)
+
+
+def keys_by_encoder(encoders: Mapping[FeatureKey, ClipVision]) -> list[tuple[ClipVision, list[FeatureKey]]]:
+    """Return each encoder once, with the features that are wanted of it."""
+    found: dict[int, tuple[ClipVision, list[FeatureKey]]] = {}
+    for key, encoder in encoders.items():
+        found.setdefault(id(encoder), (encoder, []))[1].append(key)
+    return list(found.values())
+
+
+def stacked(
+    seen: Sequence[Mapping[FeatureKey, Tensor]], encoder: ClipVision, keys: Sequence[FeatureKey]
+) -> dict[FeatureKey, Features]:
+    """Return the features of several pictures, each key's in one tensor [pictures, *key.shape], with its blank."""
+    return {
+        key: Features(torch.stack([one[key] for one in seen]), encoder.blank(cast("Output", key.output)))
+        for key in keys
+    }
 
 
 def _features(
@@ -109,16 +136,24 @@ def _features(
     crop: object,
     make_crop: Callable[[], NDArray[np.uint8]],
     clip: ClipVision,
-    key: FeatureKey,
+    keys: Sequence[FeatureKey],
     dtype: torch.dtype = torch.float32,
-) -> Tensor:
-    """Return what an encoder makes of a crop of a photo, kept by the photo's pixels, the crop and the encoder."""
+) -> dict[FeatureKey, Tensor]:
+    """Return what an encoder makes of a crop of a photo, kept by the photo's pixels, the crop, key and encoder.
 
-    def make() -> Tensor:
+    The encoder runs once for all keys, and not at all where all are kept.
+    """
+
+    @cache
+    def encoded() -> dict[Output, Tensor]:
+        return clip.encode_outputs([make_crop()], [cast("Output", key.output) for key in keys])
+
+    def make(key: FeatureKey) -> Tensor:
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
-        return _apart(clip.encode([make_crop()], cast("Output", key.output))[0].to(dtype))
+        return _apart(encoded()[cast("Output", key.output)][0].to(dtype))
 
-    return _hidden.get((photo.sha256, crop, key, clip.fingerprint, str(clip.device)), make)
+    place = (clip.fingerprint, str(clip.device))
+    return {key: _hidden.get((photo.sha256, crop, key, *place), lambda key=key: make(key)) for key in keys}
 
 
 def forget_all() -> None:

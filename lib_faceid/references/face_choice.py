@@ -13,6 +13,7 @@ from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.faces.face import largest
+from lib_faceid.faces.recognisers import TRAINED_ON
 from lib_faceid.pictures.photo import photo_name
 from lib_faceid.pictures.sources import PhotoSource
 from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
@@ -47,6 +48,8 @@ class Look:
 
     face: WhichFace = "largest"
     clip_sees: ClipSees = "face"
+    trained_on: str = TRAINED_ON
+    """The recogniser that the adapter was trained on; messages name another one."""
 
     def __post_init__(self) -> None:
         is_face = self.face == "largest" if isinstance(self.face, str) else isinstance(self.face, (Box, Identity))

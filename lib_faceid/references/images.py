@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from lib_faceid.encoders.clip_vision import ClipVision, Output
+from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FaceIDError, NoFaceError, PhotoError
@@ -16,7 +16,7 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import largest
 from lib_faceid.pictures.photo import PhotoSource, photo_name
 from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
-from lib_faceid.references.analysis import analyse, image_features
+from lib_faceid.references.analysis import analyse, image_features, keys_by_encoder, stacked
 from lib_faceid.references.combining import geometric_median, relative_weights
 from lib_faceid.references.joining import Joined, PhotoUse
 from lib_faceid.references.lazy_photo import Opened
@@ -50,18 +50,12 @@ def join_images(
     boxes = [
         _face_box(one, number, len(sources), crop, face_analyser) for one, number in zip(opened, used, strict=True)
     ]
-    features = {
-        key: Features(
-            torch.stack(
-                [
-                    image_features(one, cast("Crop", crop), box, encoder, key)
-                    for one, box in zip(opened, boxes, strict=True)
-                ]
-            ),
-            encoder.blank(cast("Output", key.output)),
-        )
-        for key, encoder in encoders.items()
-    }
+    features: dict[FeatureKey, Features] = {}
+    for encoder, keys in keys_by_encoder(encoders):
+        seen = [
+            image_features(one, cast("Crop", crop), box, encoder, keys) for one, box in zip(opened, boxes, strict=True)
+        ]
+        features |= stacked(seen, encoder, keys)
     reference = _combined(Reference(features, weights=tuple(unit.images[at].weight for at in used)), unit.combine)
     uses = tuple(_use(number, source, shares[number], opened, used) for number, source in enumerate(sources))
     return Joined(reference, uses, tuple(f"{use.label} was skipped: {use.reason}" for use in uses if not use.is_used))
@@ -99,7 +93,7 @@ def _combined(every: Reference, combine: str) -> Reference:
         return every
     if combine == "average":
         return every.averaged()
-    weights = torch.tensor(every.weights or [1.0] * every.num_pictures)
+    weights = torch.tensor(every.weights or [1.0] * every.num_pictures, dtype=torch.float32)  # 2 is a weight as well
     return every.as_one(lambda _, values: _COMBINED[combine](values, weights))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, cast, get_args
+from typing import Any, Generic, Literal, get_args
 
 import torch
 
 from lib_faceid.arguments import as_number, is_number, one_of, require, shown
-from lib_faceid.encoders.clip_vision import ClipVision, Output
+from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
 from lib_faceid.errors import PhotoError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
@@ -18,7 +18,7 @@ from lib_faceid.faces.recognisers import require_same_space, untrained_note
 from lib_faceid.faces.report import PhotoReport
 from lib_faceid.pictures.photo import photo_name
 from lib_faceid.pictures.sources import PhotoSource, as_photos
-from lib_faceid.references.analysis import clip_features, forget_all
+from lib_faceid.references.analysis import clip_features, forget_all, keys_by_encoder, stacked
 from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest, relative_weights
 from lib_faceid.references.face_choice import Chosen, Look, Skipped, look_at, worth_using
 from lib_faceid.references.identity import Identity
@@ -158,7 +158,7 @@ def join_photos(
     every = Identity(embeddings, recogniser=analyser.recogniser, weights=weighed, features=features)
     likeness = dict(zip(used, likeness_to_rest(every.normed_embeddings).tolist(), strict=True))
     uses = tuple(_use(i, photo, seen[i], counts.get(i, 0.0), likeness.get(i, 0.0)) for i, photo in enumerate(photos))
-    return Joined(_combined(every, combine), uses, _messages(uses, analyser.recogniser))
+    return Joined(_combined(every, combine), uses, _messages(uses, analyser.recogniser, look.trained_on))
 
 
 def quality_weight(report: PhotoReport) -> float:
@@ -196,7 +196,7 @@ def _use(index: int, source: PhotoSource, one: Chosen | Skipped, weight: float, 
     )
 
 
-def _messages(uses: Sequence[PhotoUse], recogniser: str) -> tuple[str, ...]:
+def _messages(uses: Sequence[PhotoUse], recogniser: str, trained_on: str) -> tuple[str, ...]:
     used = [use for use in uses if use.is_used]
     messages = [f"{len(used)} of {len(uses)} references used."] if len(used) < len(uses) else []
     messages += [f"{use.label} was skipped: {use.reason}" for use in uses if not use.is_used]
@@ -208,7 +208,7 @@ def _messages(uses: Sequence[PhotoUse], recogniser: str) -> tuple[str, ...]:
                 f"{use.label} looks like another person than the rest: cosine {use.likeness:.2f}, and {SAME_PERSON} "
                 "was expected. Leave it out, or choose another face in it."
             )
-    note = untrained_note(recogniser)
+    note = untrained_note(recogniser, trained_on)
     return (*messages, note) if note else tuple(messages)
 
 
@@ -228,8 +228,8 @@ def _clip_features(
     """Return what image encoders make of the faces that were chosen, by key."""
     encoders = clip if isinstance(clip, Mapping) else {CLIP_H_HIDDEN: clip} if clip else {}
     found: dict[FeatureKey, Features] = {}
-    for key, encoder in encoders.items():
+    for encoder, keys in keys_by_encoder(encoders):
         # Photos are decoded again, where CLIP has not seen them yet: twenty at once could be gigabytes.
-        values = [clip_features(Opened(photo), one.face, encoder, sees, key) for photo, one in chosen]
-        found[key] = Features(torch.stack(values), encoder.blank(cast("Output", key.output)))
+        seen = [clip_features(Opened(photo), one.face, encoder, sees, keys) for photo, one in chosen]
+        found |= stacked(seen, encoder, keys)
     return found

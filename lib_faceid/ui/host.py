@@ -8,6 +8,7 @@ from typing import cast
 
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.encoders.crops import Crop
+from lib_faceid.encoders.features import CLIP_H_HIDDEN
 from lib_faceid.errors import FaceIDError, HostError, WrongFamilyError
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.hosts.host import Host
@@ -118,12 +119,12 @@ def _name_of(person: Person | None) -> str:
 
 
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
-    """Save who is in a unit's photos, with CLIP features where CLIP ViT-H is here."""
+    """Save who is in a unit's photos, with CLIP features where the encoder is here."""
     analyser = models.face_analyser()
-    clip, without = attempt(models.clip_vision, "clip_vit_h")
+    clip, without = attempt(models.clip_vision, CLIP_H_HIDDEN.encoder)
     joined = join_unit(unit, analyser, clip)
     name = library.save(name, joined.identity, joined.record)
-    lacking = f" It will not do for {readers('clip_vit_h', 'person')}: {without}" if without else ""
+    lacking = f" It will not do for {readers(CLIP_H_HIDDEN.encoder, 'person')}: {without}" if without else ""
     return " ".join([f"Saved as '{name}'. Keep the file as private as a photo.{lacking}", *joined.messages])
 
 
