@@ -52,6 +52,16 @@ def test_on_a_gpu_each_unit_is_one_attention_and_one_addition_in_a_layer(
     assert found.waits == 0
 
 
+@pytest.mark.parametrize("tokens", [4, 16, 257])
+def test_more_tokens_are_not_more_operations(without_memory: Subject, on_cpu: Subject, tokens: int) -> None:
+    """Those of IP-Adapter, of Plus and Portrait, and of Full Face, for which the CPU takes torch's own attention."""
+    layers = LAYERS[without_memory.size.family]
+    assert work_of(without_memory, [without_memory.contribution(1, tokens=tokens)]).kernels == 2 * layers
+    if tokens <= 16:
+        on_the_cpu = work_of(on_cpu, [on_cpu.contribution(1, tokens=tokens)])
+        assert on_the_cpu.kernels == LAYERS[on_cpu.size.family] * ROWS * 3
+
+
 @pytest.mark.parametrize(
     ("units", "in_regions", "in_a_layer", "in_a_row"),
     [

@@ -283,7 +283,7 @@ def test_a_photo_is_analysed_once(
     analyser: FaceAnalyser, clip: ClipVision, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
-    search, encode = analyser.search, clip.encode_outputs_outputs
+    search, encode = analyser.search, clip.encode_outputs
     monkeypatch.setattr(analyser, "search", lambda image: (calls.append("search"), search(image))[1])
     monkeypatch.setattr(clip, "encode_outputs", lambda *given: (calls.append("encode"), encode(*given))[1])
     source = photos / "Bryan.png"

@@ -21,7 +21,9 @@ from lib_faceid.units.region import column
 __all__ = ["Say", "call_figures", "count_figures", "host_figures", "lora_figures", "people", "work_of"]
 
 Say = Callable[[str], None]
-ONE, FOUR = 1.02, 1.06  # targets, as ratios to the UNet alone
+# Targets, as ratios to the UNet alone.
+ONE, FOUR = 1.02, 1.06
+SIXTEEN_TOKENS, FULL_FACE = 1.03, 1.10
 HOST_MS = {"SD 1.5": 0.5, "SDXL": 2.0}
 LORA_RANK, LORA = 128, 0.7
 
@@ -34,9 +36,10 @@ def people(subject: Subject, number: int, *, in_regions: bool = False) -> list[C
 
 def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list[Figure]:
     """Return the ratios of everybody who can be compared; is_short: only those with a target, and diffusers."""
-    one_target, four_target = (ONE, FOUR) if one.size.is_published else (None, None)
+    targets = (ONE, FOUR, SIXTEEN_TOKENS, FULL_FACE) if one.size.is_published else (None,) * 4
+    one_target, four_target, sixteen_target, full_target = targets
     contenders = [
-        ours("1 unit, 4 tokens (FaceID, Plus, Plus v2)", one, people(one, 1), one_target),
+        ours("1 unit, 4 tokens (FaceID, Plus, Plus v2, IP-Adapter)", one, people(one, 1), one_target),
         ours("4 units, each in a region", one, people(one, 4, in_regions=True), four_target),
         Peer(one, one.parts).contender("diffusers' IP-Adapter, 1 person"),
     ]
@@ -44,8 +47,11 @@ def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list
         outside = [replace(people(one, 1)[0], start=0.5)]
         contenders += [
             ours("1 unit in a region", one, [subject_in_half(one)]),
-            ours("1 unit, 16 tokens (Portrait)", one, [one.contribution(1, tokens=16)]),
+            ours(
+                "1 unit, 16 tokens (Portrait, IP-Adapter Plus)", one, [one.contribution(1, tokens=16)], sixteen_target
+            ),
             ours("1 unit, 80 tokens (Portrait, five photos)", one, [one.contribution(1, tokens=80)]),
+            ours("1 unit, 257 tokens (IP-Adapter Full Face)", one, [one.contribution(1, tokens=257)], full_target),
             ours("1 unit outside its steps", one, outside),
             plain(one),
         ]
