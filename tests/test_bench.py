@@ -56,9 +56,9 @@ def test_on_a_gpu_each_unit_is_one_attention_and_one_addition_in_a_layer(
 def test_more_tokens_are_not_more_operations(without_memory: Subject, on_cpu: Subject, tokens: int) -> None:
     """Those of IP-Adapter, of Plus and Portrait, and of Full Face, for which the CPU takes torch's own attention."""
     layers = LAYERS[without_memory.size.family]
-    assert work_of(without_memory, [without_memory.contribution(1, tokens=tokens)]).kernels == 2 * layers
+    assert work_of(without_memory, [without_memory.image(1, tokens)]).kernels == 2 * layers
     if tokens <= 16:
-        on_the_cpu = work_of(on_cpu, [on_cpu.contribution(1, tokens=tokens)])
+        on_the_cpu = work_of(on_cpu, [on_cpu.image(1, tokens)])
         assert on_the_cpu.kernels == LAYERS[on_cpu.size.family] * ROWS * 3
 
 

@@ -159,7 +159,7 @@ def test_the_real_encoder_gives_the_same_in_one_run(miniature_clip: Path, monkey
     monkeypatch.setattr(clip._model, "forward", lambda *args, **more: (runs.append(1), run(*args, **more))[1])
     together = clip.encode_outputs([crop], outputs)
     assert len(runs) == 1
-    assert all(torch.equal(together[output], apart[output]) for output in apart)
+    assert all(torch.equal(together[output], apart[output]) for output in outputs)
 
 
 @pytest.fixture(scope="module")

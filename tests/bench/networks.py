@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Hashable
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,10 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from unets import identity_of
 
+from lib_faceid.effects.effect import CrossAttention
 from lib_faceid.effects.injection import Contribution
+from lib_faceid.effects.schedule import Schedule
+from lib_faceid.effects.tokens import Tokens
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.references.identity import Identity
@@ -109,6 +113,11 @@ class Subject:
         """Return somebody, as a unit of the page contributes to a picture."""
         return contribution(self.adapter, [self.person(seed, tokens)], weight=0.7, **settings)
 
+    def image(self, seed: int, tokens: int) -> Contribution:
+        """Return an image prompt of so many tokens, as a unit contributes it: what they encode costs nothing here."""
+        source = RandomTokens(seed, tokens, self.adapter.cross_attention_dim)
+        return Contribution(CrossAttention(self.adapter, [source]), Schedule(0.7))
+
     @torch.inference_mode()
     def call(self, **more: Any) -> Tensor:
         """Return what the UNet predicts."""
@@ -125,6 +134,26 @@ class Subject:
 
     def _here(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype)
+
+
+@dataclass(frozen=True)
+class RandomTokens:
+    """Tokens as an image adapter's network gives them, in number and size."""
+
+    seed: int
+    count: int
+    width: int
+
+    @property
+    def key(self) -> Hashable:
+        """What tells them from others."""
+        return ("random", self.seed, self.count, self.width)
+
+    def encode(self) -> Tokens:
+        """Return them, cond and uncond."""
+        generator = torch.Generator().manual_seed(self.seed)
+        cond, uncond = torch.randn(2, self.count, self.width, generator=generator)
+        return Tokens(cond, uncond)
 
 
 def subject(size: Size, folder: Path, device: str = "cpu") -> Subject:

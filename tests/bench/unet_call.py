@@ -47,11 +47,9 @@ def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list
         outside = [replace(people(one, 1)[0], start=0.5)]
         contenders += [
             ours("1 unit in a region", one, [subject_in_half(one)]),
-            ours(
-                "1 unit, 16 tokens (Portrait, IP-Adapter Plus)", one, [one.contribution(1, tokens=16)], sixteen_target
-            ),
+            ours("1 unit, 16 tokens (Portrait, IP-Adapter Plus)", one, [one.image(1, 16)], sixteen_target),
             ours("1 unit, 80 tokens (Portrait, five photos)", one, [one.contribution(1, tokens=80)]),
-            ours("1 unit, 257 tokens (IP-Adapter Full Face)", one, [one.contribution(1, tokens=257)], full_target),
+            ours("1 unit, 257 tokens (IP-Adapter Full Face)", one, [one.image(1, 257)], full_target),
             ours("1 unit outside its steps", one, outside),
             plain(one),
         ]
