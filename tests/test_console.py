@@ -132,7 +132,7 @@ def test_a_sentence_in_another_programs_console(capsys: pytest.CaptureFixture[st
         ("generate --prompt x --wieght 1", "There is no option '--wieght'; did you mean --weight?"),
         ("models --diagnostic --famly sd15", "did you mean --family?"),
         ("face report a.png --sheets s.png", "did you mean --sheet?"),
-        ("face list --json", "There is no option '--json' here."),
+        ("face list --yaml", "There is no option '--yaml' here."),
         ("face list x", "'x' is one argument too many"),
         ("--prompt x generate", "There is no option '--prompt'"),
         ("generat --prompt x", "COMMAND is 'generat'; did you mean generate?"),

@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_and_its_data_and_nothing_else(wheel: Path) 
     assert {name.split("/")[0] for name in files} == {"lib_faceid"}
     there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "lib_faceid").rglob("*")}
     wanted = {name for name in there if name.endswith((*DATA, ".py")) and "__pycache__" not in name}
-    page = {"lib_faceid/data/page/style.css", "lib_faceid/data/page/ip_adapter_faceid.js"}
+    page = {f"lib_faceid/data/page/{Path(name).name}" for name in ("style.css", *(ROOT / "javascript").iterdir())}
     assert set(files) == wanted | page
     assert wheel.stat().st_size < MAX_WHEEL_BYTES
 

@@ -154,12 +154,11 @@ def read_blocks(prompt: str) -> PromptBlocks:
 
 def without_words(prompt: str, phrases: Iterable[str]) -> str:
     """Return the prompt without these phrases (as `read_blocks` names them), brackets and commas tidied."""
-    unwanted = set(phrases)
-    text = prompt[:MAX_LETTERS]
-    for hit in reversed(_hits(_plain(text))):
+    unwanted, text = set(phrases), prompt
+    for hit in reversed(_hits(_plain(prompt[:MAX_LETTERS]))):
         if hit.phrase in unwanted:
             text = text[: hit.start] + text[hit.end :]
-    return _tidied(_without_fillers(text) if text != prompt else text)
+    return prompt if text == prompt else _tidied(_without_fillers(text))
 
 
 def with_words(prompt: str, words: str) -> str:
