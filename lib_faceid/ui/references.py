@@ -134,8 +134,13 @@ class _Seen:
     """The photos, and the fields of a View."""
     shown: list[Any]
 
-    def again(self, photos: Photos, view: View, index: int | None = None, message: str = "") -> list[Any]:
-        """Return the values of `shown`; index: of the photo that was clicked."""
+    def again(
+        self, photos: Photos, view: View, index: int | None = None, message: str = "", *, is_emptied: bool = False
+    ) -> list[Any]:
+        """Return the values of `shown`; index: of the photo that was clicked; is_emptied: the last one was taken out.
+
+        Only then the number of a face goes, too: metadata that were pasted name one before their photo is there.
+        """
         now = show(self.services, photos, view)
         forget_shown(self.gallery)
         chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
@@ -143,7 +148,7 @@ class _Seen:
             photos,
             gr.update(value=now.gallery, visible=bool(photos)),
             now.cards,
-            gr.update(choices=now.faces) if photos else gr.update(choices=now.faces, value=LARGEST),
+            gr.update(choices=now.faces, value=LARGEST) if is_emptied else gr.update(choices=now.faces),
             chosen,
             gr.update(visible=chosen is not None),
             gr.update() if chosen is None else _weight_of(photos, chosen),
@@ -183,7 +188,7 @@ def _wire_picking(parts: References, seen: _Seen) -> None:
 
     def removed(index: int | None, enabled: bool, person: str, photos: Photos, *view: Any) -> list[Any]:
         left = remove(photos, index)
-        return [*seen.again(left, View(*view)), enabled and bool(left or person)]
+        return [*seen.again(left, View(*view), is_emptied=not left), enabled and bool(left or person)]
 
     def cleared(enabled: bool, person: str, *view: Any) -> list[Any]:
         return removed(None, enabled, person, [], *view)

@@ -74,11 +74,13 @@ def choose(page: Page, name: str, text: str) -> None:
 
 
 def value_of(control: Locator) -> str | bool:
-    """What a control shows: whether it is ticked, or its text."""
+    """What a control shows: whether it is ticked, what is chosen of several, or its text."""
     box = control.locator("input, textarea").first
     number = control.locator("input[type=number]")
     if box.get_attribute("type") == "checkbox":
         return box.is_checked()
+    if box.get_attribute("type") == "radio":
+        return control.locator("input:checked").input_value()
     return (number if number.count() else box).input_value()
 
 
