@@ -161,6 +161,20 @@ def studios() -> dict[tuple[Path, bool], Studio]:
     return {}
 
 
+@pytest.fixture(scope="module", params=["sd15", "sdxl"])
+def family(request: pytest.FixtureRequest) -> str:
+    """Each base model in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
+    """The miniature of a family, loaded on our own host."""
+    from lib_faceid.hosts.diffusers.host import load_studio
+
+    return load_studio(miniature_checkpoint(family))
+
+
 @pytest.fixture
 def loaded_once(studios: dict[tuple[Path, bool], Studio], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads a checkpoint that a test before has loaded gets that one: a job leaves nothing in it."""

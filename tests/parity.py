@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import torch
 from builders import SD15, SDXL, Parts, parts_of, write
 from contributions import contribution
@@ -17,12 +18,14 @@ from unets import call, diffusers_copy, identity_of, inputs, ldm_unet, sdxl_unet
 
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.effects.lora import merge_lora
+from lib_faceid.effects.tokens import Tokens
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.methods.registry import by_id
 from lib_faceid.references.identity import Identity
+from lib_faceid.references.reference import Reference
 
-__all__ = ["SCALE", "Case", "Measure", "World", "apart", "measuring", "ours", "relative"]
+__all__ = ["SCALE", "Case", "Measure", "World", "apart", "measuring", "ours", "put_zeros_for_uncond", "relative"]
 
 SCALE = 0.7
 FILE_OF = {"plus": "plusv2"}  # the same tensors serve both
@@ -115,3 +118,14 @@ def measuring(test: str, record_property: Callable[[str, object], None]) -> Meas
         print(f"MEASURED {test}: " + ", ".join(f"{name} {value:.2g}" for name, value in figures.items()))
 
     return measure
+
+
+def put_zeros_for_uncond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrong control: uncond reads zero tokens, and not what the projection makes of blank features."""
+    encode = Adapter.encode
+
+    def with_zeros(adapter: Adapter, reference: Reference, *_: object) -> Tokens:
+        cond = encode(adapter, reference).cond
+        return Tokens(cond, torch.zeros_like(cond))
+
+    monkeypatch.setattr(Adapter, "encode", with_zeros)

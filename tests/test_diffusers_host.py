@@ -23,7 +23,7 @@ from torch import nn
 
 from lib_faceid.effects.lora import named_lora
 from lib_faceid.errors import HostError
-from lib_faceid.hosts.diffusers.host import Studio, load_studio
+from lib_faceid.hosts.diffusers.host import Studio
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job
@@ -36,16 +36,6 @@ Pixels = NDArray[np.int16]
 
 def identity(seed: int) -> Identity:
     return Identity(torch.randn(1, 512, generator=torch.Generator().manual_seed(seed)) * 20)
-
-
-@pytest.fixture(scope="module", params=["sd15", "sdxl"])
-def family(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
-    return load_studio(miniature_checkpoint(family))
 
 
 Jobs = Callable[..., Job]

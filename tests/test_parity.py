@@ -17,12 +17,10 @@ import torch
 from builders import SD15, SDXL
 from contributions import contribution
 from oracle import WorldWithOracle
-from parity import Case, Measure, apart, ours
+from parity import Case, Measure, apart, ours, put_zeros_for_uncond
 from unets import call, inputs
 
 from lib_faceid.effects.bank import forget_all
-from lib_faceid.methods.adapter import Adapter, Tokens
-from lib_faceid.references.identity import Identity
 
 pytest.importorskip("diffusers", reason="diffusers is the oracle")
 pytest.importorskip("peft", reason="diffusers needs peft for the adapters' LoRA")
@@ -118,13 +116,7 @@ def _nobody_is_remembered() -> None:
 def test_zero_tokens_as_uncond_are_told_apart(
     world: WorldWithOracle, measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = Adapter.encode
-
-    def with_zeros(adapter: Adapter, identity: Identity, *_: object) -> Tokens:
-        cond = encode(adapter, identity).cond
-        return Tokens(cond, torch.zeros_like(cond))
-
-    monkeypatch.setattr(Adapter, "encode", with_zeros)
+    put_zeros_for_uncond(monkeypatch)
     got, expected = ours(world.unet("ldm"), world.contribution(FACEID)), world.expected(FACEID)
     uncond, cond = apart(got[0], expected[0]), apart(got[1], expected[1])
     measure(uncond=uncond, cond=cond)

@@ -22,7 +22,7 @@ import torch
 from builders import IMAGE_FILES, SD15, SDXL, image_parts_of, write
 from contributions import contribution
 from oracle import load_pipeline
-from parity import SCALE, Case, Measure, World, apart
+from parity import SCALE, Case, Measure, World, apart, put_zeros_for_uncond
 from PIL import Image
 from torch import Tensor, nn
 from unets import call, inputs
@@ -30,7 +30,6 @@ from unets import call, inputs
 from lib_faceid.effects.bank import forget_all
 from lib_faceid.effects.injection import Contribution, inject
 from lib_faceid.effects.lora import merge_lora
-from lib_faceid.effects.tokens import Tokens
 from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.methods.adapter import Adapter
@@ -201,13 +200,7 @@ def test_normalised_features_are_told_apart(world: Images, name: str, measure: M
 def test_zero_tokens_as_uncond_are_told_apart(
     world: Images, name: str, measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = Adapter.encode
-
-    def with_zeros(adapter: Adapter, reference: Reference, *_: object) -> Tokens:
-        cond = encode(adapter, reference).cond
-        return Tokens(cond, torch.zeros_like(cond))
-
-    monkeypatch.setattr(Adapter, "encode", with_zeros)
+    put_zeros_for_uncond(monkeypatch)
     got, expected = ours(world.unet("ldm"), world.image(name)), world.expected(name)
     measure(uncond=apart(got[0], expected[0]), cond=apart(got[1], expected[1]))
     assert apart(got[0], expected[0]) > 10 * TOLERANCE

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 
-from lib_faceid.hosts.diffusers.host import Studio, load_studio
+from lib_faceid.hosts.diffusers.host import Studio
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job
@@ -20,16 +20,6 @@ from lib_faceid.references.identity import Identity
 from lib_faceid.units.unit import Unit
 
 REQUEST = Request("a photo of a person", size_px=(64, 96), steps=5, cfg=4, seed=1)
-
-
-@pytest.fixture(scope="module", params=["sd15", "sdxl"])
-def family(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
-    return load_studio(miniature_checkpoint(family))
 
 
 @pytest.fixture
