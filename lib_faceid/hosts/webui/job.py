@@ -16,8 +16,16 @@ from lib_faceid.effects.lora import merge_lora
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.webui import lora as webui_lora
 from lib_faceid.hosts.webui.conds import context_of, with_context
-from lib_faceid.hosts.webui.passes import Pixels, init_pictures, is_hires_pass, on_first_pass, pass_of, row_images
-from lib_faceid.hosts.webui.scores import WATCHES, is_scored, pixels_of, scores_of
+from lib_faceid.hosts.webui.passes import (
+    Pixels,
+    flat_pixels,
+    init_pictures,
+    is_hires_pass,
+    on_first_pass,
+    pass_of,
+    row_images,
+)
+from lib_faceid.hosts.webui.scores import WATCHES, is_scored, scores_of
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.hosts.webui.steps import Steps
 from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
@@ -242,7 +250,7 @@ class WebUIJob:
         """Look at the finished image at hand, and write down how alike its people are."""
         if self._scoring is None or self.is_part:
             return
-        score, notes = self._scoring.look(pixels_of(picture), self.image)
+        score, notes = self._scoring.look(flat_pixels(picture), self.image)
         for note in notes:
             say(self._p, note)
         if score is not None:

@@ -16,6 +16,7 @@ from lib_faceid.units.region import WHOLE, Box
 __all__ = [
     "Pixels",
     "decoded_pixels",
+    "flat_pixels",
     "init_pictures",
     "is_hires_pass",
     "on_first_pass",
@@ -66,12 +67,12 @@ def _as_seen(p: Any, picture: Any) -> Pixels:
     """Return an init image at the size that is drawn; where a part is inpainted, the whole at its own size."""
     if _view(p) == WHOLE:
         picture = images.resize_image(p.resize_mode if p.resize_mode < 3 else 0, picture, p.width, p.height)
-    return _flat(picture)
+    return flat_pixels(picture)
 
 
 def whole_picture(p: Any) -> Pixels:
     """Return the init image of img2img at its own size, of which a part may be drawn."""
-    return _flat(p.init_images[0])
+    return flat_pixels(p.init_images[0])
 
 
 def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], None]:
@@ -112,7 +113,8 @@ def decoded_pixels(p: Any, samples: Tensor) -> Pixels:
     return _pixels(_decoded(p, samples[:1])[0])
 
 
-def _flat(picture: Any) -> Pixels:
+def flat_pixels(picture: Any) -> Pixels:
+    """Return a picture of the WebUI as uint8 RGB [H, W, 3], on white where it is transparent."""
     return np.asarray(images.flatten(picture, "#ffffff"))
 
 

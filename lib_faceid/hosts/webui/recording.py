@@ -9,12 +9,11 @@ from typing import Any
 from modules import shared
 
 from lib_faceid.errors import FaceIDError
+from lib_faceid.hosts.webui.api import adapter_files, journal
 from lib_faceid.hosts.webui.job import say
-from lib_faceid.hosts.webui.scores import scores_of
-from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.hosts.webui.scores import scores_by_image
+from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.preparing import Prepared
-from lib_faceid.likeness.score import PictureScore
-from lib_faceid.models.folders import find_adapters
 
 __all__ = ["note", "record"]
 
@@ -36,9 +35,8 @@ def record(p: Any, processed: Any) -> None:
     setattr(p, _ATTRIBUTE, None)
     from lib_faceid.jobs.recording import Finished, Machine
     from lib_faceid.jobs.recording import record as write_down
-    from lib_faceid.journal.journal import open_journal
 
-    scores = {one["image"]: PictureScore.from_dict(one) for one in scores_of(p)["pictures"]}  # the last of each
+    scores = scores_by_image(p)
     try:
         finished = [
             Finished(
@@ -52,11 +50,8 @@ def record(p: Any, processed: Any) -> None:
         if not finished:
             return
         info = shared.sd_model.sd_checkpoint_info
-        machine = Machine(
-            HOST, lambda: find_adapters(roots()), Path(info.filename), getattr(info, "sha256", None) or ""
-        )
-        journal = open_journal(roots())
-        run = write_down(journal, units, finished, machine, keeps_thumbnails=setting("faceid_journal_thumbnails"))
+        machine = Machine(HOST, adapter_files, Path(info.filename), getattr(info, "sha256", None) or "")
+        run = write_down(journal(), units, finished, machine, keeps_thumbnails=setting("faceid_journal_thumbnails"))
     except (FaceIDError, OSError) as error:
         say(p, f"FaceID: not written into the journal: {error}")
     else:

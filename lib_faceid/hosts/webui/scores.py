@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from modules import images
 
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.watching import Watches
 
-__all__ = ["WATCHES", "Scores", "begin_scores", "is_scored", "pixels_of", "scores_of"]
+__all__ = ["WATCHES", "Scores", "begin_scores", "is_scored", "scores_by_image", "scores_of"]
 
 WATCHES = Watches()
 """The alarms of everybody, from one job to the next."""
@@ -30,15 +27,16 @@ class Scores(dict[str, Any]):
 
     def __init__(self) -> None:
         super().__init__(pictures=[])
-        self._texts: dict[int, str] = {}
+        self.by_image: dict[int, PictureScore] = {}
+        """The last score of each image, counted from 0 through the job."""
 
     def begin(self) -> None:
         """Count pictures anew: scripts draw one job after the other with copies of one `p`, which share this."""
-        self._texts.clear()
+        self.by_image.clear()
 
     def add(self, image: int, seed: int | None, score: PictureScore) -> None:
         """Write down the score of an image, counted from 0 through the job."""
-        self._texts[image] = infotext_of(score)
+        self.by_image[image] = score
         self["pictures"].append({"image": image, "seed": seed, "text": infotext_of(score), **answer_of(score)})
 
     def __call__(
@@ -51,7 +49,8 @@ class Scores(dict[str, Any]):
         if use_main_prompt or PLOT in p.extra_generation_params:
             return None
         first = p.iteration * p.batch_size if all_prompts is p.prompts else 0
-        return self._texts.get(first + index)
+        score = self.by_image.get(first + index)
+        return infotext_of(score) if score else None
 
 
 def scores_of(p: Any) -> Scores:
@@ -60,6 +59,12 @@ def scores_of(p: Any) -> Scores:
     if not isinstance(found, Scores):
         found = p.extra_generation_params[LIKENESS_KEY] = Scores()
     return found
+
+
+def scores_by_image(p: Any) -> Mapping[int, PictureScore]:
+    """Return the scores of the job of `p` so far; none where its pictures are not looked at."""
+    found = p.extra_generation_params.get(LIKENESS_KEY)
+    return found.by_image if isinstance(found, Scores) else {}
 
 
 def begin_scores(p: Any, *, is_wanted: bool) -> None:
@@ -72,8 +77,3 @@ def begin_scores(p: Any, *, is_wanted: bool) -> None:
 def is_scored(p: Any) -> bool:
     """Say whether the pictures of the job of `p` are to be looked at: by its request, and by the settings."""
     return getattr(p, _WANTED, True) and setting("faceid_score")
-
-
-def pixels_of(picture: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Return a finished picture of the WebUI as uint8 RGB [H, W, 3]."""
-    return np.ascontiguousarray(images.flatten(picture, "#ffffff"))

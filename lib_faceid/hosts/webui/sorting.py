@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from lib_faceid.hosts.webui.scores import scores_of
+from lib_faceid.hosts.webui.scores import scores_by_image
 
 __all__ = ["sort_gallery"]
 
@@ -20,14 +20,15 @@ def sort_gallery(p: Any, processed: Any, say: Callable[[str], None]) -> None:
     count = len(processed.images) - first
     if count < 2:
         return
-    seen = {one["image"]: one["likeness"] for one in scores_of(p)["pictures"]}
+    seen = scores_by_image(p)
     if not seen:
         say(UNSORTED.format("its pictures were not looked at"))
         return
     if count != len(processed.infotexts) - first:
         say(UNSORTED.format("there are masks or previews among its pictures"))
         return
-    alike = [NO_FACE if (found := seen.get(at)) is None else float(found) for at in range(count)]
+    likenesses = {at: score.likeness for at, score in seen.items()}
+    alike = [NO_FACE if (found := likenesses.get(at)) is None else found for at in range(count)]
     order = sorted(range(count), key=lambda at: -alike[at])
     for name, skipped in (("images", first), ("infotexts", first), *((name, 0) for name in BY_PICTURE)):
         values = list(getattr(processed, name))
