@@ -14,6 +14,7 @@ from lib_faceid.app.trying import Judge
 from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.likeness.aim import Aim, Goal, Probe, aim, change_between
+from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.unit import FIELDS, Range, Unit
 
 __all__ = ["Aiming", "goal_for"]
@@ -62,5 +63,5 @@ class Aiming:
         units[self.number] = replace(units[self.number], **{name: value})
         told = lambda _what, step, steps, look: self.progress(f"{name} {value:g}", step, steps, look)  # noqa: E731
         job = self.easel.job(units, self.request)
-        (painted,) = self.easel.paint(self.checkpoint, job, [self.request], told)
+        (painted,) = self.easel.paint(self.checkpoint, job, [self.request], told, UNSCORED)
         return np.asarray(painted.image)

@@ -39,7 +39,7 @@ from lib_faceid.miniature.trained import (
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.photo import photo_name, read_photo
 from lib_faceid.references.identity import Identity
-from lib_faceid.units.job_options import JobOptions
+from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.unit import Photo, Unit
 
 __all__ = ["WEIGHTS", "run_demo"]
@@ -61,7 +61,6 @@ AFTER = (
 
 SAME_RECOGNISER = 0.9  # the same photo seen by two recognisers is about 0
 REPORT_VERSION = 1
-UNSEEN = JobOptions(score=False)  # at weight 0 nobody is asked for, and the likeness is wanted all the same
 BOX_RGB = (0, 255, 120)
 
 Say = Callable[[str], None]
@@ -211,9 +210,8 @@ def _draw_all(
     images: list[Image.Image] = []
     for weight in WEIGHTS:
         job = Job([replace(subject.unit, weight=weight)], easel.workshop.models())
-        (painted,) = easel.paint(
-            checkpoint, job, [request], options=JobOptions(score=False)
-        )  # at weight 0 nobody is asked for
+        # At weight 0 nobody is asked for, and the likeness is wanted all the same.
+        (painted,) = easel.paint(checkpoint, job, [request], options=UNSCORED)
         images.append(painted.image)
         one = _drawn(painted, weight, subject, images[0], out)
         drawn.append(one)

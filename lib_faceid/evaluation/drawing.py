@@ -14,6 +14,7 @@ from lib_faceid.evaluation.plan import ALONE, Cell, Lines, Plan
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
 from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.region import EVERYWHERE
 from lib_faceid.units.unit import Photo, Unit
 
@@ -73,7 +74,7 @@ def _drawn(
     (out / "pictures").mkdir(exist_ok=True)
     requests = [Request(cell.prompt, "", plan.size_px, plan.steps, plan.cfg, cell.seed) for cell in cells]
     _forget_peak()
-    for cell, painted in zip(cells, easel.paint(checkpoint, job, requests), strict=True):
+    for cell, painted in zip(cells, easel.paint(checkpoint, job, requests, options=UNSCORED), strict=True):
         path = path_of(out, cell)
         part = path.with_suffix(".part")
         painted.image.save(part, "PNG")

@@ -19,7 +19,7 @@ from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.jobs.wanted import wanted_in
 from lib_faceid.likeness.judging import Wanted
-from lib_faceid.unet.layers import attention_layers, cross_attention_dim
+from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.units.infotext import infotext_key
@@ -58,7 +58,7 @@ class Job:
         numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(called))]
         self._units: list[tuple[int | str, Unit]] = [(number, unit) for number, unit in numbered if unit.acts]
         self._prepared: dict[tuple[int, tuple[int, ...]], tuple[Prepared, ...]] = {}
-        self._measured: tuple[nn.Module, tuple[int, ...]] | None = None
+        self._measured: tuple[nn.Module, int, tuple[int, ...]] | None = None
         self._hooks = ExitStack()
         self._attached: tuple[nn.Module, Pass] | None = None
         self._places = Places([number for number, unit in self._units if is_auto(unit)])
@@ -78,9 +78,9 @@ class Job:
         Raises FaceIDError, naming the unit, when one cannot be drawn.
         """
         if self._measured is None or self._measured[0] is not unet:
-            widths = tuple(sorted(layer.hidden_dim for layer in attention_layers(unet) if layer.is_cross))
-            self._measured = unet, widths
-        return self.prepare_for(cross_attention_dim(unet), self._measured[1])
+            cross = [layer for layer in attention_layers(unet) if layer.is_cross]
+            self._measured = unet, cross[0].context_dim, tuple(sorted(layer.hidden_dim for layer in cross))
+        return self.prepare_for(*self._measured[1:])
 
     def prepare_for(self, dim: int, widths: tuple[int, ...] = ()) -> tuple[Prepared, ...]:
         """Return the units, ready for any UNet of that cross attention dimension: none has to be loaded for it.

@@ -10,7 +10,16 @@ from typing import Any
 from lib_faceid.errors import UnitError
 from lib_faceid.units.unit import Field, Range
 
-__all__ = ["INFOTEXT_KEY", "MOST_TRIED", "OPTIONS", "JobOptions", "are_options", "options_of", "without_options"]
+__all__ = [
+    "INFOTEXT_KEY",
+    "MOST_TRIED",
+    "OPTIONS",
+    "UNSCORED",
+    "JobOptions",
+    "are_options",
+    "options_of",
+    "without_options",
+]
 
 MOST_TRIED = 64
 INFOTEXT_KEY = "FaceID search"
@@ -72,15 +81,15 @@ class JobOptions:
                 raise UnitError(f"unknown option '{name}' (options are {', '.join(OPTIONS)})")
         return cls(**values)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the options by name, in their order."""
-        return {name: getattr(self, name) for name in OPTIONS}
-
 
 OPTIONS: Mapping[str, Field] = {
     one.name: Field(one.name, one.default, **one.metadata) for one in dataclasses.fields(JobOptions)
 }
 """The options by name: their order is that of the page's components."""
+
+
+UNSCORED = JobOptions(score=False)
+"""For whoever looks at the pictures himself."""
 
 
 def are_options(values: Any) -> bool:

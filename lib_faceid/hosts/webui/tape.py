@@ -14,6 +14,7 @@ import torch
 from modules import sd_samplers_common
 from torch import Tensor
 
+from lib_faceid.hosts.calls_per_step import Pace
 from lib_faceid.hosts.webui.steps import pace_in
 
 __all__ = ["Recorder", "Tape", "record"]
@@ -46,19 +47,16 @@ class Recorder:
     """One for each image of the batch; all of one length."""
     until: float = 1.0
     """The fraction of the steps after which sampling is ended."""
-    calls: int = 0
-    """How often the denoiser was called."""
+    _pace: Pace | None = field(default=None, init=False)  # known when the sampler has begun; the same in all its calls
 
     def forward(self, denoiser: Any, real: Callable[..., Tensor], x: Tensor, sigma: Tensor, **more: Any) -> Tensor:
         """Return what the denoiser gives, or gave before. Ends the sampler at its step."""
         call = denoiser.step
-        pace = pace_in(denoiser)
-        if pace.steps and self.until < 1 and pace.step_of(call) >= max(round(self.until * pace.steps), 1):
+        if self.until < 1 and self._is_over(denoiser, call):
             raise sd_samplers_common.InterruptedException
         if call < self.tapes[0].calls:
             return self._played(denoiser, call, x)
         given = real(x, sigma, **more)
-        self.calls += 1
         estimate = denoiser.get_pred_x0(x, given, sigma)
         noise = denoiser.last_noise_uncond if denoiser.need_last_noise_uncond else None
         for row, tape in enumerate(self.tapes):
@@ -66,6 +64,10 @@ class Recorder:
             tape.noise.append(None if noise is None else _kept(noise[row]))
             tape.estimate = _kept(estimate[row])
         return given
+
+    def _is_over(self, denoiser: Any, call: int) -> bool:
+        self._pace = pace = self._pace or pace_in(denoiser)
+        return bool(pace.steps) and pace.step_of(call) >= max(round(self.until * pace.steps), 1)
 
     def _played(self, denoiser: Any, call: int, x: Tensor) -> Tensor:
         given = torch.stack([tape.denoised[call] for tape in self.tapes]).to(x.device)
