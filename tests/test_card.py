@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
+from lib_faceid.encoders.features import CLIP_H_PROJECTED
 from lib_faceid.people.card import card_of
 from lib_faceid.people.library import People
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import PhotoNote, Record
+from lib_faceid.references.reference import Features, Reference
 
 SVG = "data:image/svg+xml;base64,"
 
@@ -83,3 +85,14 @@ def test_a_damaged_file_says_so(people: People) -> None:
     card = card_of(path)
     assert "Anna.safetensors" in card.words
     assert card.picture.startswith(SVG)
+
+
+def test_a_card_says_what_its_file_is_for(people: People) -> None:
+    path = saved(people, "Anna")
+    assert card_of(path).purpose == "person"
+    image = people.path(
+        people.save("Sky", Reference({CLIP_H_PROJECTED: Features(torch.ones(1, 1024), torch.zeros(1024))}))
+    )
+    assert card_of(image).purpose == "image"
+    path.write_bytes(b"nothing")  # one damaged file, and everybody else's card must still be made
+    assert card_of(path).purpose == "person"

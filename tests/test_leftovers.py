@@ -13,7 +13,8 @@ from lib_faceid.errors import PhotoError
 from lib_faceid.faces.packs import find_face_pack
 from lib_faceid.models.folders import Roots, find_adapters
 from lib_faceid.models.leftovers import is_leftover
-from lib_faceid.people.library import MAX_NAME_BYTES, SUFFIX, People, safe_name
+from lib_faceid.people.library import SUFFIX, People
+from lib_faceid.people.names import MAX_NAME_BYTES, safe_name
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.tags import tag_for

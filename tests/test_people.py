@@ -24,7 +24,8 @@ from lib_faceid.errors import FaceIDError, FileError, MismatchError, UnitError
 from lib_faceid.faces.measures import Measures
 from lib_faceid.faces.recognisers import is_as_trained, is_same_space, require_same_space, untrained_note
 from lib_faceid.faces.report import PhotoReport
-from lib_faceid.people.library import People, safe_name
+from lib_faceid.people.library import People
+from lib_faceid.people.names import safe_name
 from lib_faceid.references.files import PERSON as FORMAT
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import PhotoNote, Record, read_record

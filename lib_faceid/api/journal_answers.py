@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -78,12 +78,8 @@ class JournalAnswers:
     def journal_forget(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Take a person out of the journal for good."""
         only(body, ("person",))
-        name, library = text(body, "person"), self._services.people()
-        photos: Sequence[str] = ()
-        if name in library.names():
-            person = library.load(name)
-            photos = [*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint]
-        return asdict(self._services.journal().forget(name, photos))
+        name = text(body, "person")
+        return asdict(self._services.journal().forget(name, self._services.people().hashes_of(name)))
 
     def approve(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Write down that somebody agreed to a saved person, or take that back."""

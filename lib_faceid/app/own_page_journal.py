@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -25,13 +24,6 @@ def build_own_journal(workshop: Workshop) -> JournalTab:
 
         return open_journal(workshop.roots)
 
-    def photos_of(name: str) -> Sequence[str]:
-        library = workshop.people()
-        if name not in library.names():
-            return ()
-        person = library.load(name)
-        return [*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint]
-
     def is_on() -> bool:
         return own_settings(workshop.roots).journal
 
@@ -39,4 +31,4 @@ def build_own_journal(workshop: Workshop) -> JournalTab:
         change_settings(workshop.roots, journal=wanted)
 
     with gr.Accordion("FaceID journal", open=False, elem_id="faceid_journal_panel"):
-        return build_journal(JournalServices(journal, is_on, switch, photos_of))
+        return build_journal(JournalServices(journal, is_on, switch, lambda name: workshop.people().hashes_of(name)))

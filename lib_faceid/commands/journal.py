@@ -220,11 +220,7 @@ def _forget(options: Options) -> None:
 
     from lib_faceid.people.library import open_library
 
-    library = open_library(_roots(options))
-    photos: Sequence[str] = ()
-    if options.NAME in library.names():
-        person = library.load(options.NAME)
-        photos = [*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint]
+    photos = open_library(_roots(options)).hashes_of(options.NAME)
     found = _journal(options).forget(options.NAME, photos)
     if options.json:
         _print_json(asdict(found))

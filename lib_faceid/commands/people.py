@@ -156,7 +156,7 @@ def _save_image(options: Options) -> None:
 
 def _require_free(library: People, options: Options) -> None:
     """Raise before the photos are looked at what would keep the person from being saved."""
-    from lib_faceid.people.library import safe_name
+    from lib_faceid.people.names import safe_name
 
     name = safe_name(options.NAME)
     present = next((one for one in library.names() if one.casefold() == name.casefold()), "")

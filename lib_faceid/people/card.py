@@ -18,8 +18,9 @@ from PIL import Image
 from lib_faceid.errors import FileError
 from lib_faceid.models.checkpoint import read_metadata
 from lib_faceid.people.approval import approval_of
-from lib_faceid.references.files import purpose_of_file
+from lib_faceid.references.files import purpose_in
 from lib_faceid.references.record import read_record
+from lib_faceid.units.unit import Purpose
 
 __all__ = ["Card", "card_of"]
 
@@ -41,6 +42,7 @@ class Card:
     """A data URL: the thumbnail, or initials on a plain ground."""
     words: str
     """How many photos, which recogniser, since when; or what is wrong with the file."""
+    purpose: Purpose = "person"
 
 
 def card_of(path: Path) -> Card:
@@ -49,7 +51,8 @@ def card_of(path: Path) -> Card:
         record, metadata = read_record(path), read_metadata(path)
     except FileError as error:
         return Card(_initials(path.stem), str(error))
-    photos, is_image = len(record.photos), purpose_of_file(path) == "image"
+    purpose = purpose_in(metadata)
+    photos, is_image = len(record.photos), purpose == "image"
     what = "image" if is_image else "photo"
     words = [
         *([f"{photos} {what}{'' if photos == 1 else 's'}"] if photos else [what] if is_image else []),
@@ -63,6 +66,7 @@ def card_of(path: Path) -> Card:
     return Card(
         _initials(path.stem, is_image=is_image) if thumbnail is None else _png(thumbnail),
         " · ".join(word for word in words if word),
+        purpose,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import unicodedata
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 import torch
 
 from lib_faceid.arguments import as_path
-from lib_faceid.errors import FaceIDError, FileError, UnitError
+from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.faces.recognisers import is_same_space
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.models.leftovers import is_leftover
@@ -26,6 +25,7 @@ from lib_faceid.models.locked import locked
 from lib_faceid.people.approval import SUFFIX as APPROVED
 from lib_faceid.people.approval import Approval, approval_of, approve, remove_approval, withdraw
 from lib_faceid.people.index import Known, forget_known, known_of, purpose_of
+from lib_faceid.people.names import MAX_NAME, folded, harmless_name, safe_name
 from lib_faceid.references.analysis import forget_all as forget_photos
 from lib_faceid.references.files import load_reference, save_reference
 from lib_faceid.references.identity import Identity
@@ -33,17 +33,11 @@ from lib_faceid.references.record import Record, read_record
 from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import Purpose
 
-__all__ = ["MAX_NAME", "People", "Person", "open_library", "safe_name"]
+__all__ = ["People", "Person", "open_library"]
 
 SUFFIX = ".safetensors"
-MAX_NAME = 60
-# Of UTF-8: encrypted folders (eCryptfs) have 143 bytes for a file's name, and while it is written it has 26 more.
-MAX_NAME_BYTES = 117
 WAIT_SECONDS = 10.0  # for another program that writes
 MIN_DIGITS = 8  # of a photo's hash: fewer could be anybody's
-# Not allowed in a file's name somewhere, or with a meaning to a shell or a prompt.
-HARMFUL = re.compile(r"[\\/:*?\"<>|\x00-\x1f\x7f$`~%&;!#{}\[\]]+")
-WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,20 +48,6 @@ class Person:
     identity: Reference
     """An Identity for a person, a plain Reference for a saved image."""
     record: Record
-
-
-def safe_name(name: str) -> str:
-    """Return a name that is harmless as a file's name everywhere; raise UnitError where nothing is left of it.
-
-    It has at most 60 letters and 117 bytes: what is longer is cut.
-    """
-    # Cut before it is composed: that takes the square of the accents' number.
-    text = "".join(letter for letter in unicodedata.normalize("NFC", name[: 4 * MAX_NAME]) if letter.isprintable())
-    text = HARMFUL.sub("-", text).lstrip(" .-")[:MAX_NAME]
-    text = text.encode(errors="ignore")[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .-")
-    if not text:
-        raise UnitError(f"{name[:40]!r} is no name for a person. Use letters and digits.")
-    return f"{text}_" if WINDOWS_DEVICES.fullmatch(text) else text
 
 
 def open_library(roots: Roots | None = None) -> People:
@@ -111,6 +91,16 @@ class People:
     def identity(self, name: str) -> Identity:
         """Return a saved person's identity. Raises FileError where there is none, or where it is a saved image."""
         return Identity.load(self.path(name))
+
+    def hashes_of(self, name: str) -> tuple[str, ...]:
+        """Return the hashes by which a saved person's pictures are known elsewhere: none for an unknown name.
+
+        Of the photos, and of the person. Raises FileError for a damaged file.
+        """
+        if name not in self.names():
+            return ()
+        person = self.load(name)
+        return (*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint)
 
     def save(self, name: str, identity: Reference, record: Record | None = None, *, overwrite: bool = False) -> str:
         """Write a person, whole or not at all, and return the name that was used, which is harmless.
@@ -192,8 +182,9 @@ class People:
         """
         if not hashes or min(map(len, hashes)) < MIN_DIGITS:
             return None
-        names = self.names(purpose)
-        everybody = [(name, known) for name, known in self._known() if name in names and known.has(hashes)]
+        names = None if purpose is None else set(self.names(purpose))
+        known = [(name, one) for name, one in self._known() if names is None or name in names]
+        everybody = [(name, one) for name, one in known if one.has(hashes)]
         best = min(everybody, key=lambda one: len(one[1].photos), default=None)
         return self.load(best[0]) if best else None
 
@@ -259,7 +250,7 @@ class People:
             return {}
         except OSError as error:
             raise FileError(f"The library of people cannot be read: {error.strerror}. Check its folder.") from error
-        named = [(_callable(one.name.strip().removesuffix(SUFFIX)), one) for one in files]
+        named = [(harmless_name(one.name.strip().removesuffix(SUFFIX)), one) for one in files]
         # Those whose files are called as they are come first: a stranger takes nobody's name.
         named.sort(key=lambda pair: (f"{pair[0]}{SUFFIX}" != pair[1].name, pair[1].name))
         found: dict[str, os.DirEntry[str]] = {}
@@ -270,25 +261,12 @@ class People:
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
-        wanted = _folded(name)
-        return next((one for one in self._files() if _folded(one) == wanted), "")
-
-
-def _folded(name: str) -> str:
-    """Return what two names have in common that some disk takes for one: capitals, and accents in one piece or two."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+        wanted = folded(name)
+        return next((one for one in self._files() if folded(one) == wanted), "")
 
 
 def _busy() -> FileError:
     return FileError("The library of people is being written by another program. Try again in a moment.")
-
-
-def _callable(stem: str) -> str:
-    """Return what the person in a file of that name is called."""
-    try:
-        return safe_name(stem)
-    except UnitError:
-        return "unnamed"
 
 
 def _forget() -> None:

@@ -22,7 +22,7 @@ from lib_faceid.references.reference import Features, Reference
 from lib_faceid.references.vectors import read_vectors
 from lib_faceid.units.unit import Purpose
 
-__all__ = ["load_reference", "purpose_of_file", "save_reference"]
+__all__ = ["load_reference", "purpose_in", "purpose_of_file", "save_reference"]
 
 PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
 FORMATS = (PERSON, IMAGE)
@@ -72,8 +72,12 @@ def load_reference(path: Path, recogniser: str = "") -> Reference:
 
 def purpose_of_file(path: Path) -> Purpose:
     """Return what a saved reference is for, by its metadata alone. Raises FileError where they cannot be read."""
-    is_image = is_safetensors(path) and read_metadata(path).get("format") == IMAGE
-    return "image" if is_image else "person"
+    return purpose_in(read_metadata(path)) if is_safetensors(path) else "person"
+
+
+def purpose_in(metadata: Mapping[str, str]) -> Purpose:
+    """Return what the saved reference is for whose file has these metadata."""
+    return "image" if metadata.get("format") == IMAGE else "person"
 
 
 def _of_weights(weights: Weights, recogniser: str) -> Reference:

@@ -142,9 +142,9 @@ def _build_forget(services: JournalServices) -> None:
         forget = gr.Button("Forget", size="sm", variant="stop", elem_id="faceid_journal_forget")
         told = gr.HTML(elem_id="faceid_journal_forget_message")
 
-    def forgot(who: str) -> str:
-        photos, _ = attempt(services.photos_of, who)
-        done, problem = attempt(lambda: services.journal().forget(who.strip(), photos or ()))
+    def forgot(typed: str) -> str:
+        who = typed.strip()
+        done, problem = attempt(lambda: services.journal().forget(who, services.photos_of(who)))
         return notice(done.words, "good") if done else notice(problem, "warning")
 
     forget.click(forgot, [name], [told], queue=False)

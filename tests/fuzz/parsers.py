@@ -32,7 +32,7 @@ from lib_faceid.models.catalogue import catalogue as published
 from lib_faceid.models.folders import Roots
 from lib_faceid.models.licences import is_licence_accepted
 from lib_faceid.people.card import card_of
-from lib_faceid.people.library import safe_name
+from lib_faceid.people.names import safe_name
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import PhotoNote, Record, read_record
 from lib_faceid.units.infotext import pasted, unit_from_infotext

@@ -14,7 +14,6 @@ from lib_faceid.errors import FileError
 from lib_faceid.hosts.webui.settings import roots
 from lib_faceid.people.card import card_of
 from lib_faceid.people.library import People, open_library
-from lib_faceid.references.files import purpose_of_file
 from lib_faceid.units.tags import tag_for
 
 __all__ = ["PeoplePage", "register"]
@@ -60,7 +59,7 @@ class PeoplePage(ui_extra_networks.ExtraNetworksPage):  # pyright: ignore[report
             "search_terms": [html.escape(name)],
             "local_preview": f"{stem}.{shared.opts.samples_format}",
             "sort_keys": {"default": index, **self.get_sort_keys(path)},
-            "prompt": ui_extra_networks.quote_js(tag_for(name, purpose=purpose_of_file(Path(path)))),
+            "prompt": ui_extra_networks.quote_js(tag_for(name, purpose=card.purpose)),
         }
 
     def create_card_view_html(self, tabname: str, *, none_message: str | None = None) -> str:

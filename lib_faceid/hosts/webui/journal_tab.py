@@ -26,11 +26,7 @@ def switch(wanted: bool) -> None:
 
 def photos_of(name: str) -> Sequence[str]:
     """Return the hashes by which the journal knows a saved person's photos."""
-    library = open_library(roots())
-    if name not in library.names():
-        return ()
-    person = library.load(name)
-    return [*(photo.sha256 for photo in person.record.photos), person.identity.fingerprint]
+    return open_library(roots()).hashes_of(name)
 
 
 def paste_into_txt2img(button: Any, infotext: Any) -> None:
