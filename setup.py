@@ -1,4 +1,4 @@
-"""`pip install .`: what pyproject.toml says, and beside it the page's style and script, which a WebUI wants here."""
+"""`pip install .`: what pyproject.toml says, and the page's style, scripts and languages, which a WebUI wants here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-PAGE_FILES = ("style.css", "javascript/ip_adapter_faceid.js", "javascript/faceid_likeness.js")
+PAGE_FILES = [*ROOT.glob("style.css"), *ROOT.glob("javascript/*.js"), *ROOT.glob("localizations/*.json")]
 
 
 class BuildWithPage(build_py):
@@ -19,8 +19,8 @@ class BuildWithPage(build_py):
         super().run()
         folder = Path(self.build_lib) / "lib_faceid" / "data" / "page"
         folder.mkdir(parents=True, exist_ok=True)
-        for name in PAGE_FILES:
-            self.copy_file(str(ROOT / name), str(folder / Path(name).name))
+        for path in PAGE_FILES:
+            self.copy_file(str(path), str(folder / path.name))
 
 
 setup(cmdclass={"build_py": BuildWithPage})

@@ -11,7 +11,8 @@
         boxes.forEach((box, number) => tabs[number]?.classList.toggle("faceid-active", box.checked));
         const active = boxes.filter((box) => box.checked).length;
         const label = accordion.querySelector(".label-wrap > span");
-        const text = active ? `${active} ${active === 1 ? "unit" : "units"}` : "";
+        const told = active ? `${active} ${active === 1 ? "unit" : "units"}` : "";
+        const text = window.faceidWords?.(told) ?? told;
         if (label && (label.dataset.faceidActive ?? "") !== text) label.dataset.faceidActive = text;
     }
 

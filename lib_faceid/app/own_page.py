@@ -23,7 +23,7 @@ from lib_faceid.app.own_page_aim import build_aim, wire_aim
 from lib_faceid.app.own_page_journal import build_own_journal
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_scores import scores_html
-from lib_faceid.app.page_files import page_file
+from lib_faceid.app.page_files import languages, page_file, scripts
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.recording import Recorder
 from lib_faceid.app.session import Easel
@@ -65,6 +65,12 @@ footer { display: none !important; }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """
 SHIM = """() => {
+    const languages = %s, asked = new URLSearchParams(location.search).get("lang");
+    const wanted = (asked ? [asked] : navigator.languages).map((one) => one.slice(0, 2).toLowerCase());
+    const chosen = wanted.find((one) => one === "en" || languages[one]);
+    window.localization = languages[chosen];
+    window.faceidRoots = "body";
+    document.documentElement.lang = window.localization ? chosen : "en";
     const onUpdate = [];
     window.onAfterUiUpdate = (update) => onUpdate.push(update);
     let waits = false;
@@ -123,8 +129,7 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints, [(tab.back, tab.infotext)])
-        code = "".join(page_file(f"javascript/{name}.js") for name in ("ip_adapter_faceid", "faceid_likeness"))
-        page.load(None, None, None, **script(SHIM % code))
+        page.load(None, None, None, **script(SHIM % (languages(), scripts())))
     return page
 
 
