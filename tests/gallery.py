@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from lib_faceid.app.beginnings import TRAINED
-from lib_faceid.app.resources import Workshop, load_studio
+from lib_faceid.app.resources import Resources, load_studio
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.likeness.judging import cosines
@@ -106,7 +106,7 @@ class Gallery:
         self._studio = load_studio(checkpoint)
         for name, person in people.items():
             person.save(self._file(name))
-        self._workshop = Workshop(Roots((folder,)), adapters=(adapter,), identities=tuple(map(self._file, people)))
+        self._resources = Resources(Roots((folder,)), adapters=(adapter,), identities=tuple(map(self._file, people)))
 
     def draw(
         self,
@@ -145,7 +145,7 @@ class Gallery:
     def _draw(
         self, units: list[Unit], prompts: list[str], seeds: Sequence[int], cfg: float, columns: int = 1
     ) -> list[Drawn]:
-        job, count = Job(units, self._workshop.models()), len(prompts)
+        job, count = Job(units, self._resources.models()), len(prompts)
         with self._studio.people(job):
             injection = job.attach(self._studio.unet, Pass(images=range(count)))
             images = [image + 1 for image in range(count)] if job.differs_by_image else [1] * count

@@ -17,8 +17,8 @@ pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 
 from lib_faceid.app.aiming import Aiming, goal_for
 from lib_faceid.app.beginnings import TRAINED
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import MismatchError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -43,9 +43,9 @@ def who(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def easel(trained_checkpoint: Path, face_models: Path, who: Path) -> Easel:
+def session(trained_checkpoint: Path, face_models: Path, who: Path) -> Session:
     roots = Roots((who.parent,), face_models=face_models)
-    return Easel(Workshop(roots, trained_checkpoint, adapters=(TRAINED_ADAPTER,), identities=(who,)))
+    return Session(Resources(roots, trained_checkpoint, adapters=(TRAINED_ADAPTER,), identities=(who,)))
 
 
 @pytest.fixture(scope="module")
@@ -53,38 +53,40 @@ def unit(who: Path) -> Unit:
     return Unit(enabled=True, person=str(who), adapter=str(TRAINED_ADAPTER))
 
 
-def painted(easel: Easel, unit: Unit, *requests: Request, **options: Any) -> list[Painted]:
-    job = easel.job([unit], requests[0])
-    checkpoint = easel.workshop.find_checkpoint()
-    return list(easel.paint(checkpoint, job, requests, options=JobOptions(**options)))
+def painted(session: Session, unit: Unit, *requests: Request, **options: Any) -> list[Painted]:
+    job = session.job([unit], requests[0])
+    checkpoint = session.resources.find_checkpoint()
+    return list(session.paint(checkpoint, job, requests, options=JobOptions(**options)))
 
 
-def counted(easel: Easel, work: Callable[[], list[Painted]]) -> tuple[list[Painted], int]:
+def counted(session: Session, work: Callable[[], list[Painted]]) -> tuple[list[Painted], int]:
     """Return what was painted, and how often the UNet was called for it."""
     calls: list[int] = []
-    handle = easel._loaded(easel.workshop.find_checkpoint()).unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    handle = session._loaded(session.resources.find_checkpoint()).unet.register_forward_pre_hook(
+        lambda *_: calls.append(1)
+    )
     try:
         return work(), len(calls)
     finally:
         handle.remove()
 
 
-def test_the_best_is_the_picture_of_its_seed_and_calls_are_counted(easel: Easel, unit: Unit) -> None:
-    (best, second), calls = counted(easel, lambda: painted(easel, unit, REQUEST, best_of=4, keep=2))
+def test_the_best_is_the_picture_of_its_seed_and_calls_are_counted(session: Session, unit: Unit) -> None:
+    (best, second), calls = counted(session, lambda: painted(session, unit, REQUEST, best_of=4, keep=2))
     assert best.search
     assert best.search is second.search
     assert calls == best.search.calls < 4 * REQUEST.steps
     assert best.seeds == [7, 8, 9, 10]
     assert {best.request.seed, second.request.seed} == {best.seeds[one] for one in best.search.chosen}
     assert INFOTEXT_KEY in best.parameters
-    plain, calls = counted(easel, lambda: painted(easel, unit, replace(REQUEST, seed=best.request.seed)))
+    plain, calls = counted(session, lambda: painted(session, unit, replace(REQUEST, seed=best.request.seed)))
     assert np.array_equal(np.asarray(plain[0].image), np.asarray(best.image))
     assert calls == REQUEST.steps
     assert INFOTEXT_KEY not in plain[0].parameters
 
 
-def test_without_look_ahead_the_best_of_all_is_taken(easel: Easel, unit: Unit, analyser: FaceAnalyser) -> None:
-    (best,), calls = counted(easel, lambda: painted(easel, unit, REQUEST, best_of=3, look_ahead=False))
+def test_without_look_ahead_the_best_of_all_is_taken(session: Session, unit: Unit, analyser: FaceAnalyser) -> None:
+    (best,), calls = counted(session, lambda: painted(session, unit, REQUEST, best_of=3, look_ahead=False))
     assert calls == 3 * REQUEST.steps
     assert best.search
     ends = [one.likeness for one in best.search.candidates]
@@ -95,29 +97,31 @@ def test_without_look_ahead_the_best_of_all_is_taken(easel: Easel, unit: Unit, a
     assert best.search.best == pytest.approx(seen, abs=1e-3)
 
 
-def test_a_target_that_is_easy_takes_one_picture_and_the_next_picture_has_other_seeds(easel: Easel, unit: Unit) -> None:
+def test_a_target_that_is_easy_takes_one_picture_and_the_next_picture_has_other_seeds(
+    session: Session, unit: Unit
+) -> None:
     requests = [REQUEST, replace(REQUEST, seed=8)]
     pictures, calls = counted(
-        easel, lambda: painted(easel, unit, *requests, best_of=4, likeness_target=0.05, look_ahead=False)
+        session, lambda: painted(session, unit, *requests, best_of=4, likeness_target=0.05, look_ahead=False)
     )
     assert [one.request.seed for one in pictures] == [7, 11]
     assert calls == 2 * REQUEST.steps
 
 
-def test_nobody_and_another_recogniser_are_refused(easel: Easel, unit: Unit, tmp_path: Path) -> None:
+def test_nobody_and_another_recogniser_are_refused(session: Session, unit: Unit, tmp_path: Path) -> None:
     with pytest.raises(UnitError, match="best_of"):
-        painted(easel, replace(unit, enabled=False), REQUEST, best_of=2)
+        painted(session, replace(unit, enabled=False), REQUEST, best_of=2)
     stranger = strangers("never_seen", 1)[WHO]
     other = tmp_path / "other.identity.safetensors"
     Identity(stranger.id_embeddings, recogniser="w600k_r50-12345678").save(other)
-    workshop = replace(easel.workshop, identities=(other,))
+    resources = replace(session.resources, identities=(other,))
     with pytest.raises(MismatchError, match="recogniser"):
-        painted(Easel(workshop), replace(unit, person=str(other)), REQUEST, best_of=2)
+        painted(Session(resources), replace(unit, person=str(other)), REQUEST, best_of=2)
 
 
-def test_aim_proposes_and_changes_nothing(easel: Easel, unit: Unit) -> None:
+def test_aim_proposes_and_changes_nothing(session: Session, unit: Unit) -> None:
     short = replace(REQUEST, steps=4)
-    found = Aiming(easel, easel.workshop.find_checkpoint(), [unit], short).run(goal_for([unit], 0, "weight", 0.95))
+    found = Aiming(session, session.resources.find_checkpoint(), [unit], short).run(goal_for([unit], 0, "weight", 0.95))
     assert found.proposed is None
     assert "NOT reached" in found.sentence()
     assert found.curve[0].value == 0
@@ -128,12 +132,12 @@ def test_aim_proposes_and_changes_nothing(easel: Easel, unit: Unit) -> None:
         goal_for([replace(unit, enabled=False)], 0, "weight", 0.5)
 
 
-def test_the_commands(easel: Easel, unit: Unit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    workshop = easel.workshop
+def test_the_commands(session: Session, unit: Unit, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resources = session.resources
     common = [
-        "--person", unit.person, "--adapter", unit.adapter, "--checkpoint", str(workshop.checkpoint), "--prompt",
+        "--person", unit.person, "--adapter", unit.adapter, "--checkpoint", str(resources.checkpoint), "--prompt",
         REQUEST.prompt, "--size", "128x128", "--steps", "4", "--cfg", "2", "--seed", "7", "--face-models",
-        str(workshop.roots.face_models),
+        str(resources.roots.face_models),
     ]  # fmt: skip
     assert main(["generate", *common, "--best-of", "3", "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out
@@ -151,7 +155,7 @@ def test_the_metadata_of_a_search_change_no_unit() -> None:
     assert unit_from_infotext("best of: 8, first seed: 7, tried: 8")[0] == unit_from_infotext("")[0]
 
 
-def test_our_own_page_searches_and_aims(easel: Easel, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_page_searches_and_aims(session: Session, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
     gr = pytest.importorskip("gradio")
     from lib_faceid.app.own_page import asked_for
     from lib_faceid.app.own_page_aim import build_aim, wire_aim
@@ -162,11 +166,11 @@ def test_our_own_page_searches_and_aims(easel: Easel, unit: Unit, monkeypatch: p
     args = [*asked, *units, True, 3, 0, 2, True]
     _, (found,), (request,), options = asked_for(args)
     assert (found, request.seed, options) == (unit, 7, JobOptions(best_of=3, keep=2))
-    checkpoint = easel.workshop.find_checkpoint()
-    monkeypatch.setattr(Workshop, "checkpoint_of", lambda *_: checkpoint)
+    checkpoint = session.resources.find_checkpoint()
+    monkeypatch.setattr(Resources, "checkpoint_of", lambda *_: checkpoint)
     with gr.Blocks() as page:
         parts, components = build_aim(), [gr.State(value) for value in units]
-        wire_aim(easel, parts, [gr.State(value) for value in args], components, asked_for)
+        wire_aim(session, parts, [gr.State(value) for value in args], components, asked_for)
     every = page.fns.values() if isinstance(page.fns, dict) else page.fns
     by_name = {one.fn.__name__: one.fn for one in every if one.fn is not None}
     waits, told = by_name["aimed"](0.1, "weight", 0, *args)
@@ -181,7 +185,7 @@ def test_our_own_page_searches_and_aims(easel: Easel, unit: Unit, monkeypatch: p
 
 
 @pytest.mark.slow("four seeds, looked at on the way")
-def test_the_engine_sees_what_the_trials_are_played_on(easel: Easel, unit: Unit) -> None:
+def test_the_engine_sees_what_the_trials_are_played_on(session: Session, unit: Unit) -> None:
     """The recorded table was made by a loop of its own: the likeness of the estimates, and of the pictures."""
     table = json.loads(LOOKS_TABLE.read_text("utf-8"))
     if table["miniature"] != fingerprint():
@@ -189,7 +193,7 @@ def test_the_engine_sees_what_the_trials_are_played_on(easel: Easel, unit: Unit)
     request = Request(
         caption(BLUE), size_px=(128, 128), steps=table["steps"], cfg=TRAINED.cfg, seed=table["first_seed"]
     )
-    (best,) = painted(easel, unit, request, best_of=4)
+    (best,) = painted(session, unit, request, best_of=4)
     assert best.search
     steps = [*table["looks"], table["steps"]]
     for one in best.search.candidates:

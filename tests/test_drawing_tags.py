@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Session
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
@@ -26,12 +26,12 @@ QUICK = ["--size", "64x64", "--steps", "2", "--cfg", "5", "--seed", "7", "--nega
 
 
 @pytest.fixture
-def workshop(
+def resources(
     tmp_path: Path,
     miniature_checkpoint: Callable[[str], Path],
     miniature_adapter: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
-) -> Workshop:
+) -> Resources:
     """A machine with a checkpoint, an adapter and two saved people, and nothing else."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -45,14 +45,14 @@ def workshop(
     for seed, name in enumerate(("Anna", "Bert Öz"), 1):
         vector = torch.randn(1, 512, generator=torch.Generator().manual_seed(seed)) * 20
         library.save(name, Identity(vector, recogniser="w600k_r50"))
-    return Workshop(Roots(models=(tmp_path / "models",)))
+    return Resources(Roots(models=(tmp_path / "models",)))
 
 
 def pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path)).astype(int)
 
 
-def test_a_tag_on_the_command_line_draws_what_the_options_draw(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_tag_on_the_command_line_draws_what_the_options_draw(resources: Resources, tmp_path: Path) -> None:
     options = ["generate", "--prompt", REQUEST.prompt, *QUICK]
     tags = "a man, in a hat <faceid:Anna:0.7:lora=0.3><faceid:bert öz>"
     people = ["--person", "Anna", "--weight", "0.7", "--lora", "0.3", "--and", "--person", "Bert Öz"]
@@ -85,7 +85,7 @@ def test_a_tag_on_the_command_line_draws_what_the_options_draw(workshop: Worksho
     ],
 )
 def test_a_mistake_is_one_sentence(
-    workshop: Workshop, arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    resources: Resources, arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["generate", *QUICK, *arguments]) == 2
     said = capsys.readouterr().err
@@ -94,13 +94,13 @@ def test_a_mistake_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_our_own_page_draws_the_units_and_whom_the_prompt_calls(workshop: Workshop) -> None:
-    easel, checkpoint = Easel(workshop), workshop.find_checkpoint()
+def test_our_own_page_draws_the_units_and_whom_the_prompt_calls(resources: Resources) -> None:
+    session, checkpoint = Session(resources), resources.find_checkpoint()
     anna, bert = (Unit(enabled=True, person=name) for name in ("Anna", "Bert Öz"))
     called = Request("a man, in a hat <faceid:Bert Öz>", *list(vars(REQUEST).values())[1:])
-    (by_tag,) = easel.paint(checkpoint, easel.job([anna], called), [called])
-    (by_unit,) = easel.paint(checkpoint, easel.job([anna, bert], REQUEST), [REQUEST])
+    (by_tag,) = session.paint(checkpoint, session.job([anna], called), [called])
+    (by_unit,) = session.paint(checkpoint, session.job([anna, bert], REQUEST), [REQUEST])
     assert by_tag.image.tobytes() == by_unit.image.tobytes()
     assert by_tag.parameters.startswith("a man, in a hat <faceid:Bert Öz>\n")
     with pytest.raises(UnitError, match=r"Did you mean <faceid:Bert Öz:0\.8>"):
-        easel.job([anna], Request("<faceid:Bert Ös>"))
+        session.job([anna], Request("<faceid:Bert Ös>"))

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.commands.ui import roots_or_miniature
 from lib_faceid.encoders.clip_vision import load_clip_vision
 from lib_faceid.hosts.diffusers.tokenizer import vocabulary
@@ -209,7 +209,7 @@ def test_a_page_without_models_begins_with_the_trained_one(tmp_path: Path) -> No
     said: list[str] = []
     roots, note = roots_or_miniature(Roots((tmp_path / "models",)), tmp_path / "out", said.append)
     assert "24 MB that draw faces" in note
-    assert Workshop(roots).checkpoints() == {
+    assert Resources(roots).checkpoints() == {
         "miniature": tmp_path / "out" / "models" / "Stable-diffusion" / "miniature.safetensors"
     }
     assert open_library(roots).names() == ("robin",)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lib_faceid.app.again import SAME, draw_again
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Session
 from lib_faceid.commands.drawing import draw
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.diffusers.request import Request
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workshop(folder: Path, face_models: Path, tmp_path: Path, loaded_once: None) -> Workshop:
+def resources(folder: Path, face_models: Path, tmp_path: Path, loaded_once: None) -> Resources:
     """The miniature, in a folder of models of its own for what is written."""
     for name in ("Stable-diffusion", "faceid"):
         (tmp_path / "models" / name).mkdir(parents=True)
@@ -43,18 +43,18 @@ def workshop(folder: Path, face_models: Path, tmp_path: Path, loaded_once: None)
             target.parent.mkdir(parents=True, exist_ok=True)
             if path.is_file():
                 target.hardlink_to(path)
-    return Workshop(Roots(models=(tmp_path / "models",), face_models=face_models))
+    return Resources(Roots(models=(tmp_path / "models",), face_models=face_models))
 
 
-def drawn(workshop: Workshop, out: Path, unit: Unit = ROBIN) -> list[str]:
+def drawn(resources: Resources, out: Path, unit: Unit = ROBIN) -> list[str]:
     said: list[str] = []
-    draw(workshop, [unit], REQUESTS, out, said.append)
+    draw(resources, [unit], REQUESTS, out, said.append)
     return said
 
 
-def test_off_nothing_is_written(workshop: Workshop, tmp_path: Path) -> None:
+def test_off_nothing_is_written(resources: Resources, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    said = drawn(workshop, tmp_path / "out")
+    said = drawn(resources, tmp_path / "out")
     new = set(tmp_path.rglob("*")) - set(before)
     assert {path.suffix for path in new if path.is_file()} <= {".png", ".lock", ".json"}
     assert not list((tmp_path / "models").rglob("journal*"))
@@ -71,11 +71,11 @@ def test_off_nothing_is_imported() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_job_is_written_down_and_drawn_again(workshop: Workshop, tmp_path: Path) -> None:
-    change_settings(workshop.roots, journal=True, thumbnails=True)
-    said = drawn(workshop, tmp_path / "out", replace(ROBIN, weight=1.1))
+def test_a_job_is_written_down_and_drawn_again(resources: Resources, tmp_path: Path) -> None:
+    change_settings(resources.roots, journal=True, thumbnails=True)
+    said = drawn(resources, tmp_path / "out", replace(ROBIN, weight=1.1))
     assert "Journal: F-000001" in said
-    journal = open_journal(workshop.roots)
+    journal = open_journal(resources.roots)
     run = journal.run(1)
     assert (run.prompt, run.people, [one.seed for one in run.pictures]) == (REQUESTS[0].prompt, ("robin",), [7, 8])
     assert run.settings["Steps"] == "3"
@@ -85,46 +85,46 @@ def test_a_job_is_written_down_and_drawn_again(workshop: Workshop, tmp_path: Pat
     assert all(len(one.sha256) == 64 for one in run.pictures)
     assert all(one.score and one.score["recogniser"] for one in run.pictures)
     assert (journal.thumbnail(1, 0) or b"").startswith(b"\xff\xd8")
-    easel = Easel(workshop)
-    assert [told for _, told in draw_again(easel, run, journal)] == [SAME, SAME]
-    drawn(workshop, tmp_path / "out", ROBIN)
+    session = Session(resources)
+    assert [told for _, told in draw_again(session, run, journal)] == [SAME, SAME]
+    drawn(resources, tmp_path / "out", ROBIN)
     child = journal.run(2)
     assert (child.parent, child.tried) == (1, "FaceID 0 weight: 1.1 to 0.8")
 
 
-def again(workshop: Workshop, journal: Journal) -> list[str]:
-    return [told for _, told in draw_again(Easel(workshop), journal.run(1), journal)]
+def again(resources: Resources, journal: Journal) -> list[str]:
+    return [told for _, told in draw_again(Session(resources), journal.run(1), journal)]
 
 
-def test_what_differs_first_is_named(workshop: Workshop, tmp_path: Path) -> None:
-    change_settings(workshop.roots, journal=True)
-    drawn(workshop, tmp_path / "out")
-    journal = open_journal(workshop.roots)
+def test_what_differs_first_is_named(resources: Resources, tmp_path: Path) -> None:
+    change_settings(resources.roots, journal=True)
+    drawn(resources, tmp_path / "out")
+    journal = open_journal(resources.roots)
     run = journal.run(1)
     other = replace(run, number=0, versions={**run.versions, "torch": "1.0"}, pictures=run.pictures[:1])
     other = replace(other, pictures=(replace(other.pictures[0], pixels_sha256="0" * 64),))
     number = journal.add(other, finds_parent=False).number
-    ((_, told),) = draw_again(Easel(workshop), journal.run(number), journal)
+    ((_, told),) = draw_again(Session(resources), journal.run(number), journal)
     assert told.startswith("torch was 1.0 and is ")
-    library = workshop.people()
+    library = resources.people()
     library.rename("robin", "bird")
     with pytest.raises(FaceIDError, match="FaceID 0 drew 'robin', who is not in the library any more"):
-        again(workshop, journal)
+        again(resources, journal)
 
 
-def test_only_approved_people_where_that_is_set(workshop: Workshop, tmp_path: Path) -> None:
-    change_settings(workshop.roots, only_approved=True)
+def test_only_approved_people_where_that_is_set(resources: Resources, tmp_path: Path) -> None:
+    change_settings(resources.roots, only_approved=True)
     with pytest.raises(FaceIDError, match="Only approved people may be drawn here, and nobody has approved 'robin'"):
-        drawn(workshop, tmp_path / "out")
+        drawn(resources, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.png"))
-    workshop.people().approve("robin", "Ben")
-    drawn(workshop, tmp_path / "out")
+    resources.people().approve("robin", "Ben")
+    drawn(resources, tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
 
 
-def test_a_journal_that_cannot_be_written_ends_no_job(workshop: Workshop, tmp_path: Path) -> None:
-    change_settings(workshop.roots, journal=True)
-    open_journal(workshop.roots).file.write_bytes(b"no journal" * 500)
-    said = drawn(workshop, tmp_path / "out")
+def test_a_journal_that_cannot_be_written_ends_no_job(resources: Resources, tmp_path: Path) -> None:
+    change_settings(resources.roots, journal=True)
+    open_journal(resources.roots).file.write_bytes(b"no journal" * 500)
+    said = drawn(resources, tmp_path / "out")
     assert any(line.startswith("Not written into the journal: journal.sqlite is no journal") for line in said)
     assert len(list((tmp_path / "out").glob("*.png"))) == 2

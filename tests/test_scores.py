@@ -16,8 +16,8 @@ from PIL import Image
 
 from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.parameters import parameters_from
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.commands.drawing import draw
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -51,7 +51,7 @@ class Room:
             PEOPLE[name].save(self.file(name))
         files = (self.file(ANN), self.file(BEN))
         roots = Roots((folder,), face_models=faces)
-        self.workshop = Workshop(roots, checkpoint=checkpoint, adapters=(TRAINED_ADAPTER,), identities=files)
+        self.resources = Resources(roots, checkpoint=checkpoint, adapters=(TRAINED_ADAPTER,), identities=files)
 
     def file(self, name: str) -> Path:
         return self.folder / f"{name}.identity.safetensors"
@@ -60,7 +60,9 @@ class Room:
         return Unit(enabled=True, person=str(self.file(name)), adapter=str(TRAINED_ADAPTER), **settings)
 
     def paint(self, units: list[Unit], *requests: Request, **more: Any) -> list[Painted]:
-        return list(Easel(self.workshop).paint(self.checkpoint, Job(units, self.workshop.models()), requests, **more))
+        return list(
+            Session(self.resources).paint(self.checkpoint, Job(units, self.resources.models()), requests, **more)
+        )
 
     def insightface(self, *files: Path) -> list[list[dict[str, Any]]]:
         """Return what another program sees in pictures."""
@@ -153,10 +155,10 @@ def test_off_gives_the_same_bytes_but_for_the_line(room: Room, one: Painted) -> 
 
 
 def test_a_job_without_a_person_loads_no_face_models(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_self: Workshop) -> None:
+    def refuse(_self: Resources) -> None:
         raise AssertionError("nobody was asked for")
 
-    monkeypatch.setattr(Workshop, "face_analyser", refuse)
+    monkeypatch.setattr(Resources, "face_analyser", refuse)
     (nobody,) = room.paint([], replace(ONE, steps=1))
     assert (nobody.score, nobody.notes) == (None, ())
     (weightless,) = room.paint([room.unit(ANN, weight=0)], replace(ONE, steps=1))
@@ -170,14 +172,14 @@ def test_without_face_models_it_is_said_once_and_nothing_is_offered(
 ) -> None:
     asked: list[bool] = []
 
-    def missing(self: Workshop) -> None:
+    def missing(self: Resources) -> None:
         asked.append(self.offers_downloads)
         raise MissingModelError("There are no face models.")
 
-    monkeypatch.setattr(Workshop, "face_analyser", missing)
-    easel = Easel(replace(room.workshop, offers_downloads=True))
-    job = Job([room.unit(ANN)], room.workshop.models())
-    drawn = list(easel.paint(room.checkpoint, job, [replace(ONE, steps=1), replace(ONE, steps=1, seed=2)]))
+    monkeypatch.setattr(Resources, "face_analyser", missing)
+    session = Session(replace(room.resources, offers_downloads=True))
+    job = Job([room.unit(ANN)], room.resources.models())
+    drawn = list(session.paint(room.checkpoint, job, [replace(ONE, steps=1), replace(ONE, steps=1, seed=2)]))
     assert asked == [False]
     assert [one.notes for one in drawn] == [
         ("The likeness of the pictures was not looked at: There are no face models.",),
@@ -189,7 +191,7 @@ def test_the_command_line_writes_a_line_and_a_report(room: Room, tmp_path: Path)
     said: list[str] = []
     requests = [replace(ONE, steps=2, seed=seed) for seed in (1, 2)]
     for _ in range(2):
-        draw(room.workshop, [room.unit(ANN)], requests, tmp_path, said.append)
+        draw(room.resources, [room.unit(ANN)], requests, tmp_path, said.append)
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert report["version"] == 1
     assert [one["file"] for one in report["pictures"]] == ["seed1.png", "seed2.png"]

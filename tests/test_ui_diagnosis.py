@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from lib_faceid.app.last_pictures import LastPictures
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import Painted
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.likeness.score import PictureScore, UnitScore
@@ -112,7 +112,7 @@ def test_the_last_picture_is_looked_at(has_score: bool, tmp_path: Path) -> None:
     class DoneJob:
         prepared = ()
 
-    last = LastPictures(Workshop(Roots((tmp_path,))))
+    last = LastPictures(Resources(Roots((tmp_path,))))
     unit = UnitScore(0, 0.5, Box(0.2, 0.2, 0.8, 0.8))
     score = PictureScore("a", (unit,), faces=2, others=1, size_px=(64, 64)) if has_score else None
     image = Image.fromarray(np.full((64, 64, 3), 90, np.uint8))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_faceid.app.recording import HOST
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import file_of
@@ -32,7 +32,7 @@ class Again:
     """One for each picture."""
 
 
-def again(run: Run, workshop: Workshop) -> Again:
+def again(run: Run, resources: Resources) -> Again:
     """Return every setting of a run. Raises UnitError for what is not here any more, or was no job of one pass."""
     if not run.pictures:
         raise UnitError(f"{run.id} has no picture to draw again.")
@@ -45,28 +45,28 @@ def again(run: Run, workshop: Workshop) -> Again:
         Request(run.prompt if one.prompt is None else one.prompt, run.negative, (width, height), steps, cfg, one.seed)
         for one in run.pictures
     )
-    units: dict[int, Unit] = {one.number: _unit(one, workshop) for one in run.units if isinstance(one.number, int)}
+    units: dict[int, Unit] = {one.number: _unit(one, resources) for one in run.units if isinstance(one.number, int)}
     return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
 
 
-def draw_again(easel: Easel, run: Run, journal: Journal) -> Iterator[tuple[Painted, str]]:
+def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[Painted, str]]:
     """Give each picture of a run as it is drawn now, and whether it is the same: `SAME`, or what differs first.
 
     Raises FaceIDError where it cannot be drawn here.
     """
-    workshop = easel.workshop
-    asked = again(run, workshop)
-    checkpoint = _checkpoint(run, workshop)
-    job = easel.job(asked.units, asked.requests[0])
-    now = {one.number: used_unit(one, "").references for one in easel.prepare(job, checkpoint)}
-    why = first_difference(run, journal, workshop, checkpoint, now)
-    for drawn, painted in zip(run.pictures, easel.paint(checkpoint, job, asked.requests), strict=False):
+    resources = session.resources
+    asked = again(run, resources)
+    checkpoint = _checkpoint(run, resources)
+    job = session.job(asked.units, asked.requests[0])
+    now = {one.number: used_unit(one, "").references for one in session.prepare(job, checkpoint)}
+    why = first_difference(run, journal, resources, checkpoint, now)
+    for drawn, painted in zip(run.pictures, session.paint(checkpoint, job, asked.requests), strict=False):
         is_same = pixels_sha256(painted.image) == drawn.pixels_sha256
         yield painted, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
 
 
 def first_difference(
-    run: Run, journal: Journal, workshop: Workshop, checkpoint: Path, references: Mapping[int | str, Sequence[str]]
+    run: Run, journal: Journal, resources: Resources, checkpoint: Path, references: Mapping[int | str, Sequence[str]]
 ) -> str:
     """Return in a sentence the first thing that is not as it was; "" where all is. references: of the units now."""
     for unit in run.units:
@@ -74,7 +74,7 @@ def first_difference(
             who = " | ".join(unit.people) or "the photos"
             return f"FaceID {unit.number}: {who} changed since (another hash)."
         name = str(unit.settings.get("adapter"))
-        if unit.adapter_sha256 != journal.sha256(file_of(name, workshop.models().adapter_files())):
+        if unit.adapter_sha256 != journal.sha256(file_of(name, resources.models().adapter_files())):
             return f"FaceID {unit.number}: the adapter {name} is another file of that name (another SHA-256)."
     if run.checkpoint_sha256 != journal.sha256(checkpoint):
         return f"The checkpoint {run.checkpoint} is another file of that name (another SHA-256)."
@@ -83,15 +83,15 @@ def first_difference(
     return f"{changed} was {run.versions.get(changed, 'unknown')} and is {now[changed]} now." if changed else ""
 
 
-def _checkpoint(run: Run, workshop: Workshop) -> Path:
-    named = workshop.checkpoint
-    return named if named and named.stem == run.checkpoint else workshop.checkpoint_of(run.checkpoint)
+def _checkpoint(run: Run, resources: Resources) -> Path:
+    named = resources.checkpoint
+    return named if named and named.stem == run.checkpoint else resources.checkpoint_of(run.checkpoint)
 
 
-def _unit(used: UsedUnit, workshop: Workshop) -> Unit:
+def _unit(used: UsedUnit, resources: Resources) -> Unit:
     """Return a unit of its settings and whoever is saved of its people or photos."""
-    library = workshop.people()
-    names = used.people or tuple(filter(None, [_saved_of(used, workshop)]))
+    library = resources.people()
+    names = used.people or tuple(filter(None, [_saved_of(used, resources)]))
     if not names:
         hashes = ", ".join(one[:8] for one in used.references)
         raise UnitError(
@@ -108,9 +108,9 @@ def _unit(used: UsedUnit, workshop: Workshop) -> Unit:
     return Unit.from_dict({"enabled": True, **settings, "person": " | ".join(names)})
 
 
-def _saved_of(used: UsedUnit, workshop: Workshop) -> str:
+def _saved_of(used: UsedUnit, resources: Resources) -> str:
     try:
-        found = workshop.people().made_from([one[:8] for one in used.references])
+        found = resources.people().made_from([one[:8] for one in used.references])
     except FaceIDError:
         return ""
     return found.name if found else ""

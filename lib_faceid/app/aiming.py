@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lib_faceid.app.session import Easel, Progress
+from lib_faceid.app.session import Progress, Session
 from lib_faceid.app.trying import Judge
 from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
@@ -34,7 +34,7 @@ def goal_for(units: Sequence[Unit], number: int, name: str, target: float) -> Go
 class Aiming:
     """The pictures of one seed that a search for a setting draws."""
 
-    easel: Easel
+    session: Session
     checkpoint: Path
     units: Sequence[Unit]
     request: Request
@@ -46,8 +46,8 @@ class Aiming:
 
     def run(self, goal: Goal) -> Aim:
         """Return the curve, and the smallest value that reaches the goal. Raises FaceIDError."""
-        prepared = self.easel.prepare(self.easel.job(self.units, self.request), self.checkpoint)
-        judge = self.easel.judge_of(prepared, 0, [self.number])
+        prepared = self.session.prepare(self.session.job(self.units, self.request), self.checkpoint)
+        judge = self.session.judge_of(prepared, 0, [self.number])
         # The first probe of the weight is at 0: the picture without the person.
         self._without = None if goal.name == "weight" else self._picture("weight", 0.0)
         return aim(goal, lambda value: self._probe(goal.name, value, judge))
@@ -62,6 +62,6 @@ class Aiming:
         units = [*self.units]
         units[self.number] = replace(units[self.number], **{name: value})
         told = lambda _what, step, steps, look: self.progress(f"{name} {value:g}", step, steps, look)  # noqa: E731
-        job = self.easel.job(units, self.request)
-        (painted,) = self.easel.paint(self.checkpoint, job, [self.request], told, UNSCORED)
+        job = self.session.job(units, self.request)
+        (painted,) = self.session.paint(self.checkpoint, job, [self.request], told, UNSCORED)
         return np.asarray(painted.image)

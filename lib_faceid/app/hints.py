@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.miniature.trained import STRANGER as SHIPPED_PERSON
 from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.units.unit import Unit
@@ -42,10 +42,10 @@ def is_stranger(checkpoint: str, units: Sequence[Unit]) -> bool:
     return checkpoint == TRAINED_NAME and any(unit.acts and unit.images and not unit.person for unit in units)
 
 
-def first_person(workshop: Workshop, checkpoint: str) -> str:
+def first_person(resources: Resources, checkpoint: str) -> str:
     """Return the saved person who is chosen when the page opens: with the miniature, the one who ships with it."""
     if checkpoint != TRAINED_NAME:
         return ""
-    library, shipped = workshop.people(), SHIPPED_PERSON.read_bytes()
+    library, shipped = resources.people(), SHIPPED_PERSON.read_bytes()
     names = library.names("person")
     return next((name for name in names if library.path(name).read_bytes() == shipped), next(iter(names), ""))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import Painted
 from lib_faceid.diagnosis.facts import Facts, UnitFacts
 from lib_faceid.diagnosis.reading import facts_of_parameters, of_record, with_looks, with_scores
@@ -22,8 +22,8 @@ __all__ = ["LastPictures"]
 class LastPictures:
     """The pictures of the last job in memory, and who was in it."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._workshop = workshop
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
         self._pictures: dict[str, Painted] = {}
         self._prepared: Sequence[Prepared] = ()
 
@@ -48,7 +48,7 @@ class LastPictures:
             return unit
         unit = replace(unit, recogniser=one.references[0].recogniser, trained_on=one.adapter.recogniser)
         try:
-            record = self._workshop.people().load(one.unit.person).record if one.unit.person else None
+            record = self._resources.people().load(one.unit.person).record if one.unit.person else None
         except FaceIDError:  # somebody of a file of her own, or of several: nothing is known of the photos
             return unit
         return replace(unit, **of_record(record)) if record else unit

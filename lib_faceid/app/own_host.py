@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import Roots
@@ -17,7 +17,7 @@ __all__ = ["OwnHost"]
 class OwnHost:
     """Our own program; `hosts.host.Host`."""
 
-    workshop: Workshop
+    resources: Resources
     checkpoint: Callable[[], str]
     """Gives the name of the checkpoint that is chosen right now."""
     name: str = "this program"
@@ -25,12 +25,12 @@ class OwnHost:
 
     def roots(self) -> Roots:
         """Return the folders of its models."""
-        return self.workshop.roots
+        return self.resources.roots
 
     def base(self) -> int | None:
         """Return the cross attention dimension of the chosen checkpoint."""
-        return self.workshop.family(self.checkpoint())
+        return self.resources.family(self.checkpoint())
 
     def models(self) -> Models:
         """Return where its models come from."""
-        return self.workshop.models()
+        return self.resources.models()

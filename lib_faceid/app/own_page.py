@@ -26,7 +26,7 @@ from lib_faceid.app.own_page_scores import scores_html
 from lib_faceid.app.page_files import languages, page_file, scripts
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.recording import Recorder
-from lib_faceid.app.session import Easel
+from lib_faceid.app.session import Session
 from lib_faceid.app.visitors import OwnVisitors
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.diffusers.request import Request
@@ -83,10 +83,10 @@ SHIM = """() => {
 }"""
 
 
-def run_page(easel: Easel, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
+def run_page(session: Session, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
     """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
     with private_folder() as folder:
-        page = build_page(easel, count, note)
+        page = build_page(session, count, note)
         try:
             _, address, _ = page.queue().launch(
                 server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
@@ -107,13 +107,13 @@ def _middleware(folder: Path) -> list[Middleware]:
     ]
 
 
-def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
+def build_page(session: Session, count: int = 3, note: str = "") -> Any:
     """Return the page with that many units; `note` stands on top of it."""
-    workshop = easel.workshop
-    names = list(workshop.checkpoints())
+    resources = session.resources
+    names = list(resources.checkpoints())
     loaded = {"name": names[0] if names else ""}
-    last = LastPictures(workshop)
-    services = replace(services_for(OwnHost(workshop, lambda: loaded["name"])), facts_of=last.facts_of)
+    last = LastPictures(resources)
+    services = replace(services_for(OwnHost(resources, lambda: loaded["name"])), facts_of=last.facts_of)
     style = page_file("style.css").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:
@@ -121,14 +121,14 @@ def build_page(easel: Easel, count: int = 3, note: str = "") -> Any:
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
                 asked, metadata = _picture(names), build_reading()
-                units = _units(services, count, first_person(workshop, loaded["name"]))
+                units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 drawn, aiming = _drawn(), build_aim()
-        tab = build_own_journal(workshop)
-        _wire(easel, loaded, last, [*asked, *units.arguments], drawn)
+        tab = build_own_journal(resources)
+        _wire(session, loaded, last, [*asked, *units.arguments], drawn)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
-        wire_aim(easel, aiming, [*asked, *units.arguments], units.components, asked_for)
-        wire_reading(metadata, asked, units.infotext_fields, workshop.checkpoints, [(tab.back, tab.infotext)])
+        wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)
+        wire_reading(metadata, asked, units.infotext_fields, resources.checkpoints, [(tab.back, tab.infotext)])
         page.load(None, None, None, **script(SHIM % (languages(), scripts())))
     return page
 
@@ -174,7 +174,7 @@ def _drawn() -> list[Any]:
 
 
 def _wire(
-    easel: Easel, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any]
+    session: Session, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any]
 ) -> None:
     generate, stop, *_ = drawn
     running: list[Live] = []
@@ -182,9 +182,9 @@ def _wire(
     def painted(*args: Any) -> Iterator[list[Any]]:
         checkpoint, units, requests, options = asked_for(args)
         known = _hint(args)
-        job, path = easel.job(units, requests[0]), easel.workshop.checkpoint_of(checkpoint)
-        recorder = Recorder(easel, path)
-        live = Live(lambda report: recorder.watch(job, easel.paint(path, job, requests, report, options)))
+        job, path = session.job(units, requests[0]), session.resources.checkpoint_of(checkpoint)
+        recorder = Recorder(session, path)
+        live = Live(lambda report: recorder.watch(job, session.paint(path, job, requests, report, options)))
         running[:] = [live]
         shown = -1
         for moment in live.moments():

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from lib_faceid.app.aiming import Aiming, goal_for
-from lib_faceid.app.session import Easel
+from lib_faceid.app.session import Session
 from lib_faceid.likeness.aim import AIMED_FIELDS, TOLERANCE, Aim
 from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.services import problem
@@ -38,7 +38,7 @@ def build_aim() -> list[Any]:
     return [target, name, unit, button, state, found, take]
 
 
-def wire_aim(easel: Easel, parts: Sequence[Any], inputs: Sequence[Any], units: Sequence[Any], asked: Asked) -> None:
+def wire_aim(session: Session, parts: Sequence[Any], inputs: Sequence[Any], units: Sequence[Any], asked: Asked) -> None:
     """Let the button search, and what was found be taken into its unit's component. units: of all fields of all."""
     target, name, unit, button, state, found, take = parts
     fields = [*FIELDS]
@@ -53,8 +53,8 @@ def wire_aim(easel: Easel, parts: Sequence[Any], inputs: Sequence[Any], units: S
         try:
             checkpoint, people, (request, *_), _ = asked(args)
             goal = goal_for(people, int(number or 0), field, float(wanted))
-            path = easel.workshop.checkpoint_of(checkpoint)
-            result = Aiming(easel, path, people, request, int(number or 0)).run(goal)
+            path = session.resources.checkpoint_of(checkpoint)
+            result = Aiming(session, path, people, request, int(number or 0)).run(goal)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
             yield [notice(problem(error), "error"), None, gr.update(visible=False)]
             return

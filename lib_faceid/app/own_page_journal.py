@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from lib_faceid.app.resources import Workshop
+from lib_faceid.app.resources import Resources
 from lib_faceid.models.own_settings import change_settings, own_settings
 from lib_faceid.ui.journal import JournalServices, JournalTab, build_journal
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["build_own_journal"]
 
 
-def build_own_journal(workshop: Workshop) -> JournalTab:
+def build_own_journal(resources: Resources) -> JournalTab:
     """Return the journal's part of the page, made where gradio stands right now."""
 
     def journal() -> Journal:
         from lib_faceid.journal.journal import open_journal
 
-        return open_journal(workshop.roots)
+        return open_journal(resources.roots)
 
     def is_on() -> bool:
-        return own_settings(workshop.roots).journal
+        return own_settings(resources.roots).journal
 
     def switch(wanted: bool) -> None:
-        change_settings(workshop.roots, journal=wanted)
+        change_settings(resources.roots, journal=wanted)
 
     with gr.Accordion("FaceID journal", open=False, elem_id="faceid_journal_panel"):
-        return build_journal(JournalServices(journal, is_on, switch, lambda name: workshop.people().hashes_of(name)))
+        return build_journal(JournalServices(journal, is_on, switch, lambda name: resources.people().hashes_of(name)))

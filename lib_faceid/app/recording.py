@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.errors import FaceIDError
 from lib_faceid.jobs.job import Job
 from lib_faceid.models.own_settings import own_settings
@@ -20,7 +20,7 @@ HOST = "this program"
 class Recorder:
     """Watches the pictures of a job come, and writes them down when it is over, also where somebody stopped it."""
 
-    easel: Easel
+    session: Session
     checkpoint: Path
     say: Callable[[str], None] = lambda _: None
     parent: int | None = None
@@ -29,7 +29,7 @@ class Recorder:
 
     def watch(self, job: Job, painted: Iterator[Painted]) -> Iterator[Painted]:
         """Give the pictures on."""
-        if not own_settings(self.easel.workshop.roots).journal:
+        if not own_settings(self.session.resources.roots).journal:
             yield from painted
             return
         try:
@@ -49,15 +49,15 @@ class Recorder:
         from lib_faceid.jobs.recording import Finished, Machine, record
         from lib_faceid.journal.journal import open_journal
 
-        workshop, units = self.easel.workshop, job.prepared
+        resources, units = self.session.resources, job.prepared
         try:
             finished = [
                 Finished(one.parameters, one.image, str(self._paths.get(id(one), "")), one.score)
                 for one in self._painted
             ]
-            machine = Machine(HOST, workshop.models().adapter_files, self.checkpoint)
-            keeps = own_settings(workshop.roots).thumbnails
-            journal = open_journal(workshop.roots)
+            machine = Machine(HOST, resources.models().adapter_files, self.checkpoint)
+            keeps = own_settings(resources.roots).thumbnails
+            journal = open_journal(resources.roots)
             run = record(journal, units, finished, machine, parent=self.parent, keeps_thumbnails=keeps)
         except (FaceIDError, OSError) as error:
             self.say(f"Not written into the journal: {error}")

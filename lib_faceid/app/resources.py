@@ -28,13 +28,13 @@ from lib_faceid.units.unit import Unit
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.host import Studio
 
-__all__ = ["Workshop", "load_studio"]
+__all__ = ["Resources", "load_studio"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Resources:
     """Where the models are: named by the user, else looked for."""
 
     roots: Roots

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from lib_faceid.app.parameters import parameters_text
-from lib_faceid.app.resources import Workshop, load_studio
+from lib_faceid.app.resources import Resources, load_studio
 from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -37,7 +37,7 @@ from lib_faceid.units.unit import Unit
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.host import Studio
 
-__all__ = ["Easel", "Look", "Painted", "Progress"]
+__all__ = ["Look", "Painted", "Progress", "Session"]
 
 NO_OPTIONS = JobOptions()
 Look = Callable[[], Image.Image]
@@ -73,18 +73,18 @@ class Painted:
 
 
 @dataclass(eq=False)
-class Easel:
-    """A checkpoint at hand, and the models around it."""
+class Session:
+    """Generates pictures with the models of `resources`; the checkpoint stays loaded from one to the next."""
 
-    workshop: Workshop
+    resources: Resources
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
     _studio: tuple[Path, Studio] | None = field(default=None, init=False)
     _watches: Watches = field(default_factory=Watches, init=False)
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
         """Return the job of these units, and of the people whom the request's prompt calls. Raises UnitError."""
-        _, called = units_called(request.prompt, request.negative, self.workshop.people().names)
-        return Job(units, self.workshop.models(), called)
+        _, called = units_called(request.prompt, request.negative, self.resources.people().names)
+        return Job(units, self.resources.models(), called)
 
     def prepare(self, job: Job, checkpoint: Path) -> tuple[Prepared, ...]:
         """Return the job's units, ready for that checkpoint, whose weights are not loaded for it.
@@ -128,25 +128,25 @@ class Easel:
                         more = {**told, **_told(one), **({LIKENESS_KEY: infotext_of(score)} if score else {})}
                         parameters = parameters_text(one.request, one.image.size, studio.name, more)
                         found = replace(one, parameters=parameters, score=score, notes=tuple(notes))
-                        yield replace(found, is_marked=self.workshop.marks)
+                        yield replace(found, is_marked=self.resources.marks)
 
     def judge_of(self, prepared: Sequence[Prepared], image: int, counts: Sequence[int] | None = None) -> Judge:
         """Return what says how alike a picture is to its people; the least alike counts, of the units `counts` alone.
 
         Raises UnitError where there is nobody to judge by, MismatchError for people of another recogniser.
         """
-        wanted, analyser = wanted_in(prepared, image), self.workshop.face_analyser()
+        wanted, analyser = wanted_in(prepared, image), self.resources.face_analyser()
         require_judged(wanted, analyser.recogniser, counts)
         return lambda pixels: least_alike(judge(pixels, wanted, analyser), counts)
 
     def _face_analyser(self) -> FaceAnalyser:
         """Return the face models, without an offer to download them: the picture is finished without."""
-        return replace(self.workshop, offers_downloads=False).face_analyser()
+        return replace(self.resources, offers_downloads=False).face_analyser()
 
     def _loaded(self, checkpoint: Path) -> Studio:
         if self._studio is None or self._studio[0] != checkpoint:
             self._studio = None  # the old one goes before the new one comes
-            self._studio = (checkpoint, load_studio(checkpoint, full_precision=self.workshop.full_precision))
+            self._studio = (checkpoint, load_studio(checkpoint, full_precision=self.resources.full_precision))
         return self._studio[1]
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 
 from lib_faceid.commands import values
-from lib_faceid.commands.picture_options import add_picture_options, seed_of, workshop_of
+from lib_faceid.commands.picture_options import add_picture_options, resources_of, seed_of
 from lib_faceid.commands.unit_options import add_unit_options, units_of
 from lib_faceid.likeness.aim import AIMED_FIELDS, MOST_PROBES, Aim
 
@@ -32,15 +32,15 @@ def add_aim(parser: argparse.ArgumentParser) -> None:
 
 def _aim(options: argparse.Namespace) -> None:
     from lib_faceid.app.aiming import Aiming, goal_for
-    from lib_faceid.app.session import Easel
+    from lib_faceid.app.session import Session
     from lib_faceid.commands.drawing import requests_of
 
     units = units_of(options.units)
     goal = goal_for(units, options.unit, options.name, options.likeness)
-    workshop = workshop_of(options, units)
-    checkpoint = workshop.find_checkpoint()
+    resources = resources_of(options, units)
+    checkpoint = resources.find_checkpoint()
     (request,) = requests_of(options, checkpoint.stem, seed_of(options.seed))
-    found = Aiming(Easel(workshop), checkpoint, units, request, options.unit).run(goal)
+    found = Aiming(Session(resources), checkpoint, units, request, options.unit).run(goal)
     print(json.dumps({"seed": request.seed, **found.as_dict()}) if options.json else curve_text(found))
 
 

@@ -22,7 +22,7 @@ from lib_faceid.commands.journal import add_journal_commands
 from lib_faceid.commands.models import add_models
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.parser import Parser
-from lib_faceid.commands.picture_options import add_face_models, add_picture_options, seed_of, workshop_of
+from lib_faceid.commands.picture_options import add_face_models, add_picture_options, resources_of, seed_of
 from lib_faceid.commands.ui import add_page
 from lib_faceid.commands.unit_options import (
     add_photo_options,
@@ -143,14 +143,14 @@ def _generate(options: Options) -> None:
     is_called = bool(find_tags(options.prompt)[1])
     units = units_of(options.units) if options.units or not is_called else []
     require_folder(options.out)
-    workshop = workshop_of(options, units)
+    resources = resources_of(options, units)
     if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature
-        workshop = or_miniature(workshop, options.out, print)
-    checkpoint = workshop.find_checkpoint().stem
+        resources = or_miniature(resources, options.out, print)
+    checkpoint = resources.find_checkpoint().stem
     if is_stranger(checkpoint, units):
         print(EXPECTED)
     requests = requests_of(options, checkpoint, seed_of(options.seed))
-    draw(workshop, units, requests, options.out, print, job_options_of(options.job))
+    draw(resources, units, requests, options.out, print, job_options_of(options.job))
 
 
 def _identity(options: Options) -> None:
@@ -158,14 +158,14 @@ def _identity(options: Options) -> None:
 
     (unit,) = units_of(options.units)
     require_file(options.out)
-    save_identity(workshop_of(options), unit, options.out, print)
+    save_identity(resources_of(options), unit, options.out, print)
 
 
 def _demo(options: Options) -> None:
     from lib_faceid.commands.demo import run_demo
 
     require_folder(options.out)
-    run_demo(workshop_of(options), options.adapter, options.photo, seed_of(options.seed), options.out, print)
+    run_demo(resources_of(options), options.adapter, options.photo, seed_of(options.seed), options.out, print)
 
 
 def _miniature(options: Options) -> None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from lib_faceid.app.beginnings import beginning
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.commands.drawing import save_picture
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
@@ -110,41 +110,43 @@ class _Drawn:
     """What was seen in the picture; without face models nothing."""
 
 
-def run_demo(workshop: Workshop, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say) -> Path:
+def run_demo(
+    resources: Resources, adapter: Path | None, photos: Sequence[Path], seed: int, out: Path, say: Say
+) -> Path:
     """Write four pictures, `sheet.png` and `report.json` into the folder `out`; return the report's path.
 
     Without a checkpoint and an adapter it draws with the miniature that ships with the project. Without a photo of the
     user's it takes one that ships, of somebody who does not exist; without face models the identity of that photo, with
     the likeness that was measured when the miniature was trained. Each is said.
     """
-    if (workshop.checkpoint is None) != (adapter is None):
+    if (resources.checkpoint is None) != (adapter is None):
         raise UnitError("--checkpoint and --adapter go together: give both, or none for the miniatures.")
-    subject = _subject(workshop, photos, say)
+    subject = _subject(resources, photos, say)
     out.mkdir(parents=True, exist_ok=True)
-    checkpoint = workshop.checkpoint
+    checkpoint = resources.checkpoint
     if checkpoint is None or adapter is None:
         checkpoint, adapter = _miniature(out / "miniature", say), TRAINED_ADAPTER
         subject = _for_miniature(subject, bool(photos), say)
     request = replace(beginning(checkpoint.stem), seed=seed)
-    easel = Easel(replace(workshop, adapters=(adapter,), identities=(STRANGER,)))
+    session = Session(replace(resources, adapters=(adapter,), identities=(STRANGER,)))
     unit = replace(subject.unit, adapter=str(adapter))
-    drawn, images = _draw_all(easel, checkpoint, replace(subject, unit=unit), request, out, say)
+    drawn, images = _draw_all(session, checkpoint, replace(subject, unit=unit), request, out, say)
     if photos and adapter == TRAINED_ADAPTER:
         _say_what_came(drawn, say)
     make_sheet(_tiles(subject, drawn, images)).save(out / "sheet.png")
-    (prepared,) = easel.prepare(Job([unit], easel.workshop.models()), checkpoint)
+    (prepared,) = session.prepare(Job([unit], session.resources.models()), checkpoint)
     report = out / "report.json"
     report.write_text(json.dumps(_report(subject, prepared, request, checkpoint, drawn), indent=2), encoding="utf-8")
     say(f"{out / 'sheet.png'}\n{report}")
     return report
 
 
-def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
+def _subject(resources: Resources, photos: Sequence[Path], say: Say) -> _Subject:
     """Return who is drawn. A photo of the user's is never replaced by somebody else."""
     if photos:
-        return _analysed(workshop, photo_name(photos[0]), [read_photo(photo) for photo in photos])
+        return _analysed(resources, photo_name(photos[0]), [read_photo(photo) for photo in photos])
     try:
-        return _analysed(workshop, SOURCE, [read_photo(STRANGER_PHOTO)])
+        return _analysed(resources, SOURCE, [read_photo(STRANGER_PHOTO)])
     except (MissingModelError, MissingPackageError) as error:
         say(
             f"{error}\nGoing on with the identity of {STRANGER_PHOTO.name} that ships with the project (512 numbers). "
@@ -154,10 +156,10 @@ def _subject(workshop: Workshop, photos: Sequence[Path], say: Say) -> _Subject:
         return _Subject(STRANGER.name, unit, read_photo(STRANGER_PHOTO), shipped=_measured()["robin"])
 
 
-def _analysed(workshop: Workshop, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
-    face = largest(workshop.face_analyser().search(photos_rgb[0]).require())
+def _analysed(resources: Resources, source: str, photos_rgb: Sequence[NDArray[np.uint8]]) -> _Subject:
+    face = largest(resources.face_analyser().search(photos_rgb[0]).require())
     unit = Unit(enabled=True, images=tuple(map(Photo, photos_rgb)))
-    return _Subject(source, unit, photos_rgb[0], face, workshop.face_analyser())
+    return _Subject(source, unit, photos_rgb[0], face, resources.face_analyser())
 
 
 def _for_miniature(subject: _Subject, is_users: bool, say: Say) -> _Subject:
@@ -204,14 +206,14 @@ def _miniature(folder: Path, say: Say) -> Path:
 
 
 def _draw_all(
-    easel: Easel, checkpoint: Path, subject: _Subject, request: Request, out: Path, say: Say
+    session: Session, checkpoint: Path, subject: _Subject, request: Request, out: Path, say: Say
 ) -> tuple[list[_Drawn], list[Image.Image]]:
     drawn: list[_Drawn] = []
     images: list[Image.Image] = []
     for weight in WEIGHTS:
-        job = Job([replace(subject.unit, weight=weight)], easel.workshop.models())
+        job = Job([replace(subject.unit, weight=weight)], session.resources.models())
         # At weight 0 nobody is asked for, and the likeness is wanted all the same.
-        (painted,) = easel.paint(checkpoint, job, [request], options=UNSCORED)
+        (painted,) = session.paint(checkpoint, job, [request], options=UNSCORED)
         images.append(painted.image)
         one = _drawn(painted, weight, subject, images[0], out)
         drawn.append(one)

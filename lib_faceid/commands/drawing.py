@@ -14,8 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.recording import Recorder
-from lib_faceid.app.resources import Workshop
-from lib_faceid.app.session import Easel, Painted
+from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Painted, Session
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
@@ -49,7 +49,7 @@ def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]
 
 
 def draw(
-    workshop: Workshop, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say,
+    resources: Resources, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say,
     options: JobOptions = NO_OPTIONS,
 ) -> None:  # fmt: skip
     """Write one PNG for each request into the folder `out`, and say what is used, what is written and what it was.
@@ -57,18 +57,18 @@ def draw(
     Of a search those that are kept are written, the most alike first.
     Raises FaceIDError when anything is missing or does not fit; pictures that are finished stay.
     """
-    easel = Easel(workshop)
-    job, checkpoint = easel.job(units, requests[0]), workshop.find_checkpoint()
+    session = Session(resources)
+    job, checkpoint = session.job(units, requests[0]), resources.find_checkpoint()
     say(f"Checkpoint: {checkpoint}")
-    prepared = easel.prepare(job, checkpoint)
+    prepared = session.prepare(job, checkpoint)
     for one in prepared:
         whose = f" of FaceID {one.number}" if len(prepared) > 1 else ""
         say(f"Adapter{whose}: {one.adapter.name} ({one.adapter.variant.label})")
         for note in one.notes:
             say(note)
     out.mkdir(parents=True, exist_ok=True)
-    searched, report, notes, recorder = None, Report(out), list[str](), Recorder(easel, checkpoint, say)
-    for painted in recorder.watch(job, easel.paint(checkpoint, job, requests, options=options)):
+    searched, report, notes, recorder = None, Report(out), list[str](), Recorder(session, checkpoint, say)
+    for painted in recorder.watch(job, session.paint(checkpoint, job, requests, options=options)):
         if painted.search is not None and painted.search is not searched:
             searched = painted.search
             say(searched.sentence(painted.seeds))
@@ -131,9 +131,9 @@ def save_picture(painted: Painted, path: Path) -> None:
     painted.image.save(path, pnginfo=info)
 
 
-def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
+def save_identity(resources: Resources, unit: Unit, out: Path, say: Say) -> None:
     """Write who is in a unit's photos to one file, with CLIP features where the encoder is there."""
-    joined = join_unit(unit, workshop.face_analyser(), _clip_if_there(workshop, say))
+    joined = join_unit(unit, resources.face_analyser(), _clip_if_there(resources, say))
     for message in joined.messages:
         say(message)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -142,14 +142,14 @@ def save_identity(workshop: Workshop, unit: Unit, out: Path, say: Say) -> None:
     say(f"{out}: one person from {photos}, by {joined.identity.recogniser}. Keep it as private as a photo.")
 
 
-def _clip_if_there(workshop: Workshop, say: Say) -> ClipVision | None:
+def _clip_if_there(resources: Resources, say: Say) -> ClipVision | None:
     from lib_faceid.encoders.features import CLIP_H_HIDDEN
     from lib_faceid.methods.registry import readers
     from lib_faceid.models.image_encoders import image_encoder
 
     encoder = image_encoder(CLIP_H_HIDDEN.encoder)
     try:
-        return workshop.clip_vision(encoder.id)
+        return resources.clip_vision(encoder.id)
     except MissingModelError:
         say(f"{encoder.label} is not here, so the identity will not do for {readers(encoder.id, 'person')}.")
         return None

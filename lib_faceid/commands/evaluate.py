@@ -14,7 +14,7 @@ from lib_faceid.commands.outputs import require_folder
 from lib_faceid.evaluation.protocols import PLAIN, PROTOCOLS, protocol
 
 if TYPE_CHECKING:
-    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.resources import Resources
     from lib_faceid.encoders.clip_towers import ClipTowers
     from lib_faceid.evaluation.plan import Lines, Plan
     from lib_faceid.evaluation.tables import Report
@@ -49,29 +49,29 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: Options) -> None:
-    from lib_faceid.app.session import Easel
+    from lib_faceid.app.session import Session
     from lib_faceid.evaluation.drawing import draw_cells
     from lib_faceid.evaluation.plan import open_folder
 
     require_folder(options.out)
-    workshop = _workshop(options)
-    checkpoint = workshop.find_checkpoint()
+    resources = _resources(options)
+    checkpoint = resources.find_checkpoint()
     plan = _plan(options, str(checkpoint))
     open_folder(options.out, plan)
-    print(f"Checkpoint: {checkpoint}\n{_looked_for(options, workshop)}".rstrip())
-    drawn = draw_cells(plan, Easel(workshop), checkpoint, options.out, print)
-    report = _report(options, workshop, plan, drawn)
+    print(f"Checkpoint: {checkpoint}\n{_looked_for(options, resources)}".rstrip())
+    drawn = draw_cells(plan, Session(resources), checkpoint, options.out, print)
+    report = _report(options, resources, plan, drawn)
     _write(report, options.out)
 
 
-def _workshop(options: Options) -> Workshop:
-    from lib_faceid.app.resources import Workshop
+def _resources(options: Options) -> Resources:
+    from lib_faceid.app.resources import Resources
     from lib_faceid.models.folders import usual_roots
 
     roots = usual_roots()
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
-    return Workshop(
+    return Resources(
         roots,
         checkpoint=options.checkpoint,
         adapters=tuple(Path(one) for one in options.adapters if Path(one).is_file()),
@@ -103,28 +103,28 @@ def _plan(options: Options, checkpoint: str) -> Plan:
     )
 
 
-def _looked_for(options: Options, workshop: Workshop) -> str:
+def _looked_for(options: Options, resources: Resources) -> str:
     """Return what the protocol wants and was looked for, in sentences; nothing of it is downloaded."""
     from lib_faceid.models.folders import face_pack_folders
 
     asked = protocol(options.protocol)
     told = []
     if asked.judge and options.judge is None:
-        folders = ", ".join(str(folder) for folder in face_pack_folders(workshop.roots)[:3])
+        folders = ", ".join(str(folder) for folder in face_pack_folders(resources.roots)[:3])
         told.append(f"The protocol's judge is {asked.judge}; name its pack with --judge DIR. Packs lie in {folders}.")
-    if _towers(options, workshop) is None:
-        places = ", ".join(str(folder / "clip") for folder in workshop.roots.all_models)
+    if _towers(options, resources) is None:
+        places = ", ".join(str(folder / "clip") for folder in resources.roots.all_models)
         told.append(f"No CLIP with both towers was found in {places}: CLIP-T and CLIP-I are left out.")
     return "\n".join(told)
 
 
-def _towers(options: Options, workshop: Workshop) -> Path | None:
+def _towers(options: Options, resources: Resources) -> Path | None:
     from lib_faceid.encoders.clip_towers import find_clip_towers
 
-    return options.clip or find_clip_towers(workshop.roots)
+    return options.clip or find_clip_towers(resources.roots)
 
 
-def _report(options: Options, workshop: Workshop, plan: Plan, drawn: Lines) -> Report:
+def _report(options: Options, resources: Resources, plan: Plan, drawn: Lines) -> Report:
     from lib_faceid.encoders.clip_towers import load_clip_towers
     from lib_faceid.evaluation.looking import look_at_people, look_at_pictures, match_pictures
     from lib_faceid.evaluation.plan import ALONE
@@ -132,11 +132,11 @@ def _report(options: Options, workshop: Workshop, plan: Plan, drawn: Lines) -> R
     from lib_faceid.evaluation.tables import Report
     from lib_faceid.faces.analyser import load_face_analyser
 
-    conditions = workshop.face_analyser()
+    conditions = resources.face_analyser()
     judge = load_face_analyser(options.judge) if options.judge else conditions
     people = people_of(look_at_people(plan, judge))
     seen = look_at_pictures(drawn, options.out, judge, print)
-    place = _towers(options, workshop)
+    place = _towers(options, resources)
     towers: ClipTowers | None = load_clip_towers(place) if place else None
     clip = match_pictures(plan, drawn, options.out, towers, print) if towers else {}
     keys = {cell.key for cell in plan.cells()}

@@ -182,8 +182,8 @@ def _again(options: Options) -> None:
     from dataclasses import replace
 
     from lib_faceid.app.again import draw_again
-    from lib_faceid.app.resources import Workshop
-    from lib_faceid.app.session import Easel
+    from lib_faceid.app.resources import Resources
+    from lib_faceid.app.session import Session
     from lib_faceid.commands.drawing import save_picture
 
     roots = _roots(options)
@@ -192,7 +192,7 @@ def _again(options: Options) -> None:
     run = journal.run(options.RUN)
     require_folder(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    for at, (painted, told) in enumerate(draw_again(Easel(Workshop(roots)), run, journal), 1):
+    for at, (painted, told) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
         path = options.out / f"{run.id}-again-{at}.png"
         save_picture(painted, path)
         print(f"{path}: {told}")

@@ -13,10 +13,10 @@ from lib_faceid.commands import values
 from lib_faceid.commands.unit_options import named_adapters, named_identities
 
 if TYPE_CHECKING:
-    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.resources import Resources
     from lib_faceid.units.unit import Unit
 
-__all__ = ["add_face_models", "add_picture_options", "seed_of", "workshop_of"]
+__all__ = ["add_face_models", "add_picture_options", "resources_of", "seed_of"]
 
 
 def add_picture_options(parser: argparse.ArgumentParser) -> Any:
@@ -49,16 +49,16 @@ def seed_of(seed: int | None) -> int:
     return secrets.randbelow(2**32) if seed is None or seed < 0 else seed
 
 
-def workshop_of(options: argparse.Namespace, units: Sequence[Unit] = ()) -> Workshop:
+def resources_of(options: argparse.Namespace, units: Sequence[Unit] = ()) -> Resources:
     """Return where the models are: named in the options, else in the usual places."""
-    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.resources import Resources
     from lib_faceid.models.folders import usual_roots
 
     roots = usual_roots()
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     names = ("checkpoint", "faces", "full_precision", "marks", "yes")
-    return Workshop(
+    return Resources(
         roots,
         adapters=named_adapters(units),
         identities=named_identities(units),

@@ -14,7 +14,7 @@ from lib_faceid.errors import MissingPackageError
 from lib_faceid.models.folders import Roots
 
 if TYPE_CHECKING:
-    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.resources import Resources
 
 __all__ = ["add_page", "or_miniature", "roots_or_miniature"]
 
@@ -37,8 +37,8 @@ def add_page(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: Options) -> None:
-    from lib_faceid.app.resources import Workshop
-    from lib_faceid.app.session import Easel
+    from lib_faceid.app.resources import Resources
+    from lib_faceid.app.session import Session
     from lib_faceid.models.folders import usual_roots
 
     try:
@@ -51,7 +51,7 @@ def _serve(options: Options) -> None:
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     roots, note = roots_or_miniature(roots, options.out, print)
-    run_page(Easel(Workshop(roots, marks=options.marks)), options.port, options.units, print, note)
+    run_page(Session(Resources(roots, marks=options.marks)), options.port, options.units, print, note)
 
 
 def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:
@@ -59,10 +59,10 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
 
     Face models are looked for in the usual places all the same.
     """
-    from lib_faceid.app.resources import Workshop
+    from lib_faceid.app.resources import Resources
     from lib_faceid.miniature.trained import shipped_mb, write_trained_models
 
-    if Workshop(roots).checkpoints():
+    if Resources(roots).checkpoints():
         return roots, ""
     folder = out / "models"
     note = (
@@ -78,11 +78,11 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
     return replace(roots, models=(folder,), comfyui_models=None, controlnet=None, face_models=named), note
 
 
-def or_miniature(workshop: Workshop, out: Path, say: Callable[[str], None]) -> Workshop:
-    """Return the workshop; where it has no checkpoint, one with the miniature below `out`."""
-    if workshop.checkpoint is not None:
-        return workshop
-    return replace(workshop, roots=roots_or_miniature(workshop.roots, out, say)[0])
+def or_miniature(resources: Resources, out: Path, say: Callable[[str], None]) -> Resources:
+    """Return the resources; where it has no checkpoint, one with the miniature below `out`."""
+    if resources.checkpoint is not None:
+        return resources
+    return replace(resources, roots=roots_or_miniature(resources.roots, out, say)[0])
 
 
 def _pack_folder(roots: Roots) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from lib_faceid.app.session import Easel
+from lib_faceid.app.session import Session
 from lib_faceid.evaluation.plan import ALONE, Cell, Lines, Plan
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
@@ -24,15 +24,15 @@ SIDES = ("left", "right")
 MIB = 1024 * 1024
 
 
-def draw_cells(plan: Plan, easel: Easel, checkpoint: Path, out: Path, say: Callable[[str], None]) -> Lines:
+def draw_cells(plan: Plan, session: Session, checkpoint: Path, out: Path, say: Callable[[str], None]) -> Lines:
     """Draw what is missing into the folder `out`, and return the rows of all pictures. Raises FaceIDError."""
     lines = Lines(out / "pictures.jsonl")
     cells = [cell for cell in plan.cells() if not _is_done(lines, cell, out)]
     done = sum(1 for _ in plan.cells()) - len(cells)
     say(f"{len(cells)} pictures to draw, {done} are there.")
     for (adapter, people), group in itertools.groupby(cells, key=lambda cell: (cell.adapter, cell.people)):
-        job = Job(_units(plan, adapter, people), easel.workshop.models())
-        for cell, row in _drawn(plan, easel, checkpoint, job, list(group), out):
+        job = Job(_units(plan, adapter, people), session.resources.models())
+        for cell, row in _drawn(plan, session, checkpoint, job, list(group), out):
             lines.add(row)
             who = " and ".join(cell.people) or "nobody"
             name = Path(cell.adapter).name or "the checkpoint alone"
@@ -69,12 +69,12 @@ def _units(plan: Plan, adapter: str, people: Sequence[str]) -> list[Unit]:
 
 
 def _drawn(
-    plan: Plan, easel: Easel, checkpoint: Path, job: Job, cells: Sequence[Cell], out: Path
+    plan: Plan, session: Session, checkpoint: Path, job: Job, cells: Sequence[Cell], out: Path
 ) -> Iterator[tuple[Cell, dict[str, object]]]:
     (out / "pictures").mkdir(exist_ok=True)
     requests = [Request(cell.prompt, "", plan.size_px, plan.steps, plan.cfg, cell.seed) for cell in cells]
     _forget_peak()
-    for cell, painted in zip(cells, easel.paint(checkpoint, job, requests, options=UNSCORED), strict=True):
+    for cell, painted in zip(cells, session.paint(checkpoint, job, requests, options=UNSCORED), strict=True):
         path = path_of(out, cell)
         part = path.with_suffix(".part")
         painted.image.save(part, "PNG")
