@@ -18,7 +18,7 @@ pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 from lib_faceid.app.aiming import Aiming, goal_for
 from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import MismatchError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -53,14 +53,14 @@ def unit(who: Path) -> Unit:
     return Unit(enabled=True, person=str(who), adapter=str(TRAINED_ADAPTER))
 
 
-def painted(session: Session, unit: Unit, *requests: Request, **options: Any) -> list[Painted]:
+def generated(session: Session, unit: Unit, *requests: Request, **options: Any) -> list[GeneratedImage]:
     job = session.job([unit], requests[0])
     checkpoint = session.resources.find_checkpoint()
-    return list(session.paint(checkpoint, job, requests, options=JobOptions(**options)))
+    return list(session.draw(checkpoint, job, requests, options=JobOptions(**options)))
 
 
-def counted(session: Session, work: Callable[[], list[Painted]]) -> tuple[list[Painted], int]:
-    """Return what was painted, and how often the UNet was called for it."""
+def counted(session: Session, work: Callable[[], list[GeneratedImage]]) -> tuple[list[GeneratedImage], int]:
+    """Return what was generated, and how often the UNet was called for it."""
     calls: list[int] = []
     handle = session._loaded(session.resources.find_checkpoint()).unet.register_forward_pre_hook(
         lambda *_: calls.append(1)
@@ -72,21 +72,21 @@ def counted(session: Session, work: Callable[[], list[Painted]]) -> tuple[list[P
 
 
 def test_the_best_is_the_picture_of_its_seed_and_calls_are_counted(session: Session, unit: Unit) -> None:
-    (best, second), calls = counted(session, lambda: painted(session, unit, REQUEST, best_of=4, keep=2))
+    (best, second), calls = counted(session, lambda: generated(session, unit, REQUEST, best_of=4, keep=2))
     assert best.search
     assert best.search is second.search
     assert calls == best.search.calls < 4 * REQUEST.steps
     assert best.seeds == [7, 8, 9, 10]
     assert {best.request.seed, second.request.seed} == {best.seeds[one] for one in best.search.chosen}
     assert INFOTEXT_KEY in best.parameters
-    plain, calls = counted(session, lambda: painted(session, unit, replace(REQUEST, seed=best.request.seed)))
+    plain, calls = counted(session, lambda: generated(session, unit, replace(REQUEST, seed=best.request.seed)))
     assert np.array_equal(np.asarray(plain[0].image), np.asarray(best.image))
     assert calls == REQUEST.steps
     assert INFOTEXT_KEY not in plain[0].parameters
 
 
 def test_without_look_ahead_the_best_of_all_is_taken(session: Session, unit: Unit, analyser: FaceAnalyser) -> None:
-    (best,), calls = counted(session, lambda: painted(session, unit, REQUEST, best_of=3, look_ahead=False))
+    (best,), calls = counted(session, lambda: generated(session, unit, REQUEST, best_of=3, look_ahead=False))
     assert calls == 3 * REQUEST.steps
     assert best.search
     ends = [one.likeness for one in best.search.candidates]
@@ -102,7 +102,7 @@ def test_a_target_that_is_easy_takes_one_picture_and_the_next_picture_has_other_
 ) -> None:
     requests = [REQUEST, replace(REQUEST, seed=8)]
     pictures, calls = counted(
-        session, lambda: painted(session, unit, *requests, best_of=4, likeness_target=0.05, look_ahead=False)
+        session, lambda: generated(session, unit, *requests, best_of=4, likeness_target=0.05, look_ahead=False)
     )
     assert [one.request.seed for one in pictures] == [7, 11]
     assert calls == 2 * REQUEST.steps
@@ -110,13 +110,13 @@ def test_a_target_that_is_easy_takes_one_picture_and_the_next_picture_has_other_
 
 def test_nobody_and_another_recogniser_are_refused(session: Session, unit: Unit, tmp_path: Path) -> None:
     with pytest.raises(UnitError, match="best_of"):
-        painted(session, replace(unit, enabled=False), REQUEST, best_of=2)
+        generated(session, replace(unit, enabled=False), REQUEST, best_of=2)
     stranger = strangers("never_seen", 1)[WHO]
     other = tmp_path / "other.identity.safetensors"
     Identity(stranger.id_embeddings, recogniser="w600k_r50-12345678").save(other)
     resources = replace(session.resources, identities=(other,))
     with pytest.raises(MismatchError, match="recogniser"):
-        painted(Session(resources), replace(unit, person=str(other)), REQUEST, best_of=2)
+        generated(Session(resources), replace(unit, person=str(other)), REQUEST, best_of=2)
 
 
 def test_aim_proposes_and_changes_nothing(session: Session, unit: Unit) -> None:
@@ -193,7 +193,7 @@ def test_the_engine_sees_what_the_trials_are_played_on(session: Session, unit: U
     request = Request(
         caption(BLUE), size_px=(128, 128), steps=table["steps"], cfg=TRAINED.cfg, seed=table["first_seed"]
     )
-    (best,) = painted(session, unit, request, best_of=4)
+    (best,) = generated(session, unit, request, best_of=4)
     assert best.search
     steps = [*table["looks"], table["steps"]]
     for one in best.search.candidates:

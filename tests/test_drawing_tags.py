@@ -98,8 +98,8 @@ def test_our_own_page_draws_the_units_and_whom_the_prompt_calls(resources: Resou
     session, checkpoint = Session(resources), resources.find_checkpoint()
     anna, bert = (Unit(enabled=True, person=name) for name in ("Anna", "Bert Öz"))
     called = Request("a man, in a hat <faceid:Bert Öz>", *list(vars(REQUEST).values())[1:])
-    (by_tag,) = session.paint(checkpoint, session.job([anna], called), [called])
-    (by_unit,) = session.paint(checkpoint, session.job([anna, bert], REQUEST), [REQUEST])
+    (by_tag,) = session.draw(checkpoint, session.job([anna], called), [called])
+    (by_unit,) = session.draw(checkpoint, session.job([anna, bert], REQUEST), [REQUEST])
     assert by_tag.image.tobytes() == by_unit.image.tobytes()
     assert by_tag.parameters.startswith("a man, in a hat <faceid:Bert Öz>\n")
     with pytest.raises(UnitError, match=r"Did you mean <faceid:Bert Öz:0\.8>"):

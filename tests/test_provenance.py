@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lib_faceid.app.session import Painted
+from lib_faceid.app.session import GeneratedImage
 from lib_faceid.commands.drawing import save_picture
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.pictures.provenance import SOURCE_TYPE, XMP_KEY
 
-DRAWN = Painted(Image.new("RGB", (8, 8)), Request("a face"), "a face\nSteps: 25", 1.0)
+DRAWN = GeneratedImage(Image.new("RGB", (8, 8)), Request("a face"), "a face\nSteps: 25", 1.0)
 
 
 def test_a_png_carries_it_beside_its_settings(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_a_png_carries_it_beside_its_settings(tmp_path: Path) -> None:
         image.save(tmp_path / "unmarked.png")
     content = (tmp_path / "a.png").read_bytes()
     assert b'iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket begin="\xef\xbb\xbf"' in content
-    save_picture(Painted(DRAWN.image, DRAWN.request, DRAWN.parameters, 1.0, is_marked=False), tmp_path / "b.png")
+    save_picture(GeneratedImage(DRAWN.image, DRAWN.request, DRAWN.parameters, 1.0, is_marked=False), tmp_path / "b.png")
     assert SOURCE_TYPE.encode() not in (tmp_path / "b.png").read_bytes()
 
 

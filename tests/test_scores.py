@@ -17,7 +17,7 @@ from PIL import Image
 from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.parameters import parameters_from
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.commands.drawing import draw
 from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -59,9 +59,9 @@ class Room:
     def unit(self, name: str, **settings: Any) -> Unit:
         return Unit(enabled=True, person=str(self.file(name)), adapter=str(TRAINED_ADAPTER), **settings)
 
-    def paint(self, units: list[Unit], *requests: Request, **more: Any) -> list[Painted]:
+    def draw(self, units: list[Unit], *requests: Request, **more: Any) -> list[GeneratedImage]:
         return list(
-            Session(self.resources).paint(self.checkpoint, Job(units, self.resources.models()), requests, **more)
+            Session(self.resources).draw(self.checkpoint, Job(units, self.resources.models()), requests, **more)
         )
 
     def insightface(self, *files: Path) -> list[list[dict[str, Any]]]:
@@ -81,13 +81,13 @@ def room(tmp_path_factory: pytest.TempPathFactory, trained_checkpoint: Path, fac
 
 
 @pytest.fixture(scope="module")
-def one(room: Room) -> Painted:
-    return room.paint([room.unit(ANN)], ONE)[0]
+def one(room: Room) -> GeneratedImage:
+    return room.draw([room.unit(ANN)], ONE)[0]
 
 
 @pytest.fixture(scope="module")
-def two(room: Room) -> Painted:
-    return room.paint([room.unit(ANN, region="left"), room.unit(BEN, region="right")], TWO)[0]
+def two(room: Room) -> GeneratedImage:
+    return room.draw([room.unit(ANN, region="left"), room.unit(BEN, region="right")], TWO)[0]
 
 
 def likenesses(score: PictureScore | None) -> list[float | None]:
@@ -95,13 +95,13 @@ def likenesses(score: PictureScore | None) -> list[float | None]:
     return [unit.likeness for unit in score.units]
 
 
-def saved(painted: Painted, path: Path) -> Path:
-    painted.image.save(path)
+def saved(generated: GeneratedImage, path: Path) -> Path:
+    generated.image.save(path)
     return path
 
 
 def test_a_picture_has_the_score_that_insightface_alone_computes(
-    room: Room, one: Painted, analyser: FaceAnalyser
+    room: Room, one: GeneratedImage, analyser: FaceAnalyser
 ) -> None:
     ((face,),) = room.insightface(saved(one, room.folder / "one.png"))
     assert likenesses(one.score) == [pytest.approx(face["cosines"][ANN], abs=1e-3)]
@@ -110,7 +110,7 @@ def test_a_picture_has_the_score_that_insightface_alone_computes(
     assert face["cosines"][ANN] > face["cosines"][BEN]
 
 
-def test_two_people_in_regions_have_those_of_their_own_faces(room: Room, two: Painted) -> None:
+def test_two_people_in_regions_have_those_of_their_own_faces(room: Room, two: GeneratedImage) -> None:
     (faces,) = room.insightface(saved(two, room.folder / "two.png"))
     left, right = sorted(faces, key=lambda face: face["x"])
     assert left["x"] < 0.5 < right["x"]
@@ -121,7 +121,7 @@ def test_two_people_in_regions_have_those_of_their_own_faces(room: Room, two: Pa
 
 
 def test_a_face_that_nobody_asked_for_is_another_one(room: Room) -> None:
-    (drawn,) = room.paint([room.unit(ANN)], WIDE)
+    (drawn,) = room.draw([room.unit(ANN)], WIDE)
     (faces,) = room.insightface(saved(drawn, room.folder / "wide.png"))
     assert len(faces) == 2
     assert likenesses(drawn.score) == [pytest.approx(max(face["cosines"][ANN] for face in faces), abs=1e-3)]
@@ -130,7 +130,7 @@ def test_a_face_that_nobody_asked_for_is_another_one(room: Room) -> None:
     assert drawn.score.note == "1 other face is in the picture."
 
 
-def test_swapped_regions_are_reported_as_swapped(two: Painted, analyser: FaceAnalyser) -> None:
+def test_swapped_regions_are_reported_as_swapped(two: GeneratedImage, analyser: FaceAnalyser) -> None:
     wanted = [Wanted(0, PEOPLE[ANN], PLACES["right"]), Wanted(1, PEOPLE[BEN], PLACES["left"])]
     swapped = judge(np.asarray(two.image), wanted, analyser)
     assert swapped.is_swapped
@@ -145,8 +145,8 @@ def test_a_picture_without_a_face_says_so(analyser: FaceAnalyser) -> None:
     assert empty.notes == ["FaceID 0: no face was found in the picture."]
 
 
-def test_off_gives_the_same_bytes_but_for_the_line(room: Room, one: Painted) -> None:
-    (off,) = room.paint([room.unit(ANN)], ONE, options=JobOptions(score=False))
+def test_off_gives_the_same_bytes_but_for_the_line(room: Room, one: GeneratedImage) -> None:
+    (off,) = room.draw([room.unit(ANN)], ONE, options=JobOptions(score=False))
     assert off.score is None
     assert np.array_equal(np.asarray(off.image), np.asarray(one.image))
     line = parameters_from(one.parameters).pop("FaceID likeness")
@@ -159,11 +159,11 @@ def test_a_job_without_a_person_loads_no_face_models(room: Room, monkeypatch: py
         raise AssertionError("nobody was asked for")
 
     monkeypatch.setattr(Resources, "face_analyser", refuse)
-    (nobody,) = room.paint([], replace(ONE, steps=1))
+    (nobody,) = room.draw([], replace(ONE, steps=1))
     assert (nobody.score, nobody.notes) == (None, ())
-    (weightless,) = room.paint([room.unit(ANN, weight=0)], replace(ONE, steps=1))
+    (weightless,) = room.draw([room.unit(ANN, weight=0)], replace(ONE, steps=1))
     assert weightless.score is None
-    (off,) = room.paint([room.unit(ANN)], replace(ONE, steps=1), options=JobOptions(score=False))
+    (off,) = room.draw([room.unit(ANN)], replace(ONE, steps=1), options=JobOptions(score=False))
     assert off.score is None
 
 
@@ -179,7 +179,7 @@ def test_without_face_models_it_is_said_once_and_nothing_is_offered(
     monkeypatch.setattr(Resources, "face_analyser", missing)
     session = Session(replace(room.resources, offers_downloads=True))
     job = Job([room.unit(ANN)], room.resources.models())
-    drawn = list(session.paint(room.checkpoint, job, [replace(ONE, steps=1), replace(ONE, steps=1, seed=2)]))
+    drawn = list(session.draw(room.checkpoint, job, [replace(ONE, steps=1), replace(ONE, steps=1, seed=2)]))
     assert asked == [False]
     assert [one.notes for one in drawn] == [
         ("The likeness of the pictures was not looked at: There are no face models.",),
@@ -208,8 +208,8 @@ def test_the_command_line_writes_a_line_and_a_report(room: Room, tmp_path: Path)
 def test_whoever_is_each_images_own_is_who_it_is_judged_by(room: Room, analyser: FaceAnalyser) -> None:
     both = room.unit(ANN, batch="one each")
     each = replace(both, person=f"{room.file(ANN)} | {room.file(BEN)}")
-    first, second = room.paint([each], replace(ONE, steps=2), replace(ONE, steps=2, seed=2))
-    for painted, name in ((first, ANN), (second, BEN)):
-        assert likenesses(painted.score) == likenesses(
-            judge(np.asarray(painted.image), [Wanted(0, PEOPLE[name])], analyser)
+    first, second = room.draw([each], replace(ONE, steps=2), replace(ONE, steps=2, seed=2))
+    for generated, name in ((first, ANN), (second, BEN)):
+        assert likenesses(generated.score) == likenesses(
+            judge(np.asarray(generated.image), [Wanted(0, PEOPLE[name])], analyser)
         )

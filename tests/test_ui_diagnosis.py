@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted
+from lib_faceid.app.session import GeneratedImage
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.likeness.score import PictureScore, UnitScore
 from lib_faceid.models.folders import Roots
@@ -116,7 +116,7 @@ def test_the_last_picture_is_looked_at(has_score: bool, tmp_path: Path) -> None:
     unit = UnitScore(0, 0.5, Box(0.2, 0.2, 0.8, 0.8))
     score = PictureScore("a", (unit,), faces=2, others=1, size_px=(64, 64)) if has_score else None
     image = Image.fromarray(np.full((64, 64, 3), 90, np.uint8))
-    last.keep(DoneJob(), [Painted(image, Request("p"), PARAMETERS, 1.0, score=score)])  # pyright: ignore[reportArgumentType]
+    last.keep(DoneJob(), [GeneratedImage(image, Request("p"), PARAMETERS, 1.0, score=score)])  # pyright: ignore[reportArgumentType]
     facts = last.facts_of(f"\n{PARAMETERS}\n")
     assert facts.look is not None
     assert facts.others == (1 if has_score else 0)

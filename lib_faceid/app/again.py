@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import file_of
@@ -49,7 +49,7 @@ def again(run: Run, resources: Resources) -> Again:
     return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
 
 
-def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[Painted, str]]:
+def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[GeneratedImage, str]]:
     """Give each picture of a run as it is drawn now, and whether it is the same: `SAME`, or what differs first.
 
     Raises FaceIDError where it cannot be drawn here.
@@ -60,9 +60,9 @@ def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[P
     job = session.job(asked.units, asked.requests[0])
     now = {one.number: used_unit(one, "").references for one in session.prepare(job, checkpoint)}
     why = first_difference(run, journal, resources, checkpoint, now)
-    for drawn, painted in zip(run.pictures, session.paint(checkpoint, job, asked.requests), strict=False):
-        is_same = pixels_sha256(painted.image) == drawn.pixels_sha256
-        yield painted, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
+    for drawn, generated in zip(run.pictures, session.draw(checkpoint, job, asked.requests), strict=False):
+        is_same = pixels_sha256(generated.image) == drawn.pixels_sha256
+        yield generated, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
 
 
 def first_difference(

@@ -63,5 +63,5 @@ class Aiming:
         units[self.number] = replace(units[self.number], **{name: value})
         told = lambda _what, step, steps, look: self.progress(f"{name} {value:g}", step, steps, look)  # noqa: E731
         job = self.session.job(units, self.request)
-        (painted,) = self.session.paint(self.checkpoint, job, [self.request], told, UNSCORED)
-        return np.asarray(painted.image)
+        (generated,) = self.session.draw(self.checkpoint, job, [self.request], told, UNSCORED)
+        return np.asarray(generated.image)

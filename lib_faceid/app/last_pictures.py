@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted
+from lib_faceid.app.session import GeneratedImage
 from lib_faceid.diagnosis.facts import Facts, UnitFacts
 from lib_faceid.diagnosis.reading import facts_of_parameters, of_record, with_looks, with_scores
 from lib_faceid.errors import FaceIDError
@@ -24,23 +24,23 @@ class LastPictures:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
-        self._pictures: dict[str, Painted] = {}
+        self._pictures: dict[str, GeneratedImage] = {}
         self._prepared: Sequence[Prepared] = ()
 
-    def keep(self, job: Job, painted: Sequence[Painted]) -> None:
+    def keep(self, job: Job, generated: Sequence[GeneratedImage]) -> None:
         """Take the pictures of a job in place of those before."""
-        self._pictures = {_key(one.parameters): one for one in painted}
+        self._pictures = {_key(one.parameters): one for one in generated}
         self._prepared = job.prepared
 
     def facts_of(self, parameters: str) -> Facts:
         """Return what is known of a picture by its settings; what is seen in it too where it is one of the last."""
         facts = facts_of_parameters(parameters_from(parameters))
-        painted = self._pictures.get(_key(parameters))
-        if painted is None:
+        generated = self._pictures.get(_key(parameters))
+        if generated is None:
             return facts
         facts = replace(facts, units=tuple(self._with_reference(unit) for unit in facts.units))
-        scores = [painted.score] if painted.score else []
-        return with_looks(with_scores(facts, scores), [np.asarray(painted.image.convert("RGB"))], scores)
+        scores = [generated.score] if generated.score else []
+        return with_looks(with_scores(facts, scores), [np.asarray(generated.image.convert("RGB"))], scores)
 
     def _with_reference(self, unit: UnitFacts) -> UnitFacts:
         one = next((prepared for prepared in self._prepared if prepared.number == unit.number), None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from lib_faceid.app.session import Look, Painted, Progress
+from lib_faceid.app.session import GeneratedImage, Look, Progress
 
 __all__ = ["Live", "Moment"]
 
@@ -26,7 +26,7 @@ class Moment:
     steps: int = 1
     so_far: Image.Image | None = None
     """The picture in work."""
-    painted: tuple[Painted, ...] = ()
+    generated: tuple[GeneratedImage, ...] = ()
     """The pictures that are finished."""
     is_stopped: bool = False
     """By somebody."""
@@ -39,10 +39,10 @@ class _Stopped(Exception):  # noqa: N818 - nothing went wrong
 
 
 class Live:
-    """A job that has begun. paint: gives its pictures one by one and reports to the function it is called with."""
+    """A job that has begun. draw: gives its pictures one by one and reports to the function it is called with."""
 
-    def __init__(self, paint: Callable[[Progress], Iterator[Painted]]) -> None:
-        self._paint = paint
+    def __init__(self, draw: Callable[[Progress], Iterator[GeneratedImage]]) -> None:
+        self._draw = draw
         self._now = Moment()
         self._looked = 0.0
         self._is_stopped = threading.Event()
@@ -67,8 +67,8 @@ class Live:
 
     def _run(self) -> None:
         try:
-            for one in self._paint(self._report):
-                self._now = replace(self._now, painted=(*self._now.painted, one), so_far=None)
+            for one in self._draw(self._report):
+                self._now = replace(self._now, generated=(*self._now.generated, one), so_far=None)
         except _Stopped:
             self._now = replace(self._now, is_stopped=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it

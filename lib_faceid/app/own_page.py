@@ -179,32 +179,32 @@ def _wire(
     generate, stop, *_ = drawn
     running: list[Live] = []
 
-    def painted(*args: Any) -> Iterator[list[Any]]:
+    def generated(*args: Any) -> Iterator[list[Any]]:
         checkpoint, units, requests, options = asked_for(args)
         known = _hint(args)
         job, path = session.job(units, requests[0]), session.resources.checkpoint_of(checkpoint)
         recorder = Recorder(session, path)
-        live = Live(lambda report: recorder.watch(job, session.paint(path, job, requests, report, options)))
+        live = Live(lambda report: recorder.watch(job, session.draw(path, job, requests, report, options)))
         running[:] = [live]
         shown = -1
         for moment in live.moments():
-            is_new, shown = len(moment.painted) != shown, len(moment.painted)
+            is_new, shown = len(moment.generated) != shown, len(moment.generated)
             if is_new:
-                last.keep(job, moment.painted)
+                last.keep(job, moment.generated)
             finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
             yield [*buttons, known + state_html(moment), *finished]
 
-    def painted_or_told(*args: Any) -> Iterator[list[Any]]:
+    def generated_or_message(*args: Any) -> Iterator[list[Any]]:
         try:
-            yield from painted(*args)
+            yield from generated(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
             yield [gr.update(interactive=True), gr.update(interactive=False), notice(problem(error), "error"), [], ""]
 
     def changed(name: str) -> None:
         loaded["name"] = name
 
-    generate.click(painted_or_told, list(inputs), list(drawn), show_progress="hidden")
+    generate.click(generated_or_message, list(inputs), list(drawn), show_progress="hidden")
     stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
 
@@ -228,7 +228,7 @@ def _hint(args: Sequence[Any]) -> str:
 
 def state_html(moment: Moment) -> str:
     """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
-    finished = len(moment.painted)
+    finished = len(moment.generated)
     told = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
     kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
     if moment.is_stopped:
@@ -245,7 +245,7 @@ def state_html(moment: Moment) -> str:
 def _gallery(moment: Moment) -> Any:
     """Return the pictures that are finished, each with its settings, which a copy on the disk then has too."""
     images: list[Image.Image] = []
-    for one in moment.painted:
+    for one in moment.generated:
         image = one.image.copy()
         image.info.update(one.metadata)
         images.append(image)
@@ -263,13 +263,13 @@ def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], 
 
 def _told(job: Job, moment: Moment) -> str:
     """Return what was applied, and what was assumed, in HTML."""
-    if not moment.painted:
+    if not moment.generated:
         return ""
-    painted = moment.painted[-1]
-    applied = job.report(lambda one: one.plan(painted.request.steps))
+    generated = moment.generated[-1]
+    applied = job.report(lambda one: one.plan(generated.request.steps))
     notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
-    notes += [note for one in moment.painted for note in one.notes]
-    searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.painted if one.search))
+    notes += [note for one in moment.generated for note in one.notes]
+    searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.generated if one.search))
     lines = "".join(f"<li>{escape(line)}</li>" for line in searched + applied + notes) or "<li>No unit is on.</li>"
-    metadata = f'<pre class="faceid-parameters">{escape(painted.parameters)}</pre>'
-    return f'<ul class="faceid-applied">{lines}</ul>{metadata}{scores_html(TAB, moment.painted)}'
+    metadata = f'<pre class="faceid-parameters">{escape(generated.parameters)}</pre>'
+    return f'<ul class="faceid-applied">{lines}</ul>{metadata}{scores_html(TAB, moment.generated)}'

@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from lib_faceid.app.session import Painted
+from lib_faceid.app.session import GeneratedImage
 from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
 
 __all__ = ["scores_html"]
 
 
-def scores_html(tab: str, painted: Sequence[Painted]) -> str:
+def scores_html(tab: str, generated: Sequence[GeneratedImage]) -> str:
     """Return an element that is not seen, with what the WebUI's own page holds of its pictures: `Processed.js()`."""
-    scores = [one.score for one in painted if one.score is not None]
+    scores = [one.score for one in generated if one.score is not None]
     pictures = [{"text": infotext_of(score), **answer_of(score)} for score in scores]
     info = {
-        "infotexts": [one.parameters for one in painted],
+        "infotexts": [one.parameters for one in generated],
         "extra_generation_params": {LIKENESS_KEY: {"pictures": pictures}},
     }
     return f'<div id="faceid_scores_{tab}" hidden><span data-info="{escape(json.dumps(info))}"></span></div>'

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.errors import FaceIDError
 from lib_faceid.jobs.job import Job
 from lib_faceid.models.own_settings import own_settings
@@ -24,27 +24,27 @@ class Recorder:
     checkpoint: Path
     say: Callable[[str], None] = lambda _: None
     parent: int | None = None
-    _painted: list[Painted] = field(default_factory=list[Painted], init=False)
+    _generated: list[GeneratedImage] = field(default_factory=list[GeneratedImage], init=False)
     _paths: dict[int, Path] = field(default_factory=dict[int, Path], init=False)
 
-    def watch(self, job: Job, painted: Iterator[Painted]) -> Iterator[Painted]:
+    def watch(self, job: Job, generated: Iterator[GeneratedImage]) -> Iterator[GeneratedImage]:
         """Give the pictures on."""
         if not own_settings(self.session.resources.roots).journal:
-            yield from painted
+            yield from generated
             return
         try:
-            for one in painted:
-                self._painted.append(one)
+            for one in generated:
+                self._generated.append(one)
                 yield one
         finally:
             self._record(job)
 
-    def saved(self, painted: Painted, path: Path) -> None:
+    def saved(self, generated: GeneratedImage, path: Path) -> None:
         """Note where a picture was saved."""
-        self._paths[id(painted)] = path
+        self._paths[id(generated)] = path
 
     def _record(self, job: Job) -> None:
-        if not self._painted:
+        if not self._generated:
             return
         from lib_faceid.jobs.recording import Finished, Machine, record
         from lib_faceid.journal.journal import open_journal
@@ -53,7 +53,7 @@ class Recorder:
         try:
             finished = [
                 Finished(one.parameters, one.image, str(self._paths.get(id(one), "")), one.score)
-                for one in self._painted
+                for one in self._generated
             ]
             machine = Machine(HOST, resources.models().adapter_files, self.checkpoint)
             keeps = own_settings(resources.roots).thumbnails

@@ -37,7 +37,7 @@ from lib_faceid.units.unit import Unit
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.host import Studio
 
-__all__ = ["Look", "Painted", "Progress", "Session"]
+__all__ = ["GeneratedImage", "Look", "Progress", "Session"]
 
 NO_OPTIONS = JobOptions()
 Look = Callable[[], Image.Image]
@@ -47,7 +47,7 @@ Progress = Callable[[str, int, int, "Look | None"], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Painted:
+class GeneratedImage:
     """A picture, and what is known of it."""
 
     image: Image.Image
@@ -100,14 +100,14 @@ class Session:
                 )
         return prepared
 
-    def paint(
+    def draw(
         self,
         checkpoint: Path,
         job: Job,
         requests: Sequence[Request],
         progress: Progress = lambda *_: None,
         options: JobOptions = NO_OPTIONS,
-    ) -> Iterator[Painted]:
+    ) -> Iterator[GeneratedImage]:
         """Give the picture of each request; of a search the pictures that are kept, the most alike first.
 
         `progress` may raise to end it. Each one with a person is looked at, unless the options or missing face models
@@ -161,14 +161,14 @@ class _Drawing:
     what: str
     progress: Progress
 
-    def plain(self) -> Iterator[Painted]:
+    def plain(self) -> Iterator[GeneratedImage]:
         """Give the picture."""
         began, now = time.perf_counter(), self._without_tags
         after_step = lambda step, look: self.progress(self.what, step, now.steps, look)  # noqa: E731
         image = self.studio.draw(now, self.job, self.number, after_step)
-        yield Painted(image, self.request, "", time.perf_counter() - began)
+        yield GeneratedImage(image, self.request, "", time.perf_counter() - began)
 
-    def best(self, options: JobOptions, judge: Judge) -> Iterator[Painted]:
+    def best(self, options: JobOptions, judge: Judge) -> Iterator[GeneratedImage]:
         """Give the best of several seeds."""
         began, seeds = time.perf_counter(), seeds_of(self.request, self.number, options)
         told = lambda doing, step, look: self.progress(f"{self.what}: {doing}", step, self.request.steps, look)  # noqa: E731
@@ -176,13 +176,13 @@ class _Drawing:
         found = work.run(options)
         seconds = (time.perf_counter() - began) / len(found.images)
         for seed, image in found.images:
-            yield Painted(image, replace(self.request, seed=seed), "", seconds, search=found.search, seeds=seeds)
+            yield GeneratedImage(image, replace(self.request, seed=seed), "", seconds, search=found.search, seeds=seeds)
 
     @property
     def _without_tags(self) -> Request:
         return replace(self.request, prompt=find_tags(self.request.prompt)[0])
 
 
-def _told(painted: Painted) -> dict[str, str]:
+def _told(generated: GeneratedImage) -> dict[str, str]:
     """Return what the metadata say of the search for a picture."""
-    return {INFOTEXT_KEY: painted.search.infotext(painted.seeds)} if painted.search else {}
+    return {INFOTEXT_KEY: generated.search.infotext(generated.seeds)} if generated.search else {}

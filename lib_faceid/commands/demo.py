@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.commands.drawing import save_picture
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
@@ -213,31 +213,31 @@ def _draw_all(
     for weight in WEIGHTS:
         job = Job([replace(subject.unit, weight=weight)], session.resources.models())
         # At weight 0 nobody is asked for, and the likeness is wanted all the same.
-        (painted,) = session.paint(checkpoint, job, [request], options=UNSCORED)
-        images.append(painted.image)
-        one = _drawn(painted, weight, subject, images[0], out)
+        (generated,) = session.draw(checkpoint, job, [request], options=UNSCORED)
+        images.append(generated.image)
+        one = _drawn(generated, weight, subject, images[0], out)
         drawn.append(one)
         like = "" if one.likeness is None else f", likeness {one.likeness:.2f}"
         like += " as shipped" if one.is_likeness_shipped else ""
-        say(f"{out / one.file} ({painted.seconds:.1f} s, mean difference {one.mean_difference:.1f} of 255{like})")
+        say(f"{out / one.file} ({generated.seconds:.1f} s, mean difference {one.mean_difference:.1f} of 255{like})")
         for line in job.report(lambda one: one.plan(request.steps)):
             say(line)
     return drawn, images
 
 
-def _drawn(painted: Painted, weight: float, subject: _Subject, without: Image.Image, out: Path) -> _Drawn:
+def _drawn(generated: GeneratedImage, weight: float, subject: _Subject, without: Image.Image, out: Path) -> _Drawn:
     """Return the line of a picture, after it was written into the folder `out`."""
     label = f"weight {weight:g}" if weight else "without"
     path = out / f"{label.replace(' ', '-')}.png"
-    save_picture(painted, path)
-    score, shipped = subject.score(painted.image), subject.shipped
+    save_picture(generated, path)
+    score, shipped = subject.score(generated.image), subject.shipped
     return _Drawn(
         label,
         weight,
-        round(painted.seconds, 2),
+        round(generated.seconds, 2),
         path.name,
         sha256_of(path),
-        round(_mean_difference(painted.image, without), 2),
+        round(_mean_difference(generated.image, without), 2),
         shipped.get(f"{weight:g}") if shipped is not None else score and score.likeness,
         shipped is not None,
         score and answer_of(score),

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from lib_faceid.app.beginnings import beginning
 from lib_faceid.app.recording import Recorder
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import Painted, Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
@@ -68,17 +68,17 @@ def draw(
             say(note)
     out.mkdir(parents=True, exist_ok=True)
     searched, report, notes, recorder = None, Report(out), list[str](), Recorder(session, checkpoint, say)
-    for painted in recorder.watch(job, session.paint(checkpoint, job, requests, options=options)):
-        if painted.search is not None and painted.search is not searched:
-            searched = painted.search
-            say(searched.sentence(painted.seeds))
-        path = _free_name(out, f"seed{painted.request.seed}", ".png")
-        save_picture(painted, path)
-        recorder.saved(painted, path)
-        like = f", {console_text(painted.score)}" if painted.score else ""
-        say(f"{path} (seed {painted.request.seed}, {painted.seconds:.1f} s{like})")
-        report.add(path, painted)
-        notes += painted.notes
+    for generated in recorder.watch(job, session.draw(checkpoint, job, requests, options=options)):
+        if generated.search is not None and generated.search is not searched:
+            searched = generated.search
+            say(searched.sentence(generated.seeds))
+        path = _free_name(out, f"seed{generated.request.seed}", ".png")
+        save_picture(generated, path)
+        recorder.saved(generated, path)
+        like = f", {console_text(generated.score)}" if generated.score else ""
+        say(f"{path} (seed {generated.request.seed}, {generated.seconds:.1f} s{like})")
+        report.add(path, generated)
+        notes += generated.notes
     for note in notes:
         say(note)
     if report.is_written:
@@ -107,28 +107,28 @@ class Report:
         self.is_written = False
         self._pictures: list[dict[str, Any]] = []
 
-    def add(self, file: Path, painted: Painted) -> None:
+    def add(self, file: Path, generated: GeneratedImage) -> None:
         """Write down one more picture; the file is whole after each, as a run may be stopped."""
         self._pictures.append(
             {
                 "file": file.name,
-                "seed": painted.request.seed,
-                "seconds": round(painted.seconds, 2),
-                "score": painted.score and answer_of(painted.score),
+                "seed": generated.request.seed,
+                "seconds": round(generated.seconds, 2),
+                "score": generated.score and answer_of(generated.score),
             }
         )
-        if self.is_written or painted.score:
+        if self.is_written or generated.score:
             text = json.dumps({"version": REPORT_VERSION, "pictures": self._pictures}, indent=2)
             self.path.write_text(text, encoding="utf-8")
             self.is_written = True
 
 
-def save_picture(painted: Painted, path: Path) -> None:
+def save_picture(generated: GeneratedImage, path: Path) -> None:
     """Write a picture with its settings and, where that is wanted, that a model made it."""
     info = PngInfo()
-    for key, text in painted.metadata.items():
+    for key, text in generated.metadata.items():
         info.add_text(key, text)
-    painted.image.save(path, pnginfo=info)
+    generated.image.save(path, pnginfo=info)
 
 
 def save_identity(resources: Resources, unit: Unit, out: Path, say: Say) -> None:

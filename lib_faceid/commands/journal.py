@@ -192,9 +192,9 @@ def _again(options: Options) -> None:
     run = journal.run(options.RUN)
     require_folder(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    for at, (painted, told) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
+    for at, (generated, told) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
         path = options.out / f"{run.id}-again-{at}.png"
-        save_picture(painted, path)
+        save_picture(generated, path)
         print(f"{path}: {told}")
 
 

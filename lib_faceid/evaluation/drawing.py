@@ -74,10 +74,10 @@ def _drawn(
     (out / "pictures").mkdir(exist_ok=True)
     requests = [Request(cell.prompt, "", plan.size_px, plan.steps, plan.cfg, cell.seed) for cell in cells]
     _forget_peak()
-    for cell, painted in zip(cells, session.paint(checkpoint, job, requests, options=UNSCORED), strict=True):
+    for cell, generated in zip(cells, session.draw(checkpoint, job, requests, options=UNSCORED), strict=True):
         path = path_of(out, cell)
         part = path.with_suffix(".part")
-        painted.image.save(part, "PNG")
+        generated.image.save(part, "PNG")
         part.replace(path)
         yield (
             cell,
@@ -87,7 +87,7 @@ def _drawn(
                 "people": list(cell.people),
                 "prompt": cell.prompt,
                 "seed": cell.seed,
-                "seconds": round(painted.seconds, 3),
+                "seconds": round(generated.seconds, 3),
                 "memory_mib": _peak_mib(),
                 "file": path.relative_to(out).as_posix(),
                 "sha256": sha256_of(path),
