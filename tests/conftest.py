@@ -29,7 +29,7 @@ from lib_faceid.pictures.photo import read_photo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-    from lib_faceid.hosts.diffusers.host import Studio
+    from lib_faceid.hosts.diffusers.pipeline import Pipeline
 
 pytest_plugins = ("running",)
 SHARED_FOLDER = "FACEID_TEST_MINIATURES"  # an environment variable, which the workers of a run inherit
@@ -156,7 +156,7 @@ def miniature_clip(miniature_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def studios() -> dict[tuple[Path, bool], Studio]:
+def pipelines() -> dict[tuple[Path, bool], Pipeline]:
     """The checkpoints that `loaded_once` has loaded, by file and precision."""
     return {}
 
@@ -168,27 +168,27 @@ def family(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def studio(family: str, miniature_checkpoint: Callable[[str], Path]) -> Studio:
+def pipeline(family: str, miniature_checkpoint: Callable[[str], Path]) -> Pipeline:
     """The miniature of a family, loaded on our own host."""
-    from lib_faceid.hosts.diffusers.host import load_studio
+    from lib_faceid.hosts.diffusers.pipeline import load_pipeline
 
-    return load_studio(miniature_checkpoint(family))
+    return load_pipeline(miniature_checkpoint(family))
 
 
 @pytest.fixture
-def loaded_once(studios: dict[tuple[Path, bool], Studio], monkeypatch: pytest.MonkeyPatch) -> None:
+def loaded_once(pipelines: dict[tuple[Path, bool], Pipeline], monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever loads a checkpoint that a test before has loaded gets that one: a job leaves nothing in it."""
-    from lib_faceid.hosts.diffusers import host
+    from lib_faceid.hosts.diffusers import pipeline as host
 
-    load = host.load_studio
+    load = host.load_pipeline
 
-    def load_once(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+    def load_once(checkpoint: Path, *, full_precision: bool = False) -> Pipeline:
         key = (checkpoint.resolve(), full_precision)
-        studio = studios.get(key) or load(checkpoint, full_precision=full_precision)
-        studio.name = checkpoint.stem
-        return studios.setdefault(key, studio)
+        pipeline = pipelines.get(key) or load(checkpoint, full_precision=full_precision)
+        pipeline.name = checkpoint.stem
+        return pipelines.setdefault(key, pipeline)
 
-    monkeypatch.setattr(host, "load_studio", load_once)
+    monkeypatch.setattr(host, "load_pipeline", load_once)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from lib_faceid.app.beginnings import TRAINED
-from lib_faceid.app.resources import Resources, load_studio
+from lib_faceid.app.resources import Resources, load_pipeline
 from lib_faceid.faces.analyser import Face, FaceAnalyser, largest
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.likeness.judging import cosines
@@ -103,7 +103,7 @@ class Gallery:
         """Take a folder for files, the miniature, who judges, who can be drawn, in how many steps, and with what."""
         self.people, self._adapter = dict(people), adapter
         self._steps, self._analyser, self._folder = steps, analyser, folder
-        self._studio = load_studio(checkpoint)
+        self._pipeline = load_pipeline(checkpoint)
         for name, person in people.items():
             person.save(self._file(name))
         self._resources = Resources(Roots((folder,)), adapters=(adapter,), identities=tuple(map(self._file, people)))
@@ -146,8 +146,8 @@ class Gallery:
         self, units: list[Unit], prompts: list[str], seeds: Sequence[int], cfg: float, columns: int = 1
     ) -> list[Drawn]:
         job, count = Job(units, self._resources.models()), len(prompts)
-        with self._studio.people(job):
-            injection = job.attach(self._studio.unet, Pass(images=range(count)))
+        with self._pipeline.attached(job):
+            injection = job.attach(self._pipeline.unet, Pass(images=range(count)))
             images = [image + 1 for image in range(count)] if job.differs_by_image else [1] * count
             negatives = [-image if job.differs_by_image else 0 for image in images]
             injection.set_rows([*negatives, *images] if cfg > 1 else images)
@@ -157,7 +157,7 @@ class Gallery:
                 injection.set_progress((step + 1) / self._steps, 1 / self._steps)
                 return {}
 
-            pipeline = self._studio._pipeline
+            pipeline = self._pipeline._diffusers
             pixels = pipeline(
                 prompt=prompts,
                 negative_prompt=[""] * count,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib_faceid.app import resources as standalone
 from lib_faceid.commands.cli import main
-from lib_faceid.hosts.diffusers.host import Studio
+from lib_faceid.hosts.diffusers.pipeline import Pipeline
 from lib_faceid.miniature import folder as miniature_models
 from lib_faceid.people.library import People
 from lib_faceid.pictures.photo import read_photo
@@ -284,7 +284,7 @@ def test_an_interruption_is_one_line(
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Studio, "draw", interrupted)
+    monkeypatch.setattr(Pipeline, "draw", interrupted)
     assert main(["generate", "--identity", somebody, *models, *QUICK]) == 130
     assert capsys.readouterr().err.strip() == "Stopped. Pictures that are finished are kept."
 
@@ -292,7 +292,7 @@ def test_an_interruption_is_one_line(
 def test_without_diffusers_it_says_what_to_install(
     somebody: str, models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.host")
+    monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.pipeline")
     monkeypatch.delattr(sys.modules["lib_faceid.hosts.diffusers"], "host")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setitem(sys.modules, "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", None)

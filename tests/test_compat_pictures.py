@@ -25,13 +25,14 @@ ROOT = Path(__file__).parent.parent
 EARLIER = "a3290d2"
 DRAW = """
 import functools, importlib, json, runpy, sys
-for name in ("lib_faceid.hosts.diffusers", "lib_faceid.hosts.diffusers.host"):  # it was a module, it is a folder
+for name in ("lib_faceid.hosts.diffusers", "lib_faceid.hosts.diffusers.pipeline"):  # it was a module, it is a folder
     try:
         host = importlib.import_module(name)
     except ImportError:
         continue
-    if hasattr(host, "load_studio"):
-        host.load_studio = functools.cache(host.load_studio)
+    for load in ("load_studio", "load_pipeline"):  # it was called otherwise
+        if hasattr(host, load):
+            setattr(host, load, functools.cache(getattr(host, load)))
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["lib_faceid", "generate", *arguments]
     try:

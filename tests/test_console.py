@@ -198,7 +198,7 @@ def nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("the work began")
 
     monkeypatch.setattr("lib_faceid.faces.analyser.load_face_analyser", refuse)
-    monkeypatch.setattr("lib_faceid.app.resources.load_studio", refuse)
+    monkeypatch.setattr("lib_faceid.app.resources.load_pipeline", refuse)
 
 
 OUTPUTS = [

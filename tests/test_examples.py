@@ -15,7 +15,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import Stabl
 from gallery import strangers
 
 from lib_faceid.faces.analyser import FaceAnalyser
-from lib_faceid.hosts.diffusers.host import load_studio
+from lib_faceid.hosts.diffusers.pipeline import load_pipeline
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.miniature.trained import STRANGER_PHOTO, TRAINED_ADAPTER
 from lib_faceid.pictures.photo import read_photo
@@ -27,7 +27,7 @@ PROMPT = "a photo of a person, blue background"
 @pytest.fixture(scope="module")
 def pipeline(trained_checkpoint: Path) -> Any:
     """diffusers' own pipeline of the miniature."""
-    pipeline = load_studio(trained_checkpoint)._pipeline
+    pipeline = load_pipeline(trained_checkpoint)._diffusers
     pipeline.unet.register_to_config(sample_size=16)  # draws 128x128 unless it is asked for more
     return pipeline
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.hosts.diffusers.host import Studio, load_studio
 from lib_faceid.hosts.diffusers.memory import enough_memory, is_out_of_memory
+from lib_faceid.hosts.diffusers.pipeline import Pipeline, load_pipeline
 from lib_faceid.hosts.diffusers.request import Request
 
 REQUEST = Request("a photo of a person", size_px=(64, 64), steps=2, cfg=4, seed=1)
@@ -33,8 +33,8 @@ LACKING = [
 
 
 @pytest.fixture(scope="module")
-def studio(miniature_checkpoint: Callable[[str], Path]) -> Studio:
-    return load_studio(miniature_checkpoint("sd15"))
+def pipeline(miniature_checkpoint: Callable[[str], Path]) -> Pipeline:
+    return load_pipeline(miniature_checkpoint("sd15"))
 
 
 @pytest.mark.parametrize(("error", "whose"), LACKING, ids=lambda one: one if isinstance(one, str) else repr(one)[:40])
@@ -61,18 +61,18 @@ def test_other_errors_stay_what_they_are() -> None:
 
 
 @pytest.mark.parametrize("part", ["unet", "vae.decoder"])
-def test_the_next_picture_is_right(studio: Studio, part: str) -> None:
-    expected = np.asarray(studio.draw(REQUEST))
+def test_the_next_picture_is_right(pipeline: Pipeline, part: str) -> None:
+    expected = np.asarray(pipeline.draw(REQUEST))
 
     def runs_out(*_: Any) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     name, _, inside = part.partition(".")
-    handle = studio._pipeline.components[name].get_submodule(inside).register_forward_pre_hook(runs_out)
+    handle = pipeline._diffusers.components[name].get_submodule(inside).register_forward_pre_hook(runs_out)
     with pytest.raises(HostError, match="The memory of the machine is too small"):
-        studio.draw(REQUEST)
+        pipeline.draw(REQUEST)
     handle.remove()
-    np.testing.assert_array_equal(np.asarray(studio.draw(REQUEST)), expected)
+    np.testing.assert_array_equal(np.asarray(pipeline.draw(REQUEST)), expected)
 
 
 def test_the_vae_of_sdxl_is_as_it_was() -> None:
@@ -93,7 +93,7 @@ def test_the_vae_of_sdxl_is_as_it_was() -> None:
             raise MemoryError
 
     vae = Vae()
-    studio: Any = SimpleNamespace(_pipeline=SimpleNamespace(vae=vae), family="SDXL")
+    pipeline: Any = SimpleNamespace(_diffusers=SimpleNamespace(vae=vae), family="SDXL")
     with pytest.raises(HostError, match="The memory of the machine is too small"):
-        Studio._decoded(studio, torch.zeros(1, 4, 8, 8))
+        Pipeline._decoded(pipeline, torch.zeros(1, 4, 8, 8))
     assert vae.dtype == torch.float16

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 
-from lib_faceid.hosts.diffusers.host import Studio
+from lib_faceid.hosts.diffusers.pipeline import Pipeline
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job
@@ -31,19 +31,19 @@ def job(family: str, miniature_adapter: Callable[..., Path]) -> Job:
     return Job([Unit(enabled=True, person="1", start=0.4, end=0.8)], models)
 
 
-def test_it_goes_on_as_if_nothing_had_been_in_between(studio: Studio, job: Job) -> None:
+def test_it_goes_on_as_if_nothing_had_been_in_between(pipeline: Pipeline, job: Job) -> None:
     calls: list[int] = []
-    handle = studio.unet.register_forward_pre_hook(lambda *_: calls.append(1))
+    handle = pipeline.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     told: list[int] = []
-    with studio.people(job):
-        whole = np.asarray(studio.draw(REQUEST, job))
+    with pipeline.attached(job):
+        whole = np.asarray(pipeline.draw(REQUEST, job))
         counted = len(calls)
-        begun = studio.sketch(REQUEST, 2, job, after_step=lambda step, _look: told.append(step))
-        other = studio.sketch(Request(REQUEST.prompt, size_px=(64, 96), steps=5, cfg=4, seed=2), 3, job)
-        further = studio.sketch(REQUEST, 4, job, after_step=lambda step, _look: told.append(step), begun=begun)
+        begun = pipeline.sketch(REQUEST, 2, job, after_step=lambda step, _look: told.append(step))
+        other = pipeline.sketch(Request(REQUEST.prompt, size_px=(64, 96), steps=5, cfg=4, seed=2), 3, job)
+        further = pipeline.sketch(REQUEST, 4, job, after_step=lambda step, _look: told.append(step), begun=begun)
         calls_so_far = len(calls)
         finished = np.asarray(
-            studio.draw(REQUEST, job, after_step=lambda step, _look: told.append(step), begun=further)
+            pipeline.draw(REQUEST, job, after_step=lambda step, _look: told.append(step), begun=further)
         )
     handle.remove()
     assert np.array_equal(finished, whole)
@@ -52,14 +52,14 @@ def test_it_goes_on_as_if_nothing_had_been_in_between(studio: Studio, job: Job) 
     assert len(calls) == counted * 2 + 3
     assert other.step == 3
     assert not torch.equal(other.latents, further.latents)
-    assert "set_timesteps" not in vars(studio._pipeline.scheduler)
-    assert "step" not in vars(studio._pipeline.scheduler)
+    assert "set_timesteps" not in vars(pipeline._diffusers.scheduler)
+    assert "step" not in vars(pipeline._diffusers.scheduler)
 
 
-def test_the_estimate_comes_nearer_to_the_end(studio: Studio, job: Job) -> None:
-    with studio.people(job):
-        end = np.asarray(studio.draw(REQUEST, job)).astype(float)
-        looks = [studio.look_at(studio.sketch(REQUEST, step, job)) for step in (1, 4)]
+def test_the_estimate_comes_nearer_to_the_end(pipeline: Pipeline, job: Job) -> None:
+    with pipeline.attached(job):
+        end = np.asarray(pipeline.draw(REQUEST, job)).astype(float)
+        looks = [pipeline.look_at(pipeline.sketch(REQUEST, step, job)) for step in (1, 4)]
     early, late = (np.abs(np.asarray(look) - end).mean() for look in looks)
     assert late < early
     assert looks[0].size == (64, 96)

@@ -26,9 +26,9 @@ from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
-    from lib_faceid.hosts.diffusers.host import Studio
+    from lib_faceid.hosts.diffusers.pipeline import Pipeline
 
-__all__ = ["Resources", "load_studio"]
+__all__ = ["Resources", "load_pipeline"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
 
@@ -117,15 +117,15 @@ class Resources:
         return load_reference(named) if named else self.people().load(name).identity
 
 
-def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+def load_pipeline(checkpoint: Path, *, full_precision: bool = False) -> Pipeline:
     """Return the checkpoint, ready to draw. Raises MissingPackageError where diffusers is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on a CPU, diffusers warns about models that nothing here uses
-            from lib_faceid.hosts.diffusers import host as diffusers
+            from lib_faceid.hosts.diffusers import pipeline as diffusers
     except ImportError as error:
         raise MissingPackageError(
             f"Drawing without a WebUI needs diffusers, which could not be imported ({error}). "
             f"Run: {sys.executable} -m pip install 'diffusers>=0.36,<0.37' 'transformers<5' accelerate"
         ) from error
-    return diffusers.load_studio(checkpoint, full_precision=full_precision)
+    return diffusers.load_pipeline(checkpoint, full_precision=full_precision)

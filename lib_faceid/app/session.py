@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from lib_faceid.app.parameters import parameters_text
-from lib_faceid.app.resources import Resources, load_studio
+from lib_faceid.app.resources import Resources, load_pipeline
 from lib_faceid.app.trying import Judge, Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
@@ -35,7 +35,7 @@ from lib_faceid.units.tags import find_tags, units_called
 from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
-    from lib_faceid.hosts.diffusers.host import Studio
+    from lib_faceid.hosts.diffusers.pipeline import Pipeline
 
 __all__ = ["GeneratedImage", "Look", "Progress", "Session"]
 
@@ -78,7 +78,7 @@ class Session:
 
     resources: Resources
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _studio: tuple[Path, Studio] | None = field(default=None, init=False)
+    _pipeline: tuple[Path, Pipeline] | None = field(default=None, init=False)
     _watches: Watches = field(default_factory=Watches, init=False)
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
@@ -119,14 +119,14 @@ class Session:
         judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
         with self._turn, enough_memory():  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
-            studio = self._loaded(checkpoint)
-            with studio.people(job):
+            pipeline = self._loaded(checkpoint)
+            with pipeline.attached(job):
                 for number, now in enumerate(requests):
-                    drawing = _Drawing(studio, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
+                    drawing = _Drawing(pipeline, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
                     for one in drawing.best(options, judges[number]) if judges else drawing.plain():
                         score, notes = scoring.look(np.asarray(one.image), number) if scoring else (None, [])
                         more = {**told, **_told(one), **({LIKENESS_KEY: infotext_of(score)} if score else {})}
-                        parameters = parameters_text(one.request, one.image.size, studio.name, more)
+                        parameters = parameters_text(one.request, one.image.size, pipeline.name, more)
                         found = replace(one, parameters=parameters, score=score, notes=tuple(notes))
                         yield replace(found, is_marked=self.resources.marks)
 
@@ -143,18 +143,21 @@ class Session:
         """Return the face models, without an offer to download them: the picture is finished without."""
         return replace(self.resources, offers_downloads=False).face_analyser()
 
-    def _loaded(self, checkpoint: Path) -> Studio:
-        if self._studio is None or self._studio[0] != checkpoint:
-            self._studio = None  # the old one goes before the new one comes
-            self._studio = (checkpoint, load_studio(checkpoint, full_precision=self.resources.full_precision))
-        return self._studio[1]
+    def _loaded(self, checkpoint: Path) -> Pipeline:
+        if self._pipeline is None or self._pipeline[0] != checkpoint:
+            self._pipeline = None  # the old one goes before the new one comes
+            self._pipeline = (
+                checkpoint,
+                load_pipeline(checkpoint, full_precision=self.resources.full_precision),
+            )
+        return self._pipeline[1]
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawing:
     """One picture of a job at work."""
 
-    studio: Studio
+    pipeline: Pipeline
     job: Job
     number: int
     request: Request
@@ -165,14 +168,14 @@ class _Drawing:
         """Give the picture."""
         began, now = time.perf_counter(), self._without_tags
         after_step = lambda step, look: self.progress(self.what, step, now.steps, look)  # noqa: E731
-        image = self.studio.draw(now, self.job, self.number, after_step)
+        image = self.pipeline.draw(now, self.job, self.number, after_step)
         yield GeneratedImage(image, self.request, "", time.perf_counter() - began)
 
     def best(self, options: JobOptions, judge: Judge) -> Iterator[GeneratedImage]:
         """Give the best of several seeds."""
         began, seeds = time.perf_counter(), seeds_of(self.request, self.number, options)
         told = lambda doing, step, look: self.progress(f"{self.what}: {doing}", step, self.request.steps, look)  # noqa: E731
-        work = Trying(self.studio, self.job, self.number, self._without_tags, seeds, judge, told)
+        work = Trying(self.pipeline, self.job, self.number, self._without_tags, seeds, judge, told)
         found = work.run(options)
         seconds = (time.perf_counter() - began) / len(found.images)
         for seed, image in found.images:

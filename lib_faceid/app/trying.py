@@ -16,7 +16,7 @@ from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import JobOptions
 
 if TYPE_CHECKING:
-    from lib_faceid.hosts.diffusers.host import Studio
+    from lib_faceid.hosts.diffusers.pipeline import Pipeline
     from lib_faceid.hosts.diffusers.sketch import Sketch
 
 __all__ = ["Judge", "Tried", "Trying", "seeds_of"]
@@ -47,7 +47,7 @@ class Tried:
 class Trying:
     """Several seeds of one picture at work."""
 
-    studio: Studio
+    pipeline: Pipeline
     job: Job
     image: int
     """The picture's number in the job."""
@@ -75,10 +75,10 @@ class Trying:
         request, begun = replace(self.request, seed=self.seeds[number]), self._begun.pop(number, None)
         after_step = lambda step, look: self.told(self._doing, step, look)  # noqa: E731
         if until == request.steps:
-            seen = self._finished[number] = self.studio.draw(request, self.job, self.image, after_step, begun)
+            seen = self._finished[number] = self.pipeline.draw(request, self.job, self.image, after_step, begun)
         else:
-            sketch = self.studio.sketch(request, until, self.job, self.image, after_step, begun)
-            self._begun[number], seen = sketch, self.studio.look_at(sketch)
+            sketch = self.pipeline.sketch(request, until, self.job, self.image, after_step, begun)
+            self._begun[number], seen = sketch, self.pipeline.look_at(sketch)
         return Look(self.judge(np.asarray(seen)), until - (begun.step if begun else 0))
 
     def _drop(self, number: int) -> None:

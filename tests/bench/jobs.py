@@ -47,7 +47,7 @@ def data_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-class Studio:
+class Machine:
     """Everything that a job asks for: adapters in files, two photos, face models; saved people where there are none."""
 
     def __init__(self, folder: Path, unet: nn.Module, channels: int) -> None:
@@ -95,22 +95,22 @@ class Studio:
 
 def job_figures(folder: Path, unet: nn.Module, channels: int, runs: int) -> list[Figure]:
     """Return how long it takes until sampling can begin: at first, again, with others, and with the LoRA."""
-    studio = Studio(folder, unet, channels)
+    machine = Machine(folder, unet, channels)
     found: dict[str, list[float]] = {}
 
     def note(name: str, milliseconds: float) -> None:
         found.setdefault(name, []).append(milliseconds)
 
     for _ in range(runs):
-        studio.forget()
-        for kind, path in studio.files.items():
+        machine.forget()
+        for kind, path in machine.files.items():
             note(f"an adapter read, .{kind}", _milliseconds(lambda path=path: adapters.load_adapter(path, "plusv2")))
-        studio.forget()
-        note("a job, everything for the first time", studio.before_sampling(studio.unit(0)))
-        note("the same face again", studio.before_sampling(studio.unit(0)))
-        note("another face", studio.before_sampling(studio.unit(1)))
-        note("the same face, another adapter file", studio.before_sampling(studio.unit(0, "bin")))
-        adapter = adapters.load_adapter(studio.files["safetensors"], "plusv2")
+        machine.forget()
+        note("a job, everything for the first time", machine.before_sampling(machine.unit(0)))
+        note("the same face again", machine.before_sampling(machine.unit(0)))
+        note("another face", machine.before_sampling(machine.unit(1)))
+        note("the same face, another adapter file", machine.before_sampling(machine.unit(0, "bin")))
+        adapter = adapters.load_adapter(machine.files["safetensors"], "plusv2")
         with _timed(lambda ms: note("its LoRA merged and taken out again", ms)), merge_lora(unet, adapter, 0.6):
             pass
     again = "the same face again"

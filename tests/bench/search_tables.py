@@ -87,7 +87,7 @@ def record_weights(folder: Path, checkpoint: Path, analyser: FaceAnalyser) -> It
 @contextmanager
 def estimates(gallery: Gallery, looks: Sequence[int]) -> Generator[list[Tensor]]:
     """Give the denoised estimates after these steps of what is drawn inside, as latents."""
-    scheduler = gallery._studio._pipeline.scheduler
+    scheduler = gallery._pipeline._diffusers.scheduler
     step, seen, done = scheduler.step, list[Tensor](), [0]
 
     def kept(*args: Any, **more: Any) -> Any:
@@ -107,7 +107,7 @@ def estimates(gallery: Gallery, looks: Sequence[int]) -> Generator[list[Tensor]]
 @torch.inference_mode()
 def decoded(gallery: Gallery, latents: Tensor) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
     """Return the pictures of latents [B, 4, h, w]."""
-    vae = gallery._studio._pipeline.vae
+    vae = gallery._pipeline._diffusers.vae
     pixels = (vae.decode(latents / vae.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1)
     return list((pixels.permute(0, 2, 3, 1) * 255).round().byte().numpy())
 

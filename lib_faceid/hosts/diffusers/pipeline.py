@@ -25,7 +25,7 @@ from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
 from lib_faceid.jobs.job import Job, Pass
 
-__all__ = ["AfterStep", "Studio", "load_studio"]
+__all__ = ["AfterStep", "Pipeline", "load_pipeline"]
 
 AfterStep = Callable[[int, Callable[[], Image.Image]], None]
 """Is called with the steps that are done, and with what gives the picture as it is so far."""
@@ -33,24 +33,24 @@ AfterStep = Callable[[int, Callable[[], Image.Image]], None]
 SMALL_DECODER = 5_000_000  # parameters; Stability's have 50 million
 
 
-class Studio:
-    """A checkpoint on its device, ready to draw."""
+class Pipeline:
+    """A checkpoint on its device: diffusers' pipeline of it, which a job is attached to."""
 
     def __init__(self, name: str, parts: Parts, device: torch.device) -> None:
         self.name = name
         self.family = parts.family
         """SD 1.5 or SDXL"""
-        self._pipeline = _pipeline(parts).to(device)
-        self._pipeline.set_progress_bar_config(leave=False, disable=None)  # None: only on a terminal
+        self._diffusers = _pipeline(parts).to(device)
+        self._diffusers.set_progress_bar_config(leave=False, disable=None)  # None: only on a terminal
 
     @property
     def unet(self) -> nn.Module:
-        """The network that people are put into."""
-        return self._pipeline.unet
+        """The network that jobs are attached to."""
+        return self._diffusers.unet
 
     @contextmanager
-    def people(self, job: Job) -> Generator[None]:
-        """Have a job's people in the UNet, their LoRAs merged. On leaving, also by an exception, it is as before."""
+    def attached(self, job: Job) -> Generator[None]:
+        """Attach a job to the UNet and merge its LoRAs, until the end of the block, also by an exception."""
         with ExitStack() as entered:
             for adapter, strength in job.loras(self.unet):
                 entered.enter_context(merge_lora(self.unet, adapter, strength))
@@ -66,7 +66,7 @@ class Studio:
         after_step: AfterStep = lambda _steps_done, _look: None,
         begun: Sketch | None = None,
     ) -> Image.Image:
-        """Return the picture; with a job (inside `people`) the one with its people in it.
+        """Return the picture; with a job (inside `attached`) the one with its people in it.
 
         image: which of the job's pictures it is, counted from 0: units may draw somebody else in each; begun: where to
         go on from, of the same request: the picture is then the same as without. The same request gives the same
@@ -100,9 +100,9 @@ class Studio:
         done = begun.step if begun else 0
         step_done = _steer(injection, request, after_step, self._so_far, range(done, until or request.steps))
         width_px, height_px = request.size_px or (None, None)
-        scheduler = self._pipeline.scheduler
+        scheduler = self._diffusers.scheduler
         with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
-            drawn = self._pipeline(
+            drawn = self._diffusers(
                 prompt=request.prompt,
                 negative_prompt=request.negative or None,
                 width=width_px,
@@ -118,7 +118,7 @@ class Studio:
 
     def _so_far(self, latents: Tensor) -> Image.Image:
         """Return a picture that is not finished. A miniature's VAE is asked itself: it is cheap, and no other's kin."""
-        vae = self._pipeline.vae
+        vae = self._diffusers.vae
         if sum(weights.numel() for weights in vae.decoder.parameters()) > SMALL_DECODER:
             return rough_image(latents[0], self.family)
         return self._decoded(latents)
@@ -126,7 +126,7 @@ class Studio:
     @enough_memory()
     def _decoded(self, latents: Tensor) -> Image.Image:
         """Return the picture of latents [1, 4, h, w]."""
-        vae = self._pipeline.vae
+        vae = self._diffusers.vae
         with torch.inference_mode():
             is_upcast = self.family == "SDXL" and vae.dtype == torch.float16  # in halves its numbers may overflow
             if is_upcast:
@@ -140,7 +140,7 @@ class Studio:
 
 
 @enough_memory()
-def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
+def load_pipeline(checkpoint: Path, *, full_precision: bool = False) -> Pipeline:
     """Return the checkpoint on CUDA, else MPS, else the CPU; in float16 but for the CPU and where asked otherwise.
 
     Raises FileError, or WrongFamilyError for anything but SD 1.5 and SDXL.
@@ -148,7 +148,7 @@ def load_studio(checkpoint: Path, *, full_precision: bool = False) -> Studio:
     device = _best_device()
     half = device.type != "cpu" and not full_precision
     parts = load_parts(checkpoint, torch.float16 if half else torch.float32)
-    return Studio(checkpoint.stem, parts, device)
+    return Pipeline(checkpoint.stem, parts, device)
 
 
 def _best_device() -> torch.device:
