@@ -18,8 +18,8 @@ from page_texts import of_components, of_purposes, photo_hints, sentences  # noq
 from lib_faceid.app.hints import STRANGER  # noqa: E402
 from lib_faceid.app.own_page import build_page  # noqa: E402
 from lib_faceid.app.page_files import LANGUAGES, languages  # noqa: E402
-from lib_faceid.app.resources import Workshop  # noqa: E402
-from lib_faceid.app.session import Easel  # noqa: E402
+from lib_faceid.app.resources import Resources  # noqa: E402
+from lib_faceid.app.session import Session  # noqa: E402
 from lib_faceid.inventory.check import GROUPS  # noqa: E402
 from lib_faceid.likeness.meaning import WORDS  # noqa: E402
 from lib_faceid.methods.registry import variants  # noqa: E402
@@ -48,7 +48,7 @@ LEFT_OUT: Mapping[str, str] = {
 @lru_cache
 def shown() -> frozenset[str]:
     """Everything that stands in the page."""
-    page = build_page(Easel(Workshop(Roots((Path("none"),)))))
+    page = build_page(Session(Resources(Roots((Path("none"),)))))
     choices = {one for field in FIELDS.values() if isinstance(field.kind, tuple) for one in field.kind}
     types = {one.does for one in WEIGHT_TYPES.values()}
     groups = set(GROUPS.values())
