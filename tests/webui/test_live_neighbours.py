@@ -116,11 +116,18 @@ def acting(bench: Bench, row: Row) -> list[bool | None]:
     return [*answers, seen.restored]
 
 
+def decided(change: NDArray[np.float64], side: str) -> float:
+    """How many times more the picture changed in the quarter on that side than in the opposite one."""
+    left, _, _, right = (float(part.mean()) for part in np.array_split(change, 4, axis=1))
+    return left / right if side == "left" else right / left
+
+
 def check_place(row: Row, seen: Measured) -> None:
     """The person is where the row says, and the picture is that of the row that it names."""
     if row.side:
-        left, _, _, right = (float(part.mean()) for part in np.array_split(seen.change, 4, axis=1))
-        assert (left > 2.4 * right) if row.side == "left" else (right > 2.4 * left), (left, right)
+        # Self-attention carries some of it across a picture that is drawn in one piece, also without the neighbour.
+        alone, beside = (decided(change, row.side) for change in (seen.change_alone, seen.change))
+        assert beside > min(2.4, 0.9 * alone), (beside, alone)
     if missing := [name for name in row.same_as if name not in pictures]:
         pytest.skip(f"{missing} were not drawn: whether {row.name} draws the same is not known")
     for at, image in enumerate(seen.picture if row.same_as else ()):

@@ -60,6 +60,14 @@ TILES = (
     Row("Tiled Diffusion", "region control alone", tiled(box=EVERYWHERE, background=False), request=WIDE),
     Row(
         "Tiled Diffusion",
+        "region control alone, a unit's region",
+        tiled(box=EVERYWHERE, background=False),
+        request=WIDER,
+        unit=LEFT,
+        side="left",
+    ),
+    Row(
+        "Tiled Diffusion",
         "region control over a background, a unit's region",
         tiled(box=(0.0, 0.0, 0.5, 1.0), overlap=4),
         request=WIDER,
