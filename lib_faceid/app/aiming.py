@@ -61,7 +61,7 @@ class Aiming:
     def _picture(self, name: str, value: float) -> NDArray[np.uint8]:
         units = [*self.units]
         units[self.number] = replace(units[self.number], **{name: value})
-        told = lambda _what, step, steps, look: self.progress(f"{name} {value:g}", step, steps, look)  # noqa: E731
+        progress = lambda _what, step, steps, look: self.progress(f"{name} {value:g}", step, steps, look)  # noqa: E731
         job = self.session.job(units, self.request)
-        (generated,) = self.session.draw(self.checkpoint, job, [self.request], told, UNSCORED)
+        (generated,) = self.session.draw(self.checkpoint, job, [self.request], progress, UNSCORED)
         return np.asarray(generated.image)

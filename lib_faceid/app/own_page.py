@@ -191,7 +191,7 @@ def _wire(
             is_new, shown = len(moment.generated) != shown, len(moment.generated)
             if is_new:
                 last.keep(job, moment.generated)
-            finished = [_gallery(moment), _told(job, moment)] if is_new else [gr.update()] * 2
+            finished = [_gallery(moment), _applied(job, moment)] if is_new else [gr.update()] * 2
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
             yield [*buttons, known + state_html(moment), *finished]
 
@@ -229,17 +229,17 @@ def _hint(args: Sequence[Any]) -> str:
 def state_html(moment: Moment) -> str:
     """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
     finished = len(moment.generated)
-    told = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
+    text = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
     kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
     if moment.is_stopped:
-        return notice(f"Stopped: {told}. {kept}", "warning")
+        return notice(f"Stopped: {text}. {kept}", "warning")
     if moment.error:
         return notice(problem(moment.error), "error")
     if moment.is_over:
         return ""
     picture = f'<img src="{data_url(moment.so_far)}" alt="The picture so far">' if moment.so_far else ""
     bar = f'<progress value="{moment.step}" max="{moment.steps}"></progress>'
-    return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(told)}{bar}</label></div>'
+    return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(text)}{bar}</label></div>'
 
 
 def _gallery(moment: Moment) -> Any:
@@ -261,7 +261,7 @@ def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], 
     return checkpoint, units_from_args(args[9:]), requests, options_of(args[9:])
 
 
-def _told(job: Job, moment: Moment) -> str:
+def _applied(job: Job, moment: Moment) -> str:
     """Return what was applied, and what was assumed, in HTML."""
     if not moment.generated:
         return ""

@@ -28,8 +28,8 @@ def build_reading() -> list[Any]:
         with gr.Row(elem_classes=["faceid-buttons"]):
             button = gr.Button("Use these settings", size="sm", elem_id="paste")
             file = gr.UploadButton("Open a picture…", file_types=[".png"], size="sm", elem_id="faceid_open")
-        told = gr.HTML(elem_id="faceid_reading_message")
-    return [text, button, file, told]
+        message = gr.HTML(elem_id="faceid_reading_message")
+    return [text, button, file, message]
 
 
 def wire_reading(
@@ -43,7 +43,7 @@ def wire_reading(
 
     more: other buttons that do the same, each with the text that it reads.
     """
-    text, button, file, told = parts
+    text, button, file, message = parts
     fields = [*_own_fields(asked, checkpoints), *units]
 
     def read(metadata: str) -> list[Any]:
@@ -58,10 +58,10 @@ def wire_reading(
         found, problem = attempt(parameters_of, source)
         return [found or "", notice(problem, "warning")]
 
-    outputs = [*(component for component, _ in fields), told]
+    outputs = [*(component for component, _ in fields), message]
     for pressed, source in ((button, text), *more):
         pressed.click(read, [source], outputs, **QUICK)
-    file.upload(opened, [file], [text, told], **QUICK).then(read, [text], outputs, **QUICK)
+    file.upload(opened, [file], [text, message], **QUICK).then(read, [text], outputs, **QUICK)
 
 
 def parameters_of(source: Any) -> str:

@@ -61,8 +61,8 @@ async def _send_page(held: list[Message], send: Send) -> None:
     start, *parts = held
     body = ELSEWHERE.sub(b"", b"".join(part.get("body", b"") for part in parts))
     kept = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
-    told = [(b"content-length", str(len(body)).encode()), (b"content-security-policy", POLICY)]
-    await send({**start, "headers": [*kept, *told]})
+    headers = [(b"content-length", str(len(body)).encode()), (b"content-security-policy", POLICY)]
+    await send({**start, "headers": [*kept, *headers]})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -96,7 +96,7 @@ class Session:
         for one in prepared:
             if not one.unit.acts_in(hires=False):
                 raise UnitError(
-                    f"{one.whose}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
+                    f"{one.label}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
                 )
         return prepared
 
@@ -114,7 +114,7 @@ class Session:
         say otherwise. Raises FaceIDError.
         """
         prepared = self.prepare(job, checkpoint)
-        told = {infotext_key(one.number): one.infotext() for one in prepared}
+        infotexts = {infotext_key(one.number): one.infotext() for one in prepared}
         scoring = Scoring(job, self._face_analyser, self._watches) if options.score else None
         judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
         with self._turn, enough_memory():  # one UNet, one job in it
@@ -125,7 +125,11 @@ class Session:
                     drawing = _Drawing(pipeline, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
                     for one in drawing.best(options, judges[number]) if judges else drawing.plain():
                         score, notes = scoring.look(np.asarray(one.image), number) if scoring else (None, [])
-                        more = {**told, **_told(one), **({LIKENESS_KEY: infotext_of(score)} if score else {})}
+                        more = {
+                            **infotexts,
+                            **_search_infotext(one),
+                            **({LIKENESS_KEY: infotext_of(score)} if score else {}),
+                        }
                         parameters = parameters_text(one.request, one.image.size, pipeline.name, more)
                         found = replace(one, parameters=parameters, score=score, notes=tuple(notes))
                         yield replace(found, is_marked=self.resources.marks)
@@ -174,8 +178,8 @@ class _Drawing:
     def best(self, options: JobOptions, judge: Judge) -> Iterator[GeneratedImage]:
         """Give the best of several seeds."""
         began, seeds = time.perf_counter(), seeds_of(self.request, self.number, options)
-        told = lambda doing, step, look: self.progress(f"{self.what}: {doing}", step, self.request.steps, look)  # noqa: E731
-        work = Trying(self.pipeline, self.job, self.number, self._without_tags, seeds, judge, told)
+        progress = lambda doing, step, look: self.progress(f"{self.what}: {doing}", step, self.request.steps, look)  # noqa: E731
+        work = Trying(self.pipeline, self.job, self.number, self._without_tags, seeds, judge, progress)
         found = work.run(options)
         seconds = (time.perf_counter() - began) / len(found.images)
         for seed, image in found.images:
@@ -186,6 +190,6 @@ class _Drawing:
         return replace(self.request, prompt=find_tags(self.request.prompt)[0])
 
 
-def _told(generated: GeneratedImage) -> dict[str, str]:
+def _search_infotext(generated: GeneratedImage) -> dict[str, str]:
     """Return what the metadata say of the search for a picture."""
     return {INFOTEXT_KEY: generated.search.infotext(generated.seeds)} if generated.search else {}

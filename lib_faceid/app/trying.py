@@ -23,7 +23,7 @@ __all__ = ["Judge", "Tried", "Trying", "seeds_of"]
 
 Judge = Callable[[NDArray[np.uint8]], "float | None"]
 """Gives the likeness of a picture [H, W, 3]; None where somebody who was asked for has no face in it."""
-Told = Callable[[str, int, "Callable[[], Image.Image] | None"], None]
+Progress = Callable[[str, int, "Callable[[], Image.Image] | None"], None]
 """Is called with what is done, the step, and what gives the picture so far; may raise to end it."""
 
 
@@ -54,7 +54,7 @@ class Trying:
     request: Request
     seeds: Sequence[int]
     judge: Judge
-    told: Told
+    progress: Progress
     _finished: dict[int, Image.Image] = field(default_factory=dict, init=False)
     _begun: dict[int, Sketch] = field(default_factory=dict, init=False)
     _doing: str = field(default="", init=False)
@@ -73,7 +73,7 @@ class Trying:
 
     def _draw(self, number: int, until: int) -> Look:
         request, begun = replace(self.request, seed=self.seeds[number]), self._begun.pop(number, None)
-        after_step = lambda step, look: self.told(self._doing, step, look)  # noqa: E731
+        after_step = lambda step, look: self.progress(self._doing, step, look)  # noqa: E731
         if until == request.steps:
             seen = self._finished[number] = self.pipeline.draw(request, self.job, self.image, after_step, begun)
         else:

@@ -38,8 +38,8 @@ class OwnVisitors:
             await send({"type": "websocket.close", "code": 1008, "reason": why})
         else:
             body = why.encode()
-            told = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-            await send({"type": "http.response.start", "status": 403, "headers": told})
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 403, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
 

@@ -168,8 +168,8 @@ def _for_miniature(subject: _Subject, is_users: bool, say: Say) -> _Subject:
     A photo of the user's stays what it is, and what to expect is said.
     """
     if is_users:
-        said = _measured()
-        seen, new = said["never_seen"], said["new_parents"]
+        measured = _measured()
+        seen, new = measured["never_seen"], measured["new_parents"]
         say(BEFORE.format(seen=seen["0.8"], nobody=seen["0"], new=new["0.8"]))
     elif subject.face is not None:
         saved = Identity.load(STRANGER)

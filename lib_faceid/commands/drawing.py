@@ -62,8 +62,8 @@ def draw(
     say(f"Checkpoint: {checkpoint}")
     prepared = session.prepare(job, checkpoint)
     for one in prepared:
-        whose = f" of FaceID {one.number}" if len(prepared) > 1 else ""
-        say(f"Adapter{whose}: {one.adapter.name} ({one.adapter.variant.label})")
+        which = f" of FaceID {one.number}" if len(prepared) > 1 else ""
+        say(f"Adapter{which}: {one.adapter.name} ({one.adapter.variant.label})")
         for note in one.notes:
             say(note)
     out.mkdir(parents=True, exist_ok=True)

@@ -108,14 +108,14 @@ def _looked_for(options: Options, resources: Resources) -> str:
     from lib_faceid.models.folders import face_pack_folders
 
     asked = protocol(options.protocol)
-    told = []
+    notes = []
     if asked.judge and options.judge is None:
         folders = ", ".join(str(folder) for folder in face_pack_folders(resources.roots)[:3])
-        told.append(f"The protocol's judge is {asked.judge}; name its pack with --judge DIR. Packs lie in {folders}.")
+        notes.append(f"The protocol's judge is {asked.judge}; name its pack with --judge DIR. Packs lie in {folders}.")
     if _towers(options, resources) is None:
         places = ", ".join(str(folder / "clip") for folder in resources.roots.all_models)
-        told.append(f"No CLIP with both towers was found in {places}: CLIP-T and CLIP-I are left out.")
-    return "\n".join(told)
+        notes.append(f"No CLIP with both towers was found in {places}: CLIP-T and CLIP-I are left out.")
+    return "\n".join(notes)
 
 
 def _towers(options: Options, resources: Resources) -> Path | None:

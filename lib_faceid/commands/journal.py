@@ -29,8 +29,8 @@ def add_journal_commands(parser: argparse.ArgumentParser) -> None:
     """Give a parser the commands that deal with the journal."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: Callable[[Options], None], told: str, *words: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=told)
+    def add(name: str, run: Callable[[Options], None], help_text: str, *words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text)
         command.set_defaults(run=run)
         for word in words:
             command.add_argument(word, type=text)
@@ -192,10 +192,10 @@ def _again(options: Options) -> None:
     run = journal.run(options.RUN)
     require_folder(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    for at, (generated, told) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
+    for at, (generated, message) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
         path = options.out / f"{run.id}-again-{at}.png"
         save_picture(generated, path)
-        print(f"{path}: {told}")
+        print(f"{path}: {message}")
 
 
 def _export(options: Options) -> None:

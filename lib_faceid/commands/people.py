@@ -34,8 +34,8 @@ RECOGNISER_HELP = "which made the numbers in another program's file, such as w60
 
 def add_people_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the commands that deal with saved people."""
-    told = "keep the person in one or more photos or in another program's file, or images as a prompt"
-    save = add("save", _save, told, "NAME", "PHOTO...")
+    help_text = "keep the person in one or more photos or in another program's file, or images as a prompt"
+    save = add("save", _save, help_text, "NAME", "PHOTO...")
     save.add_argument("--recogniser", type=text, default="", help=RECOGNISER_HELP)
     save.add_argument("--weight", type=number(0, 10), action="append", default=[], help="of each photo (by quality)")
     save.add_argument("--purpose", choices=_choices("purpose"), default="person", help="what is saved (person)")

@@ -109,8 +109,8 @@ def _value(field: Field, text: str) -> Any:
 
 def _add(group: Any, field: Field, *more: str) -> None:
     default = "" if field.default in ("", None, ()) else f" ({field.default})"
-    told = f"{field.help}{default}".replace("%", "%%")
-    action = _append(group, field.name, _option(field.name), *more, metavar=_metavar(field), help=told)
+    text = f"{field.help}{default}".replace("%", "%%")
+    action = _append(group, field.name, _option(field.name), *more, metavar=_metavar(field), help=text)
     if isinstance(choices := field.kind, tuple):
         complete_with(action, lambda prefix, **_: [one for one in choices if one.startswith(prefix)])
     elif field.name == "person":

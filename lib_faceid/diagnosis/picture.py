@@ -52,8 +52,8 @@ def facts_of_picture(
     facts = facts_of_parameters(parameters_from(parameters))
     units = {unit.number: unit for unit in facts.units}
     for number, known in people.items():
-        told = {"recogniser": known.identity.recogniser, **of_record(known.record)}
-        units[number] = replace(units.get(number, UnitFacts(number=number)), **told)
+        of_known = {"recogniser": known.identity.recogniser, **of_record(known.record)}
+        units[number] = replace(units.get(number, UnitFacts(number=number)), **of_known)
     facts = replace(facts, units=tuple(units.values()))
     wanted = [Wanted(number, known.identity, box_of(units[number].region)) for number, known in people.items()]
     scores = [judge(picture_rgb, wanted, looks)] if looks is not None else []

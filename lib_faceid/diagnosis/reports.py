@@ -59,9 +59,9 @@ def _of_request(report: Mapping[str, Any]) -> Facts:
 def _demo_unit(report: Mapping[str, Any], picture: Mapping[str, Any]) -> UnitFacts:
     """Return the unit of a report that gives weight and likeness of each picture, as the demo's does."""
     likeness = picture.get("likeness")
-    told = {"weight": picture["weight"], "likeness": [] if likeness is None else [likeness]}
-    told |= {name: report[name] for name in ("adapter", "recogniser") if isinstance(report.get(name), str)}
-    return Facts.from_dict({"prompt": "", "units": [told]}).units[0]
+    known = {"weight": picture["weight"], "likeness": [] if likeness is None else [likeness]}
+    known |= {name: report[name] for name in ("adapter", "recogniser") if isinstance(report.get(name), str)}
+    return Facts.from_dict({"prompt": "", "units": [known]}).units[0]
 
 
 def _object(values: Any, what: str) -> Mapping[str, Any]:

@@ -70,8 +70,8 @@ def look_at_pictures(drawn: Lines, out: Path, judge: FaceAnalyser, say: Say) -> 
         say(f"{judge.recogniser} looks at {len(missing)} pictures.")
     for row in missing:
         faces = judge.detect(read_photo(out / row["file"]))
-        told = [{"vector": _packed(_unit(face)), "size_px": face.size_px} for face in faces]
-        lines.add({"key": row["key"], "sha256": row["sha256"], "faces": told})
+        found = [{"vector": _packed(_unit(face)), "size_px": face.size_px} for face in faces]
+        lines.add({"key": row["key"], "sha256": row["sha256"], "faces": found})
     return {
         key: Seen(tuple(SeenFace(_unpacked(face["vector"]), int(face["size_px"])) for face in row["faces"]))
         for key, row in lines.rows.items()

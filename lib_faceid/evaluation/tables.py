@@ -46,27 +46,27 @@ class Report:
 def differences(report: Report) -> list[str]:
     """Return what is not as in the paper of the protocol, a sentence each; and who judged."""
     protocol, plan = report.plan.protocol, report.plan
-    told = [f"Judged by {report.judge}, {_about_judge(report)}."]
+    notes = [f"Judged by {report.judge}, {_about_judge(report)}."]
     wanted = (
         ("People", protocol.people, len(plan.people)),
         ("Pictures for each person and prompt", protocol.images, len(plan.seeds)),
         ("Prompts from a file", protocol.file_prompts, len(plan.prompts) - len(protocol.prompts)),
         ("Steps", protocol.steps, plan.steps),
     )
-    told += [
+    notes += [
         f"{what}: {there} in the protocol, {here} here." for what, there, here in wanted if there not in (None, here)
     ]
     if protocol.judge and protocol.judge_word not in report.judge.lower():
-        told.append(
+        notes.append(
             f"The protocol's judge is {protocol.judge}: similarities of another one cannot be compared with its."
         )
     if protocol.base:
-        told.append(f"The protocol's base model is {protocol.base}; here it is {Path(plan.checkpoint).name}.")
+        notes.append(f"The protocol's base model is {protocol.base}; here it is {Path(plan.checkpoint).name}.")
     if not report.towers:
-        told.append("No CLIP with both towers is on this machine (models/clip): CLIP-T and CLIP-I were not measured.")
+        notes.append("No CLIP with both towers is on this machine (models/clip): CLIP-T and CLIP-I were not measured.")
     elif protocol.towers and protocol.towers.lower() not in report.towers.lower():
-        told.append(f"The protocol's CLIP is {protocol.towers}; here it is {report.towers}.")
-    return [*told, *([protocol.notes] if protocol.notes else [])]
+        notes.append(f"The protocol's CLIP is {protocol.towers}; here it is {report.towers}.")
+    return [*notes, *([protocol.notes] if protocol.notes else [])]
 
 
 def _about_judge(report: Report) -> str:

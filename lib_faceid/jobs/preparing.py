@@ -46,9 +46,9 @@ class Prepared:
     """Short hashes of the negative reference photos."""
 
     @property
-    def whose(self) -> str:
+    def label(self) -> str:
         """How errors call the unit."""
-        return _whose(self.number, self.unit)
+        return _label(self.number, self.unit)
 
     @property
     def tokens(self) -> CrossAttention | None:
@@ -118,10 +118,10 @@ def prepare_unit(number: int | str, unit: Unit, models: Models, dim: int, widths
     try:
         return _ready(number, unit, models, dim, widths)
     except FaceIDError as error:
-        raise type(error)(f"{_whose(number, unit)}: {error}") from error
+        raise type(error)(f"{_label(number, unit)}: {error}") from error
 
 
-def _whose(number: int | str, unit: Unit) -> str:
+def _label(number: int | str, unit: Unit) -> str:
     return f"Unit {number}" if isinstance(number, int) else f"Prompt {number} ({unit.person})"
 
 

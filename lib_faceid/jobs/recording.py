@@ -112,8 +112,8 @@ def used_unit(prepared: Prepared, adapter_sha256: str) -> UsedUnit:
 def versions(host: str) -> dict[str, Any]:
     """Return what else decides about the pixels on a machine."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    told = {"host": host, "torch": torch.__version__, "device": device}
-    return {**told, "threads": torch.get_num_threads(), "ours": __version__, "algorithm": ALGORITHM}
+    machine = {"host": host, "torch": torch.__version__, "device": device}
+    return {**machine, "threads": torch.get_num_threads(), "ours": __version__, "algorithm": ALGORITHM}
 
 
 def pixels_sha256(image: Image.Image) -> str:

@@ -47,14 +47,14 @@ def compare(first: Run, second: Run) -> Compared:
 
 def settings_of(run: Run) -> dict[str, Any]:
     """Return by name everything that decides what a run draws."""
-    told: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
-    told |= {name: value for name, value in run.settings.items() if _is_setting(name)}
-    told |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:10]}
-    told["seeds"] = ", ".join(str(one.seed) for one in run.pictures)
+    values: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
+    values |= {name: value for name, value in run.settings.items() if _is_setting(name)}
+    values |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:10]}
+    values["seeds"] = ", ".join(str(one.seed) for one in run.pictures)
     for unit in run.units:
-        told |= {f"FaceID {unit.number} {name}": value for name, value in _of_unit(unit).items()}
-    told |= dict(run.versions)
-    return {name: value for name, value in told.items() if value not in (NEITHER, None)}
+        values |= {f"FaceID {unit.number} {name}": value for name, value in _of_unit(unit).items()}
+    values |= dict(run.versions)
+    return {name: value for name, value in values.items() if value not in (NEITHER, None)}
 
 
 def _is_setting(name: str) -> bool:
@@ -64,8 +64,8 @@ def _is_setting(name: str) -> bool:
 def _of_unit(unit: UsedUnit) -> dict[str, Any]:
     """Return a unit's fields, also those at their defaults: a default that one run has is told beside the other's."""
     fields = {name: unit.settings.get(name, one.default) for name, one in FIELDS.items() if one.kind is not list}
-    told = {**fields, "enabled": True, "person": " | ".join(unit.people), "photos": ", ".join(unit.references)}
-    return told | {"adapter SHA-256": unit.adapter_sha256[:10]}
+    values = {**fields, "enabled": True, "person": " | ".join(unit.people), "photos": ", ".join(unit.references)}
+    return values | {"adapter SHA-256": unit.adapter_sha256[:10]}
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:

@@ -12,7 +12,7 @@ from lib_faceid.arguments import as_path, require
 from lib_faceid.errors import FileError, UnitError
 from lib_faceid.journal import forgetting, rows
 from lib_faceid.journal.filters import MAX_PAGE, Filter, query
-from lib_faceid.journal.lineage import Step, steps_of, tried_since, whose_child
+from lib_faceid.journal.lineage import Step, likely_parent, steps_of, tried_since
 from lib_faceid.journal.run import MAX_NOTE, Run, number_of, task_id
 from lib_faceid.journal.schema import connected, writing
 from lib_faceid.models.checkpoint import sha256_of
@@ -88,7 +88,7 @@ class Journal:
             for run in runs:
                 require(run, "run", Run, "a Run")
                 now = replace(run, time=run.time or time.time())
-                parent = _parent_of(db, now) if now.parent else whose_child(db, now) if finds_parent else None
+                parent = _parent_of(db, now) if now.parent else likely_parent(db, now) if finds_parent else None
                 if parent:
                     now = replace(now, parent=parent.number, tried=now.tried or tried_since(parent, now))
                 written.append(rows.insert(db, now))

@@ -9,11 +9,11 @@ from lib_faceid.journal import rows
 from lib_faceid.journal.compare import compare
 from lib_faceid.journal.run import Run, task_id
 
-__all__ = ["Step", "steps_of", "tried_since", "whose_child"]
+__all__ = ["Step", "likely_parent", "steps_of", "tried_since"]
 
 LOOKED_AT = 20  # of the last runs of the same person
 MAX_STEPS = 500
-MAX_TOLD = 300  # letters
+MAX_CHANGES = 300  # letters
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Step:
     """Of the likeness, against the parent's."""
 
 
-def whose_child(db: sqlite3.Connection, run: Run) -> Run | None:
+def likely_parent(db: sqlite3.Connection, run: Run) -> Run | None:
     """Return the last run of the same people and seeds from which this one differs in one setting; None without any.
 
     Where one does not differ at all there is none: it is the same run again.
@@ -51,7 +51,7 @@ def whose_child(db: sqlite3.Connection, run: Run) -> Run | None:
 
 def tried_since(parent: Run, run: Run) -> str:
     """Return in words what was changed."""
-    return "; ".join(one.words for one in compare(parent, run).settings)[:MAX_TOLD]
+    return "; ".join(one.words for one in compare(parent, run).settings)[:MAX_CHANGES]
 
 
 def steps_of(db: sqlite3.Connection, number: int) -> tuple[Step, ...]:

@@ -102,8 +102,8 @@ def _write_lists(db: sqlite3.Connection, run: Run) -> None:
 
 def _run_of(row: Sequence[object]) -> Run:
     *columns, body = row
-    told = dict(zip(COLUMNS, columns, strict=True))
-    number, parent, tags = told["number"], told["parent"], str(told["tags"])
+    values = dict(zip(COLUMNS, columns, strict=True))
+    number, parent, tags = values["number"], values["parent"], str(values["tags"])
     own = {"id": task_id(int(str(number))), "parent": task_id(int(str(parent))) if parent else None}
-    texts = {name: told[name] for name in ("time", "prompt", "negative", "note", "tried")}
+    texts = {name: values[name] for name in ("time", "prompt", "negative", "note", "tried")}
     return Run.from_dict({**unpacked(bytes(body)), **own, **texts, "tags": tags_of(tags)})  # pyright: ignore[reportArgumentType]

@@ -37,9 +37,9 @@ class Drift:
     pictures: int
     """How many pictures that are."""
 
-    def sentence(self, whose: str = "") -> str:
+    def sentence(self, person: str = "") -> str:
         """Return one line that says so."""
-        of = f" of {whose}" if whose else ""
+        of = f" of {person}" if person else ""
         last = "the last picture has" if self.pictures == 1 else f"the last {self.pictures} pictures have"
         return (
             f"The likeness{of} has fallen: {last} {self.now:.2f} on average, and those before {self.before:.2f} "

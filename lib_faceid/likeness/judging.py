@@ -215,7 +215,7 @@ def _whole(units: Sequence[UnitScore], others: int) -> str:
         for number, other in like.items()
         if other is not None and like.get(other) == number and order.index(number) < order.index(other)
     ]
-    said = [f"{infotext_key(one)} and {infotext_key(other)} are swapped." for one, other in pairs]
+    sentences = [f"{infotext_key(one)} and {infotext_key(other)} are swapped." for one, other in pairs]
     if others and units:
-        said.append(f"{others} other face{'s are' if others > 1 else ' is'} in the picture.")
-    return " ".join(said)
+        sentences.append(f"{others} other face{'s are' if others > 1 else ' is'} in the picture.")
+    return " ".join(sentences)

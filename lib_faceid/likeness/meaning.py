@@ -112,8 +112,8 @@ def console_text(score: PictureScore) -> str:
     parts: list[str] = []
     for unit in score.units:
         words = words_of(unit.likeness, score.recogniser)
-        said = _short(unit) + (f" ({words})" if words else "")
-        parts.append(f"FaceID {unit.number} {said}" if several else said)
+        text = _short(unit) + (f" ({words})" if words else "")
+        parts.append(f"FaceID {unit.number} {text}" if several else text)
     return " ".join([f"likeness {', '.join(parts)}", *score.notes])
 
 

@@ -47,10 +47,10 @@ class Approval:
     @property
     def words(self) -> str:
         """It in a sentence."""
-        said = f"by {self.by} on {self.when[:10]}{f' ({self.note})' if self.note else ''}"
+        approved = f"by {self.by} on {self.when[:10]}{f' ({self.note})' if self.note else ''}"
         if self.is_valid:
-            return f"Approved {said}."
-        return f"Not approved any more: was approved {said}, and changed since. Look at it and approve it again."
+            return f"Approved {approved}."
+        return f"Not approved any more: was approved {approved}, and changed since. Look at it and approve it again."
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -66,7 +66,7 @@ def approve(path: Path, by: str, note: str = "") -> Approval:
             f"{MAX_NOTE}."
         )
     before = _sha256(path)
-    photos = tuple(_told(photo) for photo in read_record(path).photos)
+    photos = tuple(_photo_values(photo) for photo in read_record(path).photos)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     approval = Approval(by, when, note, before, photos)
     _write(path, json.dumps(_written(approval), indent=2))
@@ -124,9 +124,9 @@ def _written(approval: Approval) -> dict[str, Any]:
     return values | {"photos": [dict(photo) for photo in approval.photos]}
 
 
-def _told(photo: PhotoNote) -> dict[str, Any]:
-    told = {"sha256": photo.sha256, "weight": photo.weight}
-    return told | ({"verdict": photo.report.verdict, "score": photo.report.score} if photo.report else {})
+def _photo_values(photo: PhotoNote) -> dict[str, Any]:
+    values = {"sha256": photo.sha256, "weight": photo.weight}
+    return values | ({"verdict": photo.report.verdict, "score": photo.report.score} if photo.report else {})
 
 
 def _file(path: Path) -> Path:

@@ -213,8 +213,8 @@ class People:
         except FileNotFoundError as error:
             raise FileError("That saved person is gone: somebody deleted or renamed it. Refresh the list.") from error
         except OSError as error:
-            told = f"The library of people cannot be written: {error.strerror}. Check its folder."
-            raise FileError(told) from error
+            message = f"The library of people cannot be written: {error.strerror}. Check its folder."
+            raise FileError(message) from error
 
     def _left_over(self, file_name: str) -> list[Path]:
         """Return what programs that were ended while saving have left: of one file, or of all."""

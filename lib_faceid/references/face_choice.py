@@ -134,5 +134,5 @@ def nothing_left(skipped: Sequence[Skipped]) -> FaceIDError:
     errors = [one.error for one in skipped if one.error]
     if len(skipped) == 1:
         return errors[0]
-    told = " ".join(str(error) for error in errors)
-    return type(errors[0])(f"None of the {len(skipped)} photos can be used. {told}")
+    reasons = " ".join(str(error) for error in errors)
+    return type(errors[0])(f"None of the {len(skipped)} photos can be used. {reasons}")

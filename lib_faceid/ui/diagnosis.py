@@ -136,10 +136,10 @@ def rows_html(rows: Sequence[Mapping[str, Any]], at: int) -> str:
         ("Seen", one["seen"]), ("Likely cause", one["cause"]), ("Found", one["evidence"]),
         ("Try", one["change"]["words"]), ("Rule for later", one["rule"]),
     )  # fmt: skip
-    told = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in lines)
+    entries = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in lines)
     rest = "".join(f"<li>{escape(row['seen'])}: {escape(row['cause'])}</li>" for row in rows[at + 1 :])
     more = f"<p>Less likely:</p><ul>{rest}</ul>" if rest else ""
-    return f'<div class="faceid-diagnosis"><dl>{told}</dl>{more}</div>'
+    return f'<div class="faceid-diagnosis"><dl>{entries}</dl>{more}</div>'
 
 
 def _unseen(state: Mapping[str, Any]) -> str:

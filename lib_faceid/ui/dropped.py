@@ -20,9 +20,9 @@ __all__ = ["drop_zone"]
 UNNAMED = "The file"
 
 
-def drop_zone(**told: Any) -> Any:
+def drop_zone(**settings: Any) -> Any:
     """Return a drop zone that gives a PIL image or, of a file that is none, what was Received."""
-    zone: Any = gr.Image(type="pil", **told, **UPLOAD)
+    zone: Any = gr.Image(type="pil", **settings, **UPLOAD)
     read = zone.preprocess
 
     def tolerant(payload: Any) -> Any:

@@ -22,11 +22,11 @@ def build_job_options(tab: str) -> list[Any]:
 
 def _component(name: str, elem_id: str) -> Any:
     field = OPTIONS[name]
-    told: dict[str, Any] = {"label": field.label, "info": field.help, "elem_id": elem_id}
+    settings: dict[str, Any] = {"label": field.label, "info": field.help, "elem_id": elem_id}
     if isinstance(field.kind, Range):
         lowest, highest, step = field.kind.lowest, field.kind.highest, field.kind.step
-        return gr.Slider(lowest, highest, field.default or lowest, step=step, **told)
-    return gr.Checkbox(field.default, **told)
+        return gr.Slider(lowest, highest, field.default or lowest, step=step, **settings)
+    return gr.Checkbox(field.default, **settings)
 
 
 def options_infotext_fields(components: list[Any]) -> list[InfotextField]:

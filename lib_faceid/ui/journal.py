@@ -63,15 +63,15 @@ def build_journal(services: JournalServices) -> JournalTab:
             keep = gr.Button("Keep note and tags", size="sm", elem_id="faceid_journal_keep")
             back = gr.Button("Back to txt2img with every setting", size="sm", elem_id="faceid_journal_back")
         infotext = gr.Textbox("", label="Settings", elem_id="faceid_journal_infotext", elem_classes=["faceid-hidden"])
-        told = gr.HTML(elem_id="faceid_journal_message")
+        message = gr.HTML(elem_id="faceid_journal_message")
         _build_export(services, filters)
         _build_forget(services)
-    shown = [page, note, tags, infotext, told]
-    _wire_list(services, filters, (find, older), (table, after, told))
+    shown = [page, note, tags, infotext, message]
+    _wire_list(services, filters, (find, older), (table, after, message))
     _wire_select(services, table, run, shown)
     opened.click(lambda number: _open(services, number), [run], shown, **QUICK)
-    _wire_others(services, run, others, (page, told))
-    keep.click(lambda *args: _keep(services, *args), [run, note, tags], [told], **QUICK)
+    _wire_others(services, run, others, (page, message))
+    keep.click(lambda *args: _keep(services, *args), [run, note, tags], [message], **QUICK)
     return JournalTab(infotext, back)
 
 
@@ -140,14 +140,14 @@ def _build_forget(services: JournalServices) -> None:
         info = "Every run that drew this person goes for good, under the name and by the photos."
         name = gr.Textbox(label="Name", info=info, max_lines=1, elem_id="faceid_journal_forgotten")
         forget = gr.Button("Forget", size="sm", variant="stop", elem_id="faceid_journal_forget")
-        told = gr.HTML(elem_id="faceid_journal_forget_message")
+        message = gr.HTML(elem_id="faceid_journal_forget_message")
 
     def forgot(typed: str) -> str:
         who = typed.strip()
         done, problem = attempt(lambda: services.journal().forget(who, services.photos_of(who)))
         return notice(done.words, "good") if done else notice(problem, "warning")
 
-    forget.click(forgot, [name], [told], queue=False)
+    forget.click(forgot, [name], [message], queue=False)
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:

@@ -34,7 +34,7 @@ def when_text(seconds: float) -> str:
 
 def run_html(run: Run) -> str:
     """Return everything about a run."""
-    told = [
+    entries = [
         ("When", when_text(run.time)),
         ("Likeness", f"{score_text(run.likeness)}, best {score_text(run.best)}"),
         ("People", ", ".join(run.people)),
@@ -44,7 +44,7 @@ def run_html(run: Run) -> str:
         ("Note", run.note),
         ("Diagnosis", "" if run.diagnosis is None else str(run.diagnosis)),
     ]
-    rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in told if value.strip())
+    rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in entries if value.strip())
     return (
         f"<h3>{run.id}</h3>{_pictures(run)}<table>{rows}</table>"
         f'<pre class="faceid-parameters">{escape(run.infotext())}</pre>'
@@ -123,10 +123,10 @@ def _pictures(run: Run) -> str:
 
 def _picture(one: Drawn) -> str:
     """Return one picture with its score, as far as its file is still there."""
-    told = f"seed {one.seed}, {score_text(one.likeness)}"
+    caption = f"seed {one.seed}, {score_text(one.likeness)}"
     source = _source(one.path)
-    picture = f'<img src="{source}" alt="{told}">' if source else f"<div>{_why_not(one)}</div>"
-    return f"<figure>{picture}<figcaption>{told}</figcaption></figure>"
+    picture = f'<img src="{source}" alt="{caption}">' if source else f"<div>{_why_not(one)}</div>"
+    return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
 def _why_not(one: Drawn) -> str:

@@ -23,9 +23,9 @@ def plot(family: str, factors: Sequence[float], swapped: Collection[int]) -> str
     zero = ABOVE + highest * scale
     bars = "".join(_bar(t, factor, scale, zero, t in swapped) for t, factor in enumerate(factors))
     width, height = LEFT + len(factors) * (BAR + GAP), ABOVE + HEIGHT + BELOW
-    told = escape(_in_words(family, factors, swapped), quote=True)
+    description = escape(_in_words(family, factors, swapped), quote=True)
     return (
-        f'<svg role="img" aria-label="{told}" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+        f'<svg role="img" aria-label="{description}" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
         f"{_axis(highest, lowest, zero, width)}{bars}{_stages(family)}</svg>"
     )
 
@@ -56,19 +56,19 @@ def _bar(t: int, factor: float, scale: float, zero: float, is_swapped: bool) -> 
 def _axis(highest: float, lowest: float, zero: float, width: int) -> str:
     bottom = ABOVE + HEIGHT
     marks = {highest: float(ABOVE), 0.0: zero} | ({lowest: bottom} if bottom - zero > 9 else {})
-    told = "".join(
+    drawn = "".join(
         f'<text class="faceid-mark" x="{LEFT - 5}" y="{y + 3:.1f}">{value:g}</text>' for value, y in marks.items()
     )
-    return f'{told}<line x1="{LEFT - 2}" x2="{width}" y1="{zero:.1f}" y2="{zero:.1f}" />'
+    return f'{drawn}<line x1="{LEFT - 2}" x2="{width}" y1="{zero:.1f}" y2="{zero:.1f}" />'
 
 
 def _stages(family: str) -> str:
     """Return the stages below the blocks' numbers, each in the middle of its own."""
     stages = BLOCKS[family]
     y = ABOVE + HEIGHT + 24
-    told = ""
+    drawn = ""
     for stage in dict.fromkeys(stages):
         first, count = stages.index(stage), stages.count(stage)
         middle = LEFT + (first + count / 2) * (BAR + GAP) - GAP / 2
-        told += f'<text class="faceid-stage" x="{middle}" y="{y}">{stage}</text>'
-    return told
+        drawn += f'<text class="faceid-stage" x="{middle}" y="{y}">{stage}</text>'
+    return drawn

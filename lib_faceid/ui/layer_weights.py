@@ -31,16 +31,17 @@ def shown(weight_type: str | None, own: str | None) -> str:
         weights = LayerWeights(weight_type or "", own or "")
     except FaceIDError as error:
         return notice(f"{error}", "warning")
-    return f'{notice(_told(weights))}<div class="faceid-plots">{"".join(_figure(weights, one) for one in BLOCKS)}</div>'
+    plots = "".join(_figure(weights, one) for one in BLOCKS)
+    return f'{notice(_description(weights))}<div class="faceid-plots">{plots}</div>'
 
 
-def _told(weights: LayerWeights) -> str:
+def _description(weights: LayerWeights) -> str:
     if not weights.acts:
         return "Every factor is 0: as if the unit were off."
     own = "Your own factors take the type's place."
-    told = own if read_factors(weights.own) else WEIGHT_TYPES[weights.weight_type].does
+    text = own if read_factors(weights.own) else WEIGHT_TYPES[weights.weight_type].does
     swaps = any(weights.swapped(family) for family in BLOCKS)
-    return told + (" Dashed blocks are swapped: uncond sees the person there, and cond sees nobody." if swaps else "")
+    return text + (" Dashed blocks are swapped: uncond sees the person there, and cond sees nobody." if swaps else "")
 
 
 def _figure(weights: LayerWeights, family: str) -> str:

@@ -60,8 +60,8 @@ def wire_marking(parts: Marking, images: Any, selected: Any, face: Any, message:
             return [gr.update(visible=False), None, gr.update(), ""]
         image = thumbnail(photos[0]["image"])
         x, y = event.index  # pyright: ignore[reportGeneralTypeIssues] - a pair, on a picture
-        corner, box, told = clicked(first, (x / image.width, y / image.height))
-        shown = gr.update(visible=False) if box else gr.update(value=_with_cross(image, corner), label=told)
+        corner, box, label = clicked(first, (x / image.width, y / image.height))
+        shown = gr.update(visible=False) if box else gr.update(value=_with_cross(image, corner), label=label)
         return [shown, corner, str(box) if box else gr.update(), ""]
 
     parts.button.click(opened, [images, selected], outputs, **QUICK)

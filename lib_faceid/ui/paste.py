@@ -48,14 +48,14 @@ def infotext_fields(components: Sequence[Any], line: Any, services: Services, nu
     return [*fields, (line, arrived)]
 
 
-def wire_paste(line: Any, services: Services, images: Any, person: Any, told: Any) -> None:
+def wire_paste(line: Any, services: Services, images: Any, person: Any, message: Any) -> None:
     """Let a line that arrives choose the person, and say what is missing."""
 
     def arrived(text: str, photos: Photos) -> list[Any]:
         found = "" if are_here(unit_from_infotext(text)[1], photos) else _person(services, text)
         return [found, notice(missing(services, text, photos, found), "warning")]
 
-    line.change(arrived, [line, images], [person, told], **QUICK)
+    line.change(arrived, [line, images], [person, message], **QUICK)
 
 
 def missing(services: Services, text: str, photos: Photos, person: str) -> str:

@@ -142,9 +142,9 @@ def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Seque
         picture = f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used} {number}">'
     weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
     facts = f"<span>{escape((look.facts if look else '') + weight)}</span>"
-    told = "".join(f"<li>{escape(hint)}</li>" for hint in hints)
+    entries = "".join(f"<li>{escape(hint)}</li>" for hint in hints)
     return (
         f'<figure class="faceid-card">{picture}<figcaption><strong>{what} {number}</strong> '
         f'<span class="faceid-verdict faceid-{tone}">{escape(verdict)}</span>{facts}'
-        f"{f'<ul>{told}</ul>' if told else ''}</figcaption></figure>"
+        f"{f'<ul>{entries}</ul>' if entries else ''}</figcaption></figure>"
     )

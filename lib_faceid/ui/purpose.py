@@ -80,9 +80,9 @@ def wire_purpose(page: Switched, services: Services) -> None:
 
     def listed(purpose: Purpose, adapter: str, variant: str) -> list[Any]:
         files, problem = attempt(services.adapters_for, purpose)
-        *updates, told = fitted(purpose, adapter, variant)
+        *updates, message = fitted(purpose, adapter, variant)
         names = dict.fromkeys([AUTO, *(path.name for path in files or ())])
-        return [gr.update(choices=list(names)), *updates, told or notice(problem, "warning")]
+        return [gr.update(choices=list(names)), *updates, message or notice(problem, "warning")]
 
     made["refresh"].click(listed, chosen, [adapter, *fitting], **QUICK)
     for component in (adapter, variant):

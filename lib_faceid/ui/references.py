@@ -227,8 +227,8 @@ def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> 
         return [gr.update(choices=[NOBODY, *(found or ())]), notice(message, "warning")]
 
     def saved(name: str, purpose: Purpose, photos: Photos, *fields: str) -> list[Any]:
-        told = dict(zip(("face", "combine", "clip_crop", "image_crop"), fields, strict=True))
-        unit, message = attempt(Unit.from_dict, {"purpose": purpose, "images": photos, **told})
+        settings = dict(zip(("face", "combine", "clip_crop", "image_crop"), fields, strict=True))
+        unit, message = attempt(Unit.from_dict, {"purpose": purpose, "images": photos, **settings})
         done, message = (None, message) if unit is None else attempt(services.save, name, unit)
         return [names(purpose)[0], notice(done, "good") if done else notice(message, "warning")]
 

@@ -70,12 +70,12 @@ def _lightest(layers: list[Image.Image]) -> Image.Image | None:
 
 
 def _canvas(prefix: str) -> Any:
-    told: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "label": "Mask: paint where the person acts, or drop a black and white picture",
         "type": "pil",
         "elem_id": f"{prefix}_mask_canvas",
     }
     if IS_GRADIO_4:
         brush = component("Brush")(default_size=40, colors=["#ffffff"], color_mode="fixed")
-        return component("ImageEditor")(brush=brush, sources=["upload", "clipboard"], **told)
-    return gr.Image(source="upload", tool="sketch", brush_radius=40, brush_color="#ffffff", **told)
+        return component("ImageEditor")(brush=brush, sources=["upload", "clipboard"], **settings)
+    return gr.Image(source="upload", tool="sketch", brush_radius=40, brush_color="#ffffff", **settings)

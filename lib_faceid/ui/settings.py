@@ -53,8 +53,8 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
 def _unlike(prefix: str) -> Any:
     """Return the state that holds the photo of somebody to lead away from."""
     held = gr.State([])
-    told = {"label": FIELDS["unlike"].label, "elem_id": f"{prefix}_unlike_image", "height": 120}
-    picture, message = drop_zone(**told), gr.HTML(elem_id=f"{prefix}_unlike_message")
+    settings = {"label": FIELDS["unlike"].label, "elem_id": f"{prefix}_unlike_image", "height": 120}
+    picture, message = drop_zone(**settings), gr.HTML(elem_id=f"{prefix}_unlike_message")
 
     def came(photo: Any) -> list[Any]:
         text, problem = attempt(encoded, photo) if photo else (None, "")
@@ -95,7 +95,7 @@ def _presets(prefix: str, services: Services, preset: Any, made: dict[str, Any])
     with gr.Row(elem_classes=["faceid-buttons"]):
         save = gr.Button("Save as preset", size="sm", elem_id=f"{prefix}_preset_save")
         delete = gr.Button("Delete preset", size="sm", elem_id=f"{prefix}_preset_delete")
-    told = gr.HTML(elem_id=f"{prefix}_preset_message")
+    message = gr.HTML(elem_id=f"{prefix}_preset_message")
 
     def saved(name: str, *values: float) -> list[Any]:
         done, problem = attempt(save_preset, file, name, dict(zip(PRESET_FIELDS, values, strict=True)))
@@ -109,5 +109,5 @@ def _presets(prefix: str, services: Services, preset: Any, made: dict[str, Any])
         offered = gr.update(choices=[CUSTOM, *read_presets(file)])
         return offered if now is None else {**offered, "value": now}
 
-    save.click(saved, [name, *numbers], [preset, told], **QUICK)
-    delete.click(deleted, [preset], [preset, told], **QUICK)
+    save.click(saved, [name, *numbers], [preset, message], **QUICK)
+    delete.click(deleted, [preset], [preset, message], **QUICK)

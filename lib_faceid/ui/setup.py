@@ -106,12 +106,12 @@ def _wire_download(services: Services, model: Any, accepted: Any, start: Any, st
 
 def download_steps(services: Services, name: str, stop: threading.Event) -> Iterator[tuple[str, bool]]:
     """Give HTML that shows how far a download is, again and again, with whether it is over."""
-    said: queue.Queue[tuple[int, int | None]] = queue.Queue()
+    progress: queue.Queue[tuple[int, int | None]] = queue.Queue()
     result: list[str] = []
 
     def run() -> None:
         services.accept_licence(name)
-        result.append(services.download(name, lambda done, total: said.put((done, total)), stop.is_set))
+        result.append(services.download(name, lambda done, total: progress.put((done, total)), stop.is_set))
 
     problem: list[str] = []
     thread = threading.Thread(target=lambda: problem.append(attempt(run)[1]), daemon=True)
@@ -119,10 +119,10 @@ def download_steps(services: Services, name: str, stop: threading.Event) -> Iter
     yield notice(f"{name}: connecting…"), False
     while thread.is_alive():
         thread.join(SAY_SECONDS)
-        while said.qsize() > 1:
-            said.get()
-        if said.qsize() and thread.is_alive():
-            yield _bar(name, *said.get()), False
+        while progress.qsize() > 1:
+            progress.get()
+        if progress.qsize() and thread.is_alive():
+            yield _bar(name, *progress.get()), False
     done = notice(result[0], "good") if result else notice(problem[0], "error")
     yield done, True
 
@@ -159,7 +159,7 @@ def table(report: SetupReport) -> str:
         f"{one.adapter.name if one.adapter else 'nothing yet'}. {one.note}".strip()
         for one in report.auto
     ]
-    told = [
+    notices = [
         notice("Ready: a person can be drawn.", "good") if report.is_ready
         else notice("People cannot be drawn yet: something is missing; see below.", "warning"),
         notice("Ready: an image can be a prompt.", "good") if report.is_ready_for_images
@@ -172,7 +172,7 @@ def table(report: SetupReport) -> str:
     head = "<tr><th scope='col'>Model</th><th scope='col'>State</th><th scope='col'>Where</th></tr>"
     lines = "".join(f"<p>{escape(one)}</p>" for one in autos)
     body = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-    return f"{''.join(told)}{lines}<div class='faceid-table'>{body}</div>"
+    return f"{''.join(notices)}{lines}<div class='faceid-table'>{body}</div>"
 
 
 def _group(heading: str, rows: Sequence[Row]) -> str:

@@ -39,12 +39,12 @@ def build_templates(tab: str, services: Services) -> None:
         with gr.Row(elem_classes=["faceid-buttons"]):
             name = gr.Textbox("", label="Save for the team as", elem_id=f"{prefix}_save_as")
             save = gr.Button("Save template", size="sm", elem_id=f"{prefix}_save")
-        told = gr.HTML(elem_id=f"{prefix}_message")
+        message = gr.HTML(elem_id=f"{prefix}_message")
         typed = gr.Textbox("", label="Typed", elem_id=f"{prefix}_typed", elem_classes=["faceid-hidden"])
     form = [*blocks, negative]
     chosen.change(lambda one: _blocks_of(services, one), [chosen], form, **QUICK)
-    read.click(lambda: _read(services), None, [chosen, told], **QUICK)
-    save.click(lambda *values: _save(services, *values), [name, *form], [chosen, told], **QUICK)
+    read.click(lambda: _read(services), None, [chosen, message], **QUICK)
+    save.click(lambda *values: _save(services, *values), [name, *form], [chosen, message], **QUICK)
     fill.click(_filled, form, [typed], **QUICK).then(None, [typed], [typed], **script(SET_JOB % {"tab": tab}), **QUICK)
 
 
@@ -79,5 +79,5 @@ def _save(services: Services, name: str, *values: str) -> list[Any]:
     path, problem = attempt(save_template, services.templates_folder, _template(name or "", values))
     if path is None:
         return [gr.update(), notice(problem, "error")]
-    choices, told = _read(services)
-    return [choices, told or notice(f"Saved as {path.name}.", "good")]
+    choices, message = _read(services)
+    return [choices, message or notice(f"Saved as {path.name}.", "good")]

@@ -32,9 +32,9 @@ class Received:
     """At most one byte more than is accepted."""
 
 
-def upload_button(label: str, **told: Any) -> Any:
+def upload_button(label: str, **settings: Any) -> Any:
     """Return the button that uploads several photos. gradio 3 would copy them; they are taken off the disk instead."""
-    button: Any = gr.UploadButton(label, file_count="multiple", file_types=["image"], size="sm", **told)
+    button: Any = gr.UploadButton(label, file_count="multiple", file_types=["image"], size="sm", **settings)
     if not IS_GRADIO_4:
         folder = Path(getattr(button, "DEFAULT_TEMP_DIR"))  # noqa: B009 - gradio 4 has none
         # On the one button: a class of our own would be another component to the browser.
@@ -42,9 +42,9 @@ def upload_button(label: str, **told: Any) -> Any:
     return button
 
 
-def photo_gallery(**told: Any) -> Any:
+def photo_gallery(**settings: Any) -> Any:
     """Return a gallery of photos, whose thumbnails `forget_shown` knows."""
-    gallery = gr.Gallery(**told)
+    gallery = gr.Gallery(**settings)
     _galleries.add(gallery)
     return gallery
 

@@ -36,9 +36,9 @@ def unit_to_infotext(
     unlike: of the photos of whom the person is led away from.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
-    told = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
-    told |= {name: "+".join(hashes) for name, hashes in (("refs", references), ("unlike", unlike)) if hashes}
-    return ", ".join(f"{name}: {_text(value)}" for name, value in (told | {"algo": ALGORITHM}).items())
+    written = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
+    written |= {name: "+".join(hashes) for name, hashes in (("refs", references), ("unlike", unlike)) if hashes}
+    return ", ".join(f"{name}: {_text(value)}" for name, value in (written | {"algo": ALGORITHM}).items())
 
 
 def unit_from_infotext(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -46,9 +46,9 @@ def unit_from_infotext(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
 
     Names that this version does not know, and values that it cannot read, are left out: the line may be a newer one's.
     """
-    told = dict(part.split(": ", 1) for part in text.split(", ") if ": " in part)
-    fields = {name: _value(name, told) for name in WRITTEN}
-    references = tuple(filter(None, told.get("refs", "").split("+")))
+    values = dict(part.split(": ", 1) for part in text.split(", ") if ": " in part)
+    fields = {name: _value(name, values) for name in WRITTEN}
+    references = tuple(filter(None, values.get("refs", "").split("+")))
     return {"enabled": True, **fields}, references
 
 
@@ -78,12 +78,12 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else quote(str(value), safe=SAFE)
 
 
-def _value(name: str, told: Mapping[str, str]) -> Any:
+def _value(name: str, values: Mapping[str, str]) -> Any:
     field = FIELDS[name]
-    if name not in told:
+    if name not in values:
         return field.default
     try:
-        value = typed(field, unquote(told[name]))
+        value = typed(field, unquote(values[name]))
         field.check(value)
     except UnitError:
         return field.default

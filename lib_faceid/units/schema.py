@@ -75,8 +75,8 @@ def photos_schema() -> dict[str, Any]:
 def _property(field: Field) -> dict[str, Any]:
     kind = field.kind if isinstance(field.kind, type) else type(field.kind)
     default = list(field.default) if isinstance(field.default, tuple) else field.default
-    told = {"title": field.label, **_KINDS[kind](field.kind), "description": field.help}
-    return told if default is None else {**told, "default": default}
+    schema = {"title": field.label, **_KINDS[kind](field.kind), "description": field.help}
+    return schema if default is None else {**schema, "default": default}
 
 
 _KINDS: Mapping[type, Callable[[Any], dict[str, Any]]] = {

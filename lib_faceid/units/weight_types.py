@@ -66,11 +66,11 @@ def _by_block(
         family: tuple(numbers[family].get(t, 0.0) for t in range(len(stages))) for family, stages in BLOCKS.items()
     }
     crossed = {family: frozenset((swapped or {}).get(family, ())) for family in BLOCKS}
-    formula = "; ".join(f"{family}: {_told(factors[family], crossed[family])}" for family in BLOCKS)
+    formula = "; ".join(f"{family}: {_formula(factors[family], crossed[family])}" for family in BLOCKS)
     return WeightType(name, does, formula, factors, crossed)
 
 
-def _told(factors: tuple[float, ...], swapped: Collection[int]) -> str:
+def _formula(factors: tuple[float, ...], swapped: Collection[int]) -> str:
     """Return what each block gets in words, neighbours that are alike together: "0-3 at 1, 4 at 0.25, 5 at 1"."""
     alike: list[tuple[int, int, float, bool]] = []
     for number, factor in enumerate(factors):

@@ -242,7 +242,7 @@ class WebUIJob:
         lines = self._infotexts if is_applied else dict.fromkeys(self._infotexts, "not applied")
         self._p.extra_generation_params.update(lines)
         batch = f" in batch {self._p.iteration + 1}" if self._p.n_iter > 1 else ""
-        for line in self._job.report(self._steps.told, batch):
+        for line in self._job.report(self._steps.summary, batch):
             say(self._p, line)
         self._job.begin_batch()
 

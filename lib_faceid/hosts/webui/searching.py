@@ -40,7 +40,7 @@ class Searching:
         self._was_wrapped, self._plain = False, p.sample
         self._kept: dict[int, list[tuple[int, int, Tape]]] = {}
         """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
-        self._told: dict[int, str] = {}
+        self._infotexts: dict[int, str] = {}
         """Seed that was tried -> what the metadata say."""
 
     def begin(self) -> None:
@@ -116,7 +116,7 @@ class Searching:
         plan = Plan(options.best_of, steps, options.keep, options.likeness_target, looks_ahead)
         found = search(plan, draw, lambda one: tapes.pop(one, None) and None, _show)
         self._kept[number] = [(*seeds[one], tapes[one]) for one in found.chosen]
-        self._tell(found, number, [subseed if p.subseed_strength else seed for seed, subseed in seeds])
+        self._report(found, number, [subseed if p.subseed_strength else seed for seed, subseed in seeds])
 
     def _run(self, given: dict[str, Any]) -> Any:
         """Have the WebUI sample, with the recorder before its first pass."""
@@ -139,18 +139,18 @@ class Searching:
         self._undo()
         self._recorder, self._undo = None, _nothing
 
-    def _tell(self, found: Search, number: int, seeds: Sequence[int]) -> None:
+    def _report(self, found: Search, number: int, seeds: Sequence[int]) -> None:
         p = self.p
-        whose = f" of image {number + 1}" if p.batch_size * p.n_iter > self.options.keep else ""
-        self._say(f"FaceID: the best{whose}: {found.sentence(seeds)}")
+        which = f" of image {number + 1}" if p.batch_size * p.n_iter > self.options.keep else ""
+        self._say(f"FaceID: the best{which}: {found.sentence(seeds)}")
         for one in found.chosen:
-            self._told[seeds[one]] = found.infotext(seeds)
+            self._infotexts[seeds[one]] = found.infotext(seeds)
         p.extra_generation_params[INFOTEXT_KEY] = self._infotext
         shared.state.textinfo = None
 
     def _infotext(self, index: int, all_seeds: Sequence[int], all_subseeds: Sequence[int], **_: Any) -> str | None:
         """Return what the metadata of a picture say of its search, where the WebUI writes them."""
-        return self._told.get(all_subseeds[index] if self.p.subseed_strength else all_seeds[index])
+        return self._infotexts.get(all_subseeds[index] if self.p.subseed_strength else all_seeds[index])
 
 
 def begin_search(

@@ -73,7 +73,7 @@ class Steps:
             for one in acting:
                 self._acted.setdefault((one.number, one.adapter, self._run.is_hires), set()).add(self._run.step)
 
-    def told(self, prepared: Prepared) -> str:
+    def summary(self, prepared: Prepared) -> str:
         """Return it in words for one unit, both passes of hires fix where there were two."""
         found: list[str] = []
         for is_hires, steps in sorted(self._known.items()):
@@ -92,14 +92,14 @@ def _levels(denoiser: Any, name: str) -> int:
     """Return how many levels of noise the sampler was given. The WebUI's numbers of steps do not tell: DDIM and its
     kin, and the schedule of that name, have one more or less where the steps do not divide 1000.
     """
-    sampler, p, said = denoiser.sampler, denoiser.p, denoiser.steps
+    sampler, p, steps = denoiser.sampler, denoiser.p, denoiser.steps
     is_img2img = denoiser.init_latent is not None  # or the second pass of hires fix
     if hasattr(sampler, "get_timesteps"):
-        return said - 1 if is_img2img else len(sampler.get_timesteps(p, said))
+        return steps - 1 if is_img2img else len(sampler.get_timesteps(p, steps))
     if not hasattr(sampler, "get_sigmas") or (name == "sample_dpm_fast" and not is_img2img):
-        return said + 1
-    whole = said
+        return steps + 1
+    whole = steps
     if is_img2img:
         asked = (p.hr_second_pass_steps or p.steps) if is_hires_pass(p) else None
         whole, _ = sd_samplers_common.setup_img2img_steps(p, asked)
-    return said + len(sampler.get_sigmas(p, whole)) - whole
+    return steps + len(sampler.get_sigmas(p, whole)) - whole
