@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from lib_faceid.diagnosis.prompt_blocks import BLOCKS
 from lib_faceid.errors import FileError
+from lib_faceid.whole_files import write_json
 
 __all__ = ["OURS", "Template", "read_template", "read_templates", "save_template"]
 
@@ -70,11 +71,8 @@ def save_template(folder: Path, template: Template) -> Path:
     letters = "".join(letter if letter.isalnum() else "_" for letter in checked.name.lower()).strip("_")
     if not letters:
         raise FileError(f"The template's name is {checked.name!r}; one with a letter or a digit was expected.")
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{letters}.json"
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(checked.as_dict(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    part.replace(path)
+    write_json(path, checked.as_dict(), ensure_ascii=False)
     return path
 
 

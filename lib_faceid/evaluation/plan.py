@@ -13,6 +13,7 @@ from typing import Any, cast
 from lib_faceid.errors import FileError
 from lib_faceid.evaluation.inputs import CLASS, Subject
 from lib_faceid.evaluation.protocols import Protocol
+from lib_faceid.whole_files import write_json
 
 __all__ = ["ALONE", "Cell", "Lines", "Plan", "open_folder"]
 
@@ -132,9 +133,7 @@ def open_folder(out: Path, plan: Plan) -> None:
     out.mkdir(parents=True, exist_ok=True)
     file = out / "plan.json"
     if not file.is_file():
-        part = file.with_name("plan.json.part")
-        part.write_text(json.dumps(plan.settings, indent=2) + "\n", "utf-8")
-        part.replace(file)
+        write_json(file, plan.settings)
         return
     try:
         before = json.loads(file.read_text("utf-8"))

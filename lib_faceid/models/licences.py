@@ -10,6 +10,7 @@ from typing import Any, cast
 from lib_faceid.errors import LicenceError
 from lib_faceid.models.catalogue import Licence
 from lib_faceid.models.folders import Roots
+from lib_faceid.whole_files import write_json
 
 __all__ = ["accept_licence", "is_licence_accepted", "require_licence"]
 
@@ -24,11 +25,8 @@ def accept_licence(licence: Licence, roots: Roots) -> None:
     accepted = _accepted(roots)
     accepted[licence.id] = {"name": licence.name, "sentence": licence.sentence, "on": date.today().isoformat()}  # noqa: DTZ011 - the user's own day
     path = _file(roots)
-    part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(accepted, indent=2) + "\n", "utf-8")
-        part.replace(path)
+        write_json(path, accepted)
     except OSError as error:
         raise LicenceError(
             f"That the licence is accepted cannot be remembered: {path.parent} cannot be written to "

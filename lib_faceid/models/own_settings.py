@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from lib_faceid.errors import FileError
 from lib_faceid.models.folders import Roots
+from lib_faceid.whole_files import write_json
 
 __all__ = ["OwnSettings", "change_settings", "own_settings"]
 
@@ -44,11 +45,8 @@ def own_settings(roots: Roots) -> OwnSettings:
 def change_settings(roots: Roots, **values: bool) -> OwnSettings:
     """Set what is named, and return everything that is set. Raises FileError where it cannot be written."""
     file, now = _file(roots), replace(own_settings(roots), **values)
-    part = file.with_name(f"{file.name}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(asdict(now), indent=2) + "\n", "utf-8")
-        part.replace(file)
+        write_json(file, asdict(now))
     except OSError as error:
         raise FileError(f"The settings cannot be written: {error.strerror}. Check {file.parent.name}/.") from error
     return now

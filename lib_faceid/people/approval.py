@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any, cast
 from lib_faceid.errors import FileError, UnitError
 from lib_faceid.references.record import PhotoNote, read_record
 from lib_faceid.units.unit import Unit
+from lib_faceid.whole_files import write_json
 
 __all__ = ["SUFFIX", "Approval", "approval_of", "approve", "remove_approval", "require_approved", "withdraw"]
 
@@ -69,7 +68,7 @@ def approve(path: Path, by: str, note: str = "") -> Approval:
     photos = tuple(_photo_values(photo) for photo in read_record(path).photos)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     approval = Approval(by, when, note, before, photos)
-    _write(path, json.dumps(_written(approval), indent=2))
+    _write(path, approval)
     return approval
 
 
@@ -137,15 +136,8 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write an approval whole or not at all, for its owner's eyes only."""
-    file = _file(path)
-    part = file.with_name(f"{file.name}.{os.urandom(4).hex()}.part")
+def _write(path: Path, approval: Approval) -> None:
     try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
-            out.write(text)
-        part.replace(file)
+        write_json(_file(path), _written(approval), is_private=True)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise FileError(f"The approval cannot be written: {error.strerror}. Check the library's folder.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,12 @@ from lib_faceid.references.record import Record, check_size
 from lib_faceid.references.reference import Features, Reference
 from lib_faceid.references.vectors import read_vectors
 from lib_faceid.units.unit import Purpose
+from lib_faceid.whole_files import write_whole
 
 __all__ = ["load_reference", "purpose_in", "purpose_of_file", "save_reference"]
 
 PERSON, IMAGE = "faceid-identity-1", "faceid-reference-2"
 FORMATS = (PERSON, IMAGE)
-MAX_PART_BYTES = 129
 # The names that the first format gave to two kinds of features; all others are named by their key.
 OLD_NAMES: Mapping[FeatureKey, tuple[str, str]] = {
     ARCFACE: ("id_embeddings", ""),
@@ -50,7 +49,7 @@ def save_reference(path: Path, reference: Reference, record: Record | None = Non
         metadata["weights"] = json.dumps(reference.weights)
     if reference.tokens != "concatenate":
         metadata["tokens"] = reference.tokens
-    _write_whole(path, save(tensors | record.tensors, metadata))
+    write_whole(path, save(tensors | record.tensors, metadata), is_private=True)
 
 
 def load_reference(path: Path, recogniser: str = "") -> Reference:
@@ -128,15 +127,3 @@ def _copy(tensor: Tensor) -> Tensor:
     if tensor.dtype not in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
         raise MismatchError(f"{tensor.dtype} was found, and floating-point numbers were expected.")
     return tensor.float().clone()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    # Cut, so that what is put behind it fits into a file's name too; names of the library are never that long.
-    name = path.name.encode(errors="surrogateescape")[:MAX_PART_BYTES].decode(errors="ignore")
-    part = path.with_name(f"{name}.{secrets.token_hex(4)}.part")
-    try:
-        part.touch(mode=0o600)
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.unit import FIELDS
+from lib_faceid.whole_files import write_json
 
 __all__ = ["BUILT_IN", "PRESET_FIELDS", "Preset", "delete_preset", "read_presets", "save_preset"]
 
@@ -47,7 +48,8 @@ def save_preset(file: Path, name: str, values: Mapping[str, Any]) -> str:
         raise UnitError(f"The preset's name has {len(name)} letters; 1 to {MAX_NAME_LETTERS} were expected.")
     for field in PRESET_FIELDS:
         FIELDS[field].check(values[field])
-    _write(file, {**_content(file), name: {field: values[field] for field in PRESET_FIELDS}})
+    content = {**_content(file), name: {field: values[field] for field in PRESET_FIELDS}}
+    write_json(file, content, ensure_ascii=False)
     return name
 
 
@@ -58,7 +60,7 @@ def delete_preset(file: Path, name: str) -> None:
         ours = f"'{name}' comes with the extension and stays." if name in BUILT_IN else f"There is no preset '{name}'."
         raise UnitError(f"{ours} Presets that you saved yourself can be deleted.")
     del content[name]
-    _write(file, content)
+    write_json(file, content, ensure_ascii=False)
 
 
 def _content(file: Path | None) -> dict[str, Any]:
@@ -76,10 +78,3 @@ def _checked(values: Any) -> Preset | None:
     except (UnitError, KeyError, TypeError):
         return None
     return {field: values[field] for field in PRESET_FIELDS}
-
-
-def _write(file: Path, content: Mapping[str, Any]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    part.replace(file)
