@@ -4,6 +4,7 @@
 
     const TABS = ["txt2img", "img2img"];
     const opened = new WeakSet();
+    const aims = new Map();
 
     function showActiveUnits(accordion) {
         const boxes = [...accordion.querySelectorAll("[id$='_enabled'] input[type=checkbox]")];
@@ -37,6 +38,14 @@
         }
     }
 
+    // A job that has searched for a setting says so in its answer: the fold then shows the curve.
+    function showAim(tab) {
+        const info = document.querySelector(`#generation_info_${tab} textarea`)?.value ?? "";
+        if (aims.get(tab) === info) return;
+        aims.set(tab, info);
+        if (info.includes('"FaceID aim": {')) document.querySelector(`#${tab}_faceid_aim_show`)?.click();
+    }
+
     // The host's line for a job that failed has no colour of its own.
     function markFailure(tab) {
         for (const line of document.querySelectorAll(`#html_log_${tab} .error`)) {
@@ -47,6 +56,7 @@
     function update() {
         for (const tab of TABS) {
             markFailure(tab);
+            showAim(tab);
             const accordion = document.querySelector(`#${tab}_faceid`);
             if (!accordion) continue;
             showActiveUnits(accordion);

@@ -6,6 +6,7 @@ from modules import scripts
 
 from lib_faceid.api import api, private_files
 from lib_faceid.external import TITLE
+from lib_faceid.hosts.webui import aiming as webui_aiming
 from lib_faceid.hosts.webui import api as webui_api
 from lib_faceid.hosts.webui import cards as webui_cards
 from lib_faceid.hosts.webui import journal_tab as webui_journal
@@ -37,9 +38,12 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
     def ui(self, is_img2img: bool) -> list[Any]:
         services = services_for(WebUI())
         tab = "img2img" if is_img2img else "txt2img"
-        units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"))
+        units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"), aims=True)
         self.infotext_fields = units.infotext_fields
         return units.arguments
+
+    def before_process(self, p: Any, *args: Any) -> None:
+        webui_aiming.begin_aim(p, args)
 
     def process(self, p: Any, *args: Any) -> None:
         webui.start(p, args)

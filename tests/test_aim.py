@@ -101,10 +101,10 @@ def test_the_curve_in_words_and_as_a_drawing() -> None:
 
 def test_the_page_draws_the_curve() -> None:
     pytest.importorskip("gradio")
-    from lib_faceid.app.own_page_aim import curve_html
+    from lib_faceid.ui.aim import aim_html
 
     found = run(0.5, saturating)
-    html = curve_html(found)
+    html = aim_html(found)
     assert html.count("<circle") == len(found.probes)
     assert found.sentence() in html
-    assert "NOT reached" in curve_html(run(0.9, saturating))
+    assert "NOT reached" in aim_html(run(0.9, saturating))

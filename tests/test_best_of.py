@@ -15,7 +15,7 @@ from gallery import BLUE, strangers
 
 pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
 
-from lib_faceid.app.aiming import Aiming, goal_for
+from lib_faceid.app.aiming import Aiming
 from lib_faceid.app.beginnings import TRAINED
 from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import GeneratedImage, Session
@@ -23,6 +23,7 @@ from lib_faceid.commands.cli import main
 from lib_faceid.errors import MismatchError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.aiming import goal_for
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
 from lib_faceid.references.identity import Identity
@@ -158,7 +159,8 @@ def test_the_metadata_of_a_search_change_no_unit() -> None:
 def test_our_own_page_searches_and_aims(session: Session, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> None:
     gr = pytest.importorskip("gradio")
     from lib_faceid.app.own_page import asked_for
-    from lib_faceid.app.own_page_aim import build_aim, wire_aim
+    from lib_faceid.app.own_page_aim import wire_aim
+    from lib_faceid.ui.aim import build_aim
     from lib_faceid.units.unit import FIELDS
 
     units = [getattr(unit, name) for name in FIELDS]
@@ -169,7 +171,7 @@ def test_our_own_page_searches_and_aims(session: Session, unit: Unit, monkeypatc
     checkpoint = session.resources.find_checkpoint()
     monkeypatch.setattr(Resources, "checkpoint_of", lambda *_: checkpoint)
     with gr.Blocks() as page:
-        parts, components = build_aim(), [gr.State(value) for value in units]
+        parts, components = build_aim("faceid_aim"), [gr.State(value) for value in units]
         wire_aim(session, parts, [gr.State(value) for value in args], components, asked_for)
     every = page.fns.values() if isinstance(page.fns, dict) else page.fns
     by_name = {one.fn.__name__: one.fn for one in every if one.fn is not None}

@@ -19,7 +19,7 @@ from lib_faceid.app.hints import first_person, hint
 from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
-from lib_faceid.app.own_page_aim import build_aim, wire_aim
+from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_journal import build_own_journal
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_scores import scores_html
@@ -31,6 +31,7 @@ from lib_faceid.app.visitors import OwnVisitors
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
+from lib_faceid.ui.aim import build_aim
 from lib_faceid.ui.host import services_for
 from lib_faceid.ui.parts import KEEPS_METADATA, QUICK, data_url, notice, script
 from lib_faceid.ui.services import problem
@@ -58,10 +59,6 @@ footer { display: none !important; }
 #txt2img_gallery .grid-container > button:only-child { height: 400px; aspect-ratio: auto; }
 .faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
 .faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
-.faceid-curve { width: 100%; max-width: 420px; fill: var(--color-accent); font-size: 11px; }
-.faceid-curve polyline { fill: none; stroke: var(--color-accent); stroke-width: 2; }
-.faceid-curve :is(line, .faceid-change) { stroke: var(--body-text-color-subdued); stroke-dasharray: 4 3; }
-.faceid-curve text { fill: var(--body-text-color); }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """
 SHIM = """() => {
@@ -123,7 +120,7 @@ def build_page(session: Session, count: int = 3, note: str = "") -> Any:
                 asked, metadata = _picture(names), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
-                drawn, aiming = _drawn(), build_aim()
+                drawn, aiming = _drawn(), build_aim("faceid_aim")
         tab = build_own_journal(resources)
         _wire(session, loaded, last, [*asked, *units.arguments], drawn)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lib_faceid.app.parameters import parameters_text
 from lib_faceid.app.resources import Resources, load_pipeline
-from lib_faceid.app.trying import Judge, Trying, seeds_of
+from lib_faceid.app.trying import Trying, seeds_of
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.memory import enough_memory
@@ -22,8 +22,7 @@ from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.jobs.wanted import least_alike, require_judged, wanted_in
-from lib_faceid.likeness.judging import judge
+from lib_faceid.jobs.wanted import Judge, judge_for, wanted_in
 from lib_faceid.likeness.meaning import LIKENESS_KEY, infotext_of
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.search import Search
@@ -139,9 +138,7 @@ class Session:
 
         Raises UnitError where there is nobody to judge by, MismatchError for people of another recogniser.
         """
-        wanted, analyser = wanted_in(prepared, image), self.resources.face_analyser()
-        require_judged(wanted, analyser.recogniser, counts)
-        return lambda pixels: least_alike(judge(pixels, wanted, analyser), counts)
+        return judge_for(wanted_in(prepared, image), self.resources.face_analyser(), counts)
 
     def _face_analyser(self) -> FaceAnalyser:
         """Return the face models, without an offer to download them: the picture is finished without."""

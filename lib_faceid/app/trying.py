@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from lib_faceid.hosts.diffusers.request import LARGEST_SEED, Request
 from lib_faceid.jobs.job import Job
+from lib_faceid.jobs.wanted import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import JobOptions
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
     from lib_faceid.hosts.diffusers.sketch import Sketch
 
-__all__ = ["Judge", "Tried", "Trying", "seeds_of"]
+__all__ = ["Tried", "Trying", "seeds_of"]
 
-Judge = Callable[[NDArray[np.uint8]], "float | None"]
-"""Gives the likeness of a picture [H, W, 3]; None where somebody who was asked for has no face in it."""
 Progress = Callable[[str, int, "Callable[[], Image.Image] | None"], None]
 """Is called with what is done, the step, and what gives the picture so far; may raise to end it."""
 

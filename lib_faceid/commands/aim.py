@@ -31,9 +31,10 @@ def add_aim(parser: argparse.ArgumentParser) -> None:
 
 
 def _aim(options: argparse.Namespace) -> None:
-    from lib_faceid.app.aiming import Aiming, goal_for
+    from lib_faceid.app.aiming import Aiming
     from lib_faceid.app.session import Session
     from lib_faceid.commands.drawing import requests_of
+    from lib_faceid.jobs.aiming import goal_for
 
     units = units_of(options.units)
     goal = goal_for(units, options.unit, options.name, options.likeness)

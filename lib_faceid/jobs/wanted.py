@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lib_faceid.errors import UnitError
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.recognisers import require_same_space
 from lib_faceid.jobs.passes import Places, is_auto
 from lib_faceid.jobs.preparing import Prepared
-from lib_faceid.likeness.judging import Wanted
-from lib_faceid.likeness.score import PictureScore
+from lib_faceid.likeness.judging import Wanted, judge
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import Box
 
-__all__ = ["least_alike", "require_judged", "wanted_in"]
+__all__ = ["Judge", "judge_for", "wanted_in"]
+
+Judge = Callable[[NDArray[np.uint8]], "float | None"]
+"""Gives the likeness of a picture (RGB [H, W, 3]); None where somebody who was asked for has no face in it."""
 
 
 def wanted_in(units: Iterable[Prepared], image: int, places: Places | None = None) -> list[Wanted]:
@@ -37,12 +44,26 @@ def _region(one: Prepared, image: int, places: Places | None) -> Box | Region | 
     return one.regions[0] if one.regions else None
 
 
-def require_judged(wanted: Iterable[Wanted], recogniser: str, counts: Collection[int | str] | None = None) -> None:
-    """Raise UnitError where there is nobody to be alike to, MismatchError where somebody is of another recogniser.
+def judge_for(wanted: Iterable[Wanted], analyser: FaceAnalyser, counts: Collection[int | str] | None = None) -> Judge:
+    """Return what says how alike a picture is to these people; the least alike of them counts.
 
-    counts: the units that are judged; None for all.
+    counts: the units whose likeness counts; None for all. The others are seen all the same, because each face is one
+    unit's only. Raises UnitError where nobody is left to be alike to, MismatchError where somebody who counts is of
+    another recogniser.
     """
-    people = [one for one in wanted if counts is None or one.number in counts]
+    people = list(wanted)
+    counted = [one for one in people if counts is None or one.number in counts]
+    _require_comparable(counted, analyser.recogniser)
+    numbers = {one.number for one in counted}
+
+    def likeness(picture: NDArray[np.uint8]) -> float | None:
+        seen = judge(picture, people, analyser)
+        return replace(seen, units=tuple(one for one in seen.units if one.number in numbers)).likeness
+
+    return likeness
+
+
+def _require_comparable(people: Sequence[Wanted], recogniser: str) -> None:
     if not people:
         raise UnitError(
             "Likeness needs a person, and no unit that is on has one (images have no likeness). Add a photo, "
@@ -50,10 +71,3 @@ def require_judged(wanted: Iterable[Wanted], recogniser: str, counts: Collection
         )
     for one in people:
         require_same_space(one.identity.recogniser, recogniser, f"Unit {one.number}'s person and the faces to be drawn")
-
-
-def least_alike(score: PictureScore, counts: Collection[int | str] | None = None) -> float | None:
-    """Return the lowest likeness of these units; None where one of them has no face."""
-    found = [one.likeness for one in score.units if counts is None or one.number in counts]
-    known = [one for one in found if one is not None]
-    return min(known) if known and len(known) == len(found) else None

@@ -7,7 +7,7 @@ them meets it, though never close to an end. Nothing here draws: a host gives on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +104,7 @@ class Aim:
         return {
             "field": self.goal.name,
             "target": self.goal.target,
+            "between": [self.goal.lowest, self.goal.highest],
             "reached": found is not None,
             "proposed": None if found is None else found.value,
             "most": {"value": self.best.value, "likeness": self.best.likeness},
@@ -111,15 +112,30 @@ class Aim:
             "sentence": self.sentence(),
         }
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Aim:
+        """Return what `as_dict` gave, its probes by value. Raises UnitError for anything else."""
+        try:
+            lowest, highest = values["between"]
+            probes = [Probe(one["value"], one["likeness"], one["change"]) for one in values["curve"]]
+            goal = Goal(values["target"], lowest, highest, name=values["field"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnitError(f"What Aim found is damaged ({error}); what Aim.as_dict() gives was expected.") from error
+        return cls(goal, tuple(probes))
 
-def aim(goal: Goal, probe: Callable[[float], Probe]) -> Aim:
+
+def aim(goal: Goal, probe: Callable[[float], Probe | None]) -> Aim:
     """Return the curve and the smallest value that reaches the target. probe: draws one picture, of one seed always.
+
+    None of a probe ends it with what was found so far, which may be nothing.
 
     At most `goal.most` pictures are drawn. The first is the one at the lowest value, from which changes are measured.
     """
-    probes = [probe(goal.lowest)]
-    while len(probes) < goal.most and (value := _next(goal, sorted(probes, key=lambda one: one.value))) is not None:
-        probes.append(probe(value))
+    probes: list[Probe] = []
+    value: float | None = goal.lowest
+    while value is not None and len(probes) < goal.most and (found := probe(value)) is not None:
+        probes.append(found)
+        value = _next(goal, sorted(probes, key=lambda one: one.value))
     return Aim(goal, tuple(probes))
 
 

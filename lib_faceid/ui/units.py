@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from lib_faceid.ui.aim import build_aim, wire_host_aim
 from lib_faceid.ui.diagnosis import build_diagnosis
 from lib_faceid.ui.job_options import build_job_options, options_infotext_fields
 from lib_faceid.ui.parts import leaves
@@ -22,6 +23,7 @@ from lib_faceid.units.unit import FIELDS
 __all__ = ["MAX_UNITS", "Services", "Units", "build_units"]
 
 MAX_UNITS = 10
+HOST_AIM = "Draws up to eight pictures of one seed and shows the one that is proposed. It changes nothing here."
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +37,24 @@ class Units:
     """What changes when somebody else is asked for: of each unit the switch, the person, and what its photos show."""
     options: list[Any]
     """Of the job as a whole."""
+    aim: list[Any]
+    """What is aimed for, where the host's own button draws the pictures of the search."""
 
     @property
     def arguments(self) -> list[Any]:
         """What a job is given."""
-        return [*self.components, *self.options]
+        return [*self.components, *self.options, *self.aim]
 
 
-def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool = False, person: str = "") -> Units:
+def build_units(
+    tab: str, services: Services, count: int = 3, *, is_open: bool = False, person: str = "", aims: bool = False
+) -> Units:
     """Return all units, made in an accordion of tabs where gradio stands right now.
 
-    tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10; person: who is chosen in the first one.
+    tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10; person: who is chosen in the first one;
+    aims: whether a likeness can be aimed for here, by the host's own button.
     """
-    units = Units([], [], [], [])
+    units = Units([], [], [], [], [])
     with gr.Accordion("IP-Adapter FaceID", open=is_open, elem_id=f"{tab}_faceid") as accordion:
         with gr.Tabs(elem_id=f"{tab}_faceid_units"):
             for number in range(min(max(count, 1), MAX_UNITS)):
@@ -55,6 +62,9 @@ def build_units(tab: str, services: Services, count: int = 3, *, is_open: bool =
                     _add_unit(units, tab, number, services, "" if number else person)
         units.options.extend(build_job_options(tab))
         units.infotext_fields.extend(options_infotext_fields(units.options))
+        if aims:
+            parts = build_aim(f"{tab}_faceid_aim", info=HOST_AIM)
+            units.aim.append(wire_host_aim(tab, parts, units.components))
         build_diagnosis(tab, services, units.components)
         build_templates(tab, services)
         build_setup(f"{tab}_faceid_setup", services)

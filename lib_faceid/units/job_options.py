@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.units.aim_request import is_aim, without_aim_text
 from lib_faceid.units.unit import Field, Range
 
 __all__ = [
@@ -107,19 +108,21 @@ def options_of(args: Sequence[Any]) -> JobOptions:
         raise UnitError(f"{len(sent)} objects with options of the job were sent; one was expected. Put them together.")
     if sent:
         return JobOptions.from_dict(sent[0])
+    args = without_aim_text(args)
     if any(isinstance(values, Mapping) for values in args) or not _are_sent_behind(args):
         return JobOptions()
     return JobOptions(*args[len(args) - len(OPTIONS) :])
 
 
 def without_options(args: Sequence[Any]) -> list[Any]:
-    """Return a host's script arguments without the job's options: those of the units.
+    """Return a host's script arguments without the job's options, and without what is aimed for: those of the units.
 
     A request's object takes the place of one of the page's values. Without objects of units beside it there are none.
     """
-    units = [values for values in args if not are_options(values)]
+    units = [values for values in args if not are_options(values) and not is_aim(values)]
     if len(units) < len(args):
         return [values for values in units if isinstance(values, Mapping)]
+    units = without_aim_text(units)
     return units[: len(units) - len(OPTIONS)] if _are_sent_behind(units) else units
 
 

@@ -7,21 +7,24 @@ import io
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from gallery import photo_of
 from PIL import Image
 
-from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
+from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.job_options import INFOTEXT_KEY
 from tests.webui.server import Answer, Server
 from tests.webui.test_live_jobs import clean
-from tests.webui.test_live_likeness import BLUE, WHO, Vectors, likeness, miniature, photos, vectors
+from tests.webui.test_live_likeness import BLUE, WHO, likeness, miniature, photos, scores_in
 from training.captions import caption
 
-__all__ = ["miniature", "photos", "vectors"]
+__all__ = ["miniature", "photos"]
 
 STEPS = 8
 JOB: dict[str, Any] = {
@@ -137,15 +140,21 @@ def test_off_is_as_without_and_what_cannot_be_is_refused(miniature: Server, unit
 
 
 def test_the_gallery_is_sorted_where_a_setting_says_so(
-    miniature: Server, unit: dict[str, Any], analyser: FaceAnalyser, vectors: Vectors
+    miniature: Server, unit: dict[str, Any], analyser: FaceAnalyser
 ) -> None:
+    """By the likeness to the photo that was sent: a person's other photos would put close pictures otherwise."""
+    photo = largest(analyser.detect(read_photo(photo_of(WHO[0])))).id_embedding
+    photo = photo / np.linalg.norm(photo)
     job = {**JOB, "n_iter": 4}
     drawn = clean(miniature.txt2img(unit, **job))
     by_likeness = clean(miniature.txt2img(unit, **job, opts_faceid_sort_gallery=True))
     grid = len(drawn.images) - 4
-    seen = [likeness(Answer(200, {"images": [one]}, ""), analyser, vectors[WHO[0]]) for one in
-            by_likeness.body["images"][grid:]]  # fmt: skip
-    assert seen == sorted(seen, reverse=True)
+    seen = [likeness(Answer(200, {"images": [one]}, ""), analyser, photo) for one in by_likeness.body["images"][grid:]]
+    # To the digits that a score keeps: two of these pictures are 4e-6 apart, in a range of 0.07.
+    assert all(first >= second - 1e-4 for first, second in pairwise(seen)), seen
+    assert seen[0] > seen[-1] + 0.01
+    by_seed = {one["seed"]: one["likeness"] for one in scores_in(by_likeness)}
+    assert [by_seed[seed] for seed in seeds_of(by_likeness)] == pytest.approx(seen, abs=1e-3)
     assert seeds_of(by_likeness) != sorted(seeds_of(by_likeness)) == seeds_of(drawn)
     for at, seed in enumerate(seeds_of(by_likeness)):
         assert f"Seed: {seed}," in by_likeness.info["infotexts"][grid + at]

@@ -32,8 +32,7 @@ from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.jobs.wanted import least_alike, require_judged
-from lib_faceid.likeness.judging import judge
+from lib_faceid.jobs.wanted import Judge, judge_for
 from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.inner_pass import face_number
@@ -130,17 +129,16 @@ class WebUIJob:
                 self.say(f"FaceID: the faces could not be told apart, and the units take turns as they come: {error}")
         return face_number(part, self._faces[self.image])
 
-    def judge_of(self, image: int) -> Callable[[Pixels], float | None]:
+    def judge_of(self, image: int) -> Judge:
         """Return what says how alike a picture of that number in the job is to its people; the least alike counts.
 
         Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
         """
         self._job.prepare(_unet())
-        wanted, analyser = self._job.wanted(image), self._models.face_analyser()
-        require_judged(wanted, analyser.recogniser)
+        wanted = self._job.wanted(image)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
             wanted = [replace(one, region=None) for one in wanted]
-        return lambda picture: least_alike(judge(picture, wanted, analyser))
+        return judge_for(wanted, self._models.face_analyser())
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

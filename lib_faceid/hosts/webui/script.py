@@ -18,6 +18,7 @@ from lib_faceid.hosts.webui import recording
 from lib_faceid.hosts.webui.api import adapter_files, face_analyser, image_encoder, request_policy, require_allowed
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing, say
+from lib_faceid.hosts.webui.probes import is_probe, options_for
 from lib_faceid.hosts.webui.scores import begin_scores
 from lib_faceid.hosts.webui.searching import begin_search, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting
@@ -66,14 +67,15 @@ def start(p: Any, args: Sequence[Any]) -> None:
         return
     finish(p)
     try:
-        begin_scores(p, is_wanted=options_of(args).score)
+        options = options_for(p, options_of(args))
+        begin_scores(p, is_wanted=options.score)
         units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):
             if unit.enabled and not unit.has_reference:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
         _begin(p, units)
-        begin_search(p, options_of(args), partial(_job_of, p), partial(say, p))
+        begin_search(p, options, partial(_job_of, p), partial(say, p))
     except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
         end(p)
         refuse(p, error, "init", 0)
@@ -141,7 +143,8 @@ def report(p: Any) -> None:
     """After a batch: say what was applied."""
     if (job := _job_of(p)) is not None:
         job.report()
-        recording.note(p, job.prepared)
+        if not is_probe(p):
+            recording.note(p, job.prepared)
 
 
 def score(p: Any, picture: Any) -> None:

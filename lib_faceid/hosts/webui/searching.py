@@ -15,14 +15,15 @@ from modules import prompt_parser, rng, sd_samplers_common, shared
 
 from lib_faceid.errors import FaceIDError, HostError, UnitError
 from lib_faceid.hosts.webui.job import WebUIJob, failing
-from lib_faceid.hosts.webui.passes import Pixels, decoded_pixels
+from lib_faceid.hosts.webui.passes import decoded_pixels
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
+from lib_faceid.jobs.wanted import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 
 __all__ = ["JudgeOf", "Searching", "begin_search", "clear", "of_job"]
 
-JudgeOf = Callable[[int], Callable[[Pixels], "float | None"]]
+JudgeOf = Callable[[int], Judge]
 """Gives what says how alike a picture of that number in the job is to its people. Raises UnitError without any."""
 _ATTRIBUTE = "faceid_searching"
 ADAPTIVE = "DPM adaptive"
@@ -158,7 +159,7 @@ def begin_search(
 ) -> None:
     """Have the best of several seeds drawn, where the options say so. job_of: gives the job of `p` whenever asked."""
 
-    def judge_of(image: int) -> Callable[[Pixels], float | None]:
+    def judge_of(image: int) -> Judge:
         if (job := job_of()) is None:
             raise UnitError(
                 f"best_of is {options.best_of}, and no unit that is on draws a person to be alike to. Add a photo, or "

@@ -1,0 +1,79 @@
+"""What is searched for before a picture is drawn: an object among a request's units, and the page's last value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lib_faceid.arguments import as_number
+from lib_faceid.errors import UnitError
+
+__all__ = ["INFOTEXT_KEY", "AimRequest", "aim_of", "is_aim", "without_aim_text"]
+
+INFOTEXT_KEY = "FaceID aim"
+"""What the metadata say of it under: never read back, because the unit's line has the value that was found."""
+
+
+@dataclass(frozen=True)
+class AimRequest:
+    """Which likeness is aimed for, with which setting of which unit. Raises UnitError for what cannot be."""
+
+    aim: float
+    """The likeness."""
+    by: str = "weight"
+    """The setting that is searched for."""
+    unit: int = 0
+    """Its number in the page."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "aim", as_number(self.aim, "aim", 0, 1))
+        number = as_number(self.unit, "unit", 0)
+        if number != int(number):
+            raise UnitError(f"unit is {number:g}; the number of a unit, counted from 0, was expected.")
+        object.__setattr__(self, "unit", int(number))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> AimRequest:
+        """Return what a request's object says. Raises UnitError."""
+        for name in values:
+            if name not in cls.__dataclass_fields__:
+                raise UnitError(f"unknown key '{name}' beside 'aim' (keys are {', '.join(cls.__dataclass_fields__)})")
+        return cls(**values)
+
+    @property
+    def text(self) -> str:
+        """It as the page sends it."""
+        return json.dumps(asdict(self))
+
+
+def aim_of(args: Sequence[Any]) -> AimRequest | None:
+    """Return what a host's script arguments aim for; None for nothing. Raises UnitError."""
+    sent = [values for values in args if is_aim(values)]
+    if len(sent) > 1:
+        raise UnitError(f"{len(sent)} objects with 'aim' were sent; one was expected.")
+    if sent:
+        return AimRequest.from_dict(sent[0])
+    if not args or not _is_aim_text(args[-1]) or not args[-1] or any(isinstance(one, Mapping) for one in args):
+        return None
+    try:
+        values = json.loads(args[-1])
+    except ValueError as error:
+        raise UnitError(f"What to aim for is {args[-1]!r}; an object as JSON was expected.") from error
+    return AimRequest.from_dict(values)
+
+
+def without_aim_text(args: Sequence[Any]) -> list[Any]:
+    """Return the page's values without the last one, a text, which stands behind the job's options."""
+    is_there = len(args) > 1 and isinstance(args[-2], bool) and _is_aim_text(args[-1])
+    return [*args[:-1]] if is_there else [*args]
+
+
+def is_aim(values: Any) -> bool:
+    """Say whether an object of a request aims, and is no unit."""
+    return isinstance(values, Mapping) and "aim" in values
+
+
+def _is_aim_text(value: Any) -> bool:
+    return isinstance(value, str) and (not value or value.startswith('{"aim"'))
