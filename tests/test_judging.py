@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from itertools import permutations, product
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from lib_faceid.errors import FileError, PhotoError
 from lib_faceid.faces.face import Face, FaceSearch
 from lib_faceid.likeness.judging import Wanted, judge, matched
-from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.likeness.score import PictureScore, UnitScore, swapped
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import PLACES
@@ -189,6 +190,41 @@ def test_the_matching_is_the_best_of_all(data: st.DataObject) -> None:
         for order in permutations([*range(faces), *[None] * units], units)
     }
     assert worth(own) == max(map(worth, every))
+
+
+@pytest.mark.parametrize(("units", "faces"), [(5, 6), (6, 4)])
+def test_the_matching_of_more_is_the_best_of_all_too(units: int, faces: int) -> None:
+    random = np.random.default_rng(units)
+    for _ in range(10):
+        alike = random.uniform(-1, 1, (units, faces))
+        chosen = [face for face in matched(alike, np.ones_like(alike, bool)) if face is not None]
+        assert len(set(chosen)) == min(units, faces)
+        best = max(
+            sum(alike[unit, face] for unit, face in enumerate(order) if face < faces)
+            for order in permutations(range(max(units, faces)), units)
+        )
+        own = matched(alike, np.ones_like(alike, bool))
+        assert sum(alike[unit, face] for unit, face in enumerate(own) if face is not None) == pytest.approx(best)
+
+
+def test_twelve_units_in_a_crowd_are_matched_in_no_time() -> None:
+    """Twelve units have 4,096 sets of those that have a face: with 40 faces, trying them all takes seconds."""
+    random = np.random.default_rng(12)
+    alike = random.uniform(-0.2, 0.3, (12, 40))
+    places = random.permutation(40)[:12]
+    alike[np.arange(12), places] = 0.9
+    began = time.perf_counter()
+    for _ in range(20):
+        assert matched(alike, np.ones_like(alike, bool)) == places.tolist()
+    assert time.perf_counter() - began < 1
+
+
+def test_a_face_that_is_shared_swaps_nobody() -> None:
+    both = (UnitScore(0, 0.4, looks_like=1), UnitScore(1, 0.4, looks_like=0))
+    assert PictureScore("any", both, 2).is_swapped
+    assert swapped(both) == [(0, 1)]
+    shared = (both[0], UnitScore(1, 0.4, looks_like=0, shares_with=0))
+    assert not PictureScore("any", shared, 1).is_swapped
 
 
 def test_a_score_survives_json() -> None:

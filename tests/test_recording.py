@@ -6,6 +6,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from lib_faceid.app.session import Session
 from lib_faceid.commands.drawing import draw
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.recording import used_unit
 from lib_faceid.journal.journal import Journal, open_journal
 from lib_faceid.miniature.trained import write_trained_models
 from lib_faceid.models.folders import Roots
@@ -128,3 +131,25 @@ def test_a_journal_that_cannot_be_written_ends_no_job(resources: Resources, tmp_
     said = drawn(resources, tmp_path / "out")
     assert any(line.startswith("Not written into the journal: journal.sqlite is no journal") for line in said)
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("person", "people"),
+    [
+        ("robin", ("robin",)),
+        ("Ann | Ben |", ("Ann", "Ben")),
+        ("/home/me/secret/ann.identity.safetensors", ()),
+        ("ann.identity.safetensors | Ben", ("Ben",)),
+    ],
+)
+def test_whoever_is_named_by_a_file_is_no_name_of_the_library(person: str, people: tuple[str, ...]) -> None:
+    """The path stays out of the journal; who it was is known by the hash of the reference."""
+    adapter = SimpleNamespace(name="a.safetensors", variant=SimpleNamespace(id="faceid"))
+    reference, unit = SimpleNamespace(fingerprint="0123abcd" * 8), Unit(enabled=True, person=person, weight=1.2)
+    prepared: Any = SimpleNamespace(
+        number=0, unit=unit, adapter=adapter, unlike=(), references=[reference], hashes=["0123abcd"]
+    )
+    used = used_unit(prepared, "")
+    assert used.people == people
+    assert used.references == (reference.fingerprint,)
+    assert used.settings == {"weight": 1.2, "adapter": "a.safetensors", "variant": "faceid"}

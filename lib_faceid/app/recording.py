@@ -23,7 +23,6 @@ class Recorder:
     session: Session
     checkpoint: Path
     say: Callable[[str], None] = lambda _: None
-    parent: int | None = None
     _generated: list[GeneratedImage] = field(default_factory=list[GeneratedImage], init=False)
     _paths: dict[int, Path] = field(default_factory=dict[int, Path], init=False)
 
@@ -58,7 +57,7 @@ class Recorder:
             machine = Machine(HOST, resources.models().adapter_files, self.checkpoint)
             keeps = own_settings(resources.roots).thumbnails
             journal = open_journal(resources.roots)
-            run = record(journal, units, finished, machine, parent=self.parent, keeps_thumbnails=keeps)
+            run = record(journal, units, finished, machine, keeps_thumbnails=keeps)
         except (FaceIDError, OSError) as error:
             self.say(f"Not written into the journal: {error}")
         else:

@@ -36,7 +36,6 @@ class Tried:
     """What came of it."""
 
     search: Search
-    seeds: Sequence[int]
     images: Sequence[tuple[int, Image.Image]]
     """(seed, picture) of those that are kept, the most alike first."""
 
@@ -61,7 +60,7 @@ class Trying:
         """Return the pictures that are kept."""
         plan = Plan(len(self.seeds), self.request.steps, options.keep, options.likeness_target, options.look_ahead)
         found = search(plan, self._draw_all, self._drop, self._say)
-        return Tried(found, self.seeds, [(self.seeds[one], self._finished[one]) for one in found.chosen])
+        return Tried(found, [(self.seeds[one], self._finished[one]) for one in found.chosen])
 
     def _say(self, line: str) -> None:
         self._doing = line

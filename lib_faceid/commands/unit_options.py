@@ -14,7 +14,7 @@ from typing import Any
 from lib_faceid.commands.completion import complete_with, people_or_files
 from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import UnitError
-from lib_faceid.models.person_suffixes import PERSON_SUFFIXES
+from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import AUTO, FIELDS, Field, Photo, Range, Unit
 
@@ -85,8 +85,7 @@ def named_adapters(units: Sequence[Unit]) -> tuple[Path, ...]:
 
 def named_identities(units: Sequence[Unit]) -> tuple[Path, ...]:
     """Return the files among the units' people; the others are names of the library."""
-    paths = [Path(name.strip()) for unit in units for name in unit.person.split("|") if name.strip()]
-    return tuple(path for path in paths if len(path.parts) > 1 or path.suffix.lower() in PERSON_SUFFIXES)
+    return tuple(Path(name) for unit in units for name in unit.names if is_person_file(name))
 
 
 def _set(unit: dict[str, Any], name: str, text: str) -> None:

@@ -48,8 +48,6 @@ class Protocol:
     is_negative_zero: bool = False
     at_once: int = 1
     """People in each picture; of several, matched one to one, the lowest counts."""
-    needs_photos: int = 1
-    """Photos of each person: the second is the truth of the copy-paste measure."""
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict[str, Mapping[str, float]])
     notes: str = ""
 
@@ -142,7 +140,6 @@ _MULTIID = Protocol(
     judge="buffalo_l w600k_r50, AdaFace and FaceNet",
     judge_word="w600k_r50",
     towers="ViT-B/16",
-    needs_photos=2,
     published={
         "WithAnyone": {"truth": 0.460, "copy_paste": 0.144},
         "InstantID": {"truth": 0.464, "copy_paste": 0.337},

@@ -64,14 +64,13 @@ def recogniser_note(reference: Reference, adapter: Adapter) -> str:
     return untrained_note(reference.recogniser, adapter.recogniser) if reference.recogniser else unknown_note()
 
 
-def _saved_names(unit: Unit) -> list[str]:
-    names = [name.strip() for name in unit.person.split("|") if name.strip()]
-    if len(names) > 1 and unit.batch != ONE_EACH:
+def _saved_names(unit: Unit) -> tuple[str, ...]:
+    if (count := len(unit.names)) > 1 and unit.batch != ONE_EACH:
         raise UnitError(
-            f"person names {len(names)} people ({unit.person}). Set batch to '{ONE_EACH}', so that each image of a "
+            f"person names {count} people ({unit.person}). Set batch to '{ONE_EACH}', so that each image of a "
             f"batch shows another of them, or use a unit for each."
         )
-    return names
+    return unit.names
 
 
 def _joined(unit: Unit, adapter: Adapter, models: Models) -> AnyJoined:

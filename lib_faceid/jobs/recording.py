@@ -19,15 +19,15 @@ from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
 from lib_faceid.likeness.meaning import LIKENESS_KEY
 from lib_faceid.likeness.score import PictureScore
-from lib_faceid.units.infotext import ALGORITHM
+from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.models.person_suffixes import is_person_file
+from lib_faceid.units.infotext import ALGORITHM, WRITTEN
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import FIELDS
 from lib_faceid.version import __version__
 
 __all__ = ["Finished", "Machine", "pixels_sha256", "record", "run_of", "used_unit", "versions"]
 
-# Of a unit's fields: what says who it is, or is no text and no number.
-LEFT_OUT = ("enabled", "images", "person", "mask", "unlike")
 THUMBNAIL_PX = 192
 
 
@@ -59,24 +59,17 @@ def record(
     finished: Sequence[Finished],
     machine: Machine,
     *,
-    parent: int | None = None,
     keeps_thumbnails: bool = False,
 ) -> Run:
     """Write down a finished job, and return the run. Raises FaceIDError."""
-    run = journal.add(run_of(journal, units, finished, machine, parent))
+    run = journal.add(run_of(journal, units, finished, machine))
     if keeps_thumbnails:
         for number, one in enumerate(finished):
             journal.keep_thumbnail(run.number, number, _thumbnail(one.image))
     return run
 
 
-def run_of(
-    journal: Journal,
-    units: Sequence[Prepared],
-    finished: Sequence[Finished],
-    machine: Machine,
-    parent: int | None = None,
-) -> Run:
+def run_of(journal: Journal, units: Sequence[Prepared], finished: Sequence[Finished], machine: Machine) -> Run:
     """Return a finished job as a run that is not written down yet. The journal knows the hashes of model files."""
     settings = parameters_from(finished[0].infotext)
     settings.pop(LIKENESS_KEY, None)  # of one picture; the scores of all are kept
@@ -91,21 +84,19 @@ def run_of(
         checkpoint=settings.get("Model", checkpoint.stem if checkpoint else ""),
         checkpoint_sha256=machine.checkpoint_sha256 or (journal.sha256(checkpoint) if checkpoint else ""),
         versions=versions(machine.host),
-        parent=parent,
     )
 
 
 def used_unit(prepared: Prepared, adapter_sha256: str) -> UsedUnit:
     """Return what the journal keeps of a unit: no photo and no path."""
     unit = prepared.unit
-    values = {name: getattr(unit, name) for name in FIELDS if name not in LEFT_OUT}
+    values = {name: getattr(unit, name) for name in WRITTEN}
     settings: dict[str, Any] = {name: value for name, value in values.items() if value != FIELDS[name].default}
     settings |= {"adapter": prepared.adapter.name, "variant": prepared.adapter.variant.id}
     settings |= {"unlike": list(prepared.unlike)} if prepared.unlike else {}
     whole = [one.fingerprint for one in prepared.references]
     references = [*(one for one in prepared.hashes if not any(long.startswith(one) for long in whole)), *whole]
-    names = unit.person.split("|") if unit.person and not isinstance(unit.person, Path) else []
-    people = tuple(name for one in names if (name := one.strip()))
+    people = tuple(name for name in unit.names if not is_person_file(name))
     return UsedUnit(prepared.number, settings, adapter_sha256, tuple(references), people)
 
 
@@ -129,7 +120,7 @@ def _drawn(one: Finished, prompt: str) -> Drawn:
     other = own.get("Prompt", prompt)
     path, digest = Path(one.path), ""
     if one.path and path.is_file():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_of(path)
     return Drawn(
         int(seed[0]) if seed else 0,
         one.score.as_dict() if one.score else None,

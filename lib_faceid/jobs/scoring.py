@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -31,8 +30,6 @@ class Scoring:
         self._job, self._face_analyser = job, face_analyser
         self._watches = watches or Watches()
         self._is_off = False
-        self.seconds = 0.0
-        """Time spent on looking."""
 
     def look(self, picture: NDArray[np.uint8], image: int) -> tuple[PictureScore | None, list[str]]:
         """Return the score of a finished picture (uint8 RGB [H, W, 3]), and sentences to say besides.
@@ -42,12 +39,9 @@ class Scoring:
         wanted = [] if self._is_off else self._job.wanted(image)
         if not wanted:
             return None, []
-        began = time.perf_counter()
         try:
             score = judge(picture, wanted, self._face_analyser())
         except FaceIDError as error:
             self._is_off = True
             return None, [NOT_LOOKED_AT.format(error)]
-        finally:
-            self.seconds += time.perf_counter() - began
         return score, self._watches.add(wanted, score)

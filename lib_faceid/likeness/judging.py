@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from lib_faceid.faces.face import Face, FaceSearch
 from lib_faceid.faces.measures import measure
 from lib_faceid.faces.recognisers import is_same_space
-from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.likeness.score import PictureScore, UnitScore, swapped
 from lib_faceid.references.combining import SAME_PERSON
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.region import Box
 
-__all__ = ["CLEARLY", "Looks", "Wanted", "cosines", "judge", "matched"]
+__all__ = ["CLEARLY", "Looks", "Wanted", "assigned", "cosines", "judge", "matched"]
 
 CLEARLY = 0.1
 """So much more alike has a face to be to another unit's person before it is called hers."""
@@ -91,17 +91,40 @@ def matched(alike: Floats, may: NDArray[np.bool_]) -> list[int | None]:
     alike, may [units, faces]: cosines, and which face may be which unit's.
     """
     count, faces = may.shape
-    # By the units that have a face: how many they are, the sum of their likenesses, and which faces those are.
-    best: dict[int, tuple[int, float, tuple[int | None, ...]]] = {0: (0, 0.0, (None,) * count)}
-    for face in range(faces):
-        for busy, (pairs, total, chosen) in list(best.items()):
-            for unit in np.flatnonzero(may[:, face]).tolist():
-                if busy >> unit & 1:
-                    continue
-                key, now = busy | 1 << unit, (pairs + 1, total + float(alike[unit, face]))
-                if key not in best or now > best[key][:2]:
-                    best[key] = (*now, (*chosen[:unit], face, *chosen[unit + 1 :]))
-    return list(max(best.values(), key=lambda one: one[:2])[2])
+    more = 2.0 * count + 1  # than all cosines together can differ by: one pair more is always better
+    gains = np.zeros((count, faces + count))  # behind the faces: for each unit a place without one
+    gains[:, :faces] = np.where(may, alike + more, -more)
+    return [face if face < faces else None for face in assigned(gains)]
+
+
+def assigned(gains: Floats) -> list[int]:
+    """Return each row's own column of the highest sum; gains [rows, columns], at least as many columns as rows.
+
+    The Hungarian algorithm by shortest augmenting paths: rows^2 * columns steps (Jonker and Volgenant 1987).
+    """
+    rows, columns = gains.shape
+    paid = np.zeros(columns)  # what columns have been made dearer by
+    owner = np.full(columns, -1)
+    for row in range(rows):
+        # From the row along columns that are taken to the nearest free one.
+        reached, before = np.full(columns, np.inf), np.full(columns, -1)
+        is_done = np.zeros(columns, bool)
+        at, column, length = row, -1, 0.0
+        while True:
+            lengths = length + paid - gains[at] + (gains[at, column] - paid[column] if column >= 0 else 0.0)
+            is_shorter = ~is_done & (lengths < reached)
+            reached[is_shorter], before[is_shorter] = lengths[is_shorter], column
+            column = int(np.where(is_done, np.inf, reached).argmin())
+            length, is_done[column] = float(reached[column]), True
+            if owner[column] < 0:
+                break
+            at = int(owner[column])
+        paid[is_done] += length - reached[is_done]
+        while column >= 0:
+            previous = int(before[column])
+            owner[column] = row if previous < 0 else owner[previous]
+            column = previous
+    return [int(np.flatnonzero(owner == row)[0]) for row in range(rows)]
 
 
 def cosines(people: Sequence[Identity], faces: Sequence[Face]) -> Floats:
@@ -208,14 +231,7 @@ def _note(
 
 def _whole(units: Sequence[UnitScore], others: int) -> str:
     """Return what is said of the picture as a whole."""
-    like = {unit.number: unit.looks_like for unit in units if unit.shares_with is None}
-    order = list(like)
-    pairs = [
-        (number, other)
-        for number, other in like.items()
-        if other is not None and like.get(other) == number and order.index(number) < order.index(other)
-    ]
-    sentences = [f"{infotext_key(one)} and {infotext_key(other)} are swapped." for one, other in pairs]
+    sentences = [f"{infotext_key(one)} and {infotext_key(other)} are swapped." for one, other in swapped(units)]
     if others and units:
         sentences.append(f"{others} other face{'s are' if others > 1 else ' is'} in the picture.")
     return " ".join(sentences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,7 +11,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.faces.measures import Measures
 from lib_faceid.units.region import Box
 
-__all__ = ["SCORE_VERSION", "PictureScore", "UnitScore"]
+__all__ = ["SCORE_VERSION", "PictureScore", "UnitScore", "swapped"]
 
 SCORE_VERSION = 1
 """Goes up when a reader of `as_dict` would take something for something else. New keys alone do not raise it."""
@@ -113,8 +113,7 @@ class PictureScore:
     @property
     def is_swapped(self) -> bool:
         """Whether two units have each other's person."""
-        like = {unit.number: unit.looks_like for unit in self.units}
-        return any(other is not None and like.get(other) == number for number, other in like.items())
+        return bool(swapped(self.units))
 
     @property
     def measures(self) -> Measures | None:
@@ -154,6 +153,14 @@ class PictureScore:
                 (int(width), int(height)),
                 str(values.get("note", "")),
             )
+
+
+def swapped(units: Sequence[UnitScore]) -> list[tuple[int | str, int | str]]:
+    """Return the pairs of units that have each other's person. A face that a unit shares is not its own."""
+    like = {unit.number: unit.looks_like for unit in units if unit.shares_with is None}
+    places = {number: at for at, number in enumerate(like)}
+    both = [(one, other) for one, other in like.items() if other is not None and like.get(other) == one]
+    return [(one, other) for one, other in both if places[one] < places[other]]
 
 
 class _Damage:

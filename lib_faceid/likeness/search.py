@@ -6,9 +6,8 @@ Everything is decided by those numbers alone, seeds in their order, so that the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 __all__ = ["LOOKS", "Candidate", "Draw", "Look", "Plan", "Search", "search"]
 
@@ -44,8 +43,6 @@ class Plan:
     keep: int = 1
     target: float | None = None
     look_ahead: bool = True
-    together: int = 1
-    """Candidates that are drawn at once, where no unfinished ones are looked at."""
 
     def groups(self) -> Iterator[range]:
         """Give the candidates that are begun together, by numbers. Without a target all of them; with one 1, 2, 4, ...
@@ -56,7 +53,7 @@ class Plan:
         if self.target is None:
             size = self.count
         elif not self.look_ahead:
-            size = self.together
+            size = 1
         while first < self.count:
             yield range(first, min(first + size, self.count))
             first += size
@@ -120,25 +117,6 @@ class Search:
         """Whether all that are kept reach the target; true without one."""
         wanted = self.plan.target
         return wanted is None or all(_value(self.candidates[one].likeness) >= wanted for one in self.chosen)
-
-    def as_dict(self, seeds: Sequence[int] = ()) -> dict[str, Any]:
-        """Return it as plain values. seeds: of the candidates, where they are known."""
-
-        def plain(one: Candidate) -> Mapping[str, Any]:
-            looks = [[step, None if value is None else round(value, 4)] for step, value in one.seen]
-            seed = {"seed": seeds[one.number]} if seeds else {}
-            return {**seed, "looks": looks, "unet_calls": one.calls, "dropped_at": one.dropped_at}
-
-        return {
-            "best_of": self.plan.count,
-            "target": self.plan.target,
-            "tried": len(self.candidates),
-            "unet_calls": self.calls,
-            "meets_target": self.meets_target,
-            "interrupted": self.is_interrupted,
-            "chosen": [seeds[one] if seeds else one for one in self.chosen],
-            "candidates": [plain(one) for one in self.candidates],
-        }
 
     def infotext(self, seeds: Sequence[int]) -> str:
         """Return it as metadata have it: "best of: 8, first seed: 100, target: 0.6, tried: 4, UNet calls: 58"."""

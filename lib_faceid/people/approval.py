@@ -6,7 +6,6 @@ where another program did it. It is as private as the person.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lib_faceid.errors import FileError, UnitError
+from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.references.record import PhotoNote, read_record
 from lib_faceid.units.unit import Unit
 from lib_faceid.whole_files import write_json
@@ -64,7 +64,7 @@ def approve(path: Path, by: str, note: str = "") -> Approval:
             f"Who approves is {by[:40]!r}; a name of 1 to {MAX_WHO} letters was expected, and a note of at most "
             f"{MAX_NOTE}."
         )
-    before = _sha256(path)
+    before = sha256_of(path)
     photos = tuple(_photo_values(photo) for photo in read_record(path).photos)
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     approval = Approval(by, when, note, before, photos)
@@ -81,7 +81,7 @@ def approval_of(path: Path) -> Approval | None:
         values = cast("dict[str, Any]", json.loads(file.read_text("utf-8")))
         texts = {name: str(values[name]) for name in ("by", "when", "note", "sha256")}
         photos = tuple(dict(photo) for photo in values["photos"])
-        return Approval(**texts, photos=photos, is_valid=texts["sha256"] == _sha256(path))
+        return Approval(**texts, photos=photos, is_valid=texts["sha256"] == sha256_of(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # a damaged approval approves nothing
 
@@ -108,7 +108,7 @@ def require_approved(unit: Unit, paths: Paths) -> None:
             "Only approved people may be drawn here, and this one comes from photos. Save the person, have it "
             "approved, and choose it by name."
         )
-    for name in filter(None, (part.strip() for part in unit.person.split("|"))):
+    for name in unit.names:
         found = approval_of(paths(name))
         if found is None or not found.is_valid:
             why = f"nobody has approved {name!r}" if found is None else f"{name!r} changed since {found.by} approved it"
@@ -130,10 +130,6 @@ def _photo_values(photo: PhotoNote) -> dict[str, Any]:
 
 def _file(path: Path) -> Path:
     return path.with_name(f"{path.name}{SUFFIX}")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _write(path: Path, approval: Approval) -> None:

@@ -10,13 +10,22 @@ from lib_faceid.errors import UnitError
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import FIELDS, Unit
 
-__all__ = ["ALGORITHM", "KEY", "infotext_key", "pasted", "pasted_line", "unit_from_infotext", "unit_to_infotext"]
+__all__ = [
+    "ALGORITHM",
+    "KEY",
+    "WRITTEN",
+    "infotext_key",
+    "pasted",
+    "pasted_line",
+    "unit_from_infotext",
+    "unit_to_infotext",
+]
 
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
-# What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who was in them.
-WRITTEN = [name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "unlike")]
+WRITTEN = tuple(name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "unlike"))
+"""What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who they are."""
 KEY = "FaceID "
 ALWAYS = {"adapter", "variant", "weight"}
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"  # beside letters, digits and _.-; a comma or a colon would end the value

@@ -17,9 +17,9 @@ def of_image(unit: Unit, image: int) -> Unit:
     """Return a unit as it acts in one image, counted from 0 through the job: with one each, by one of its people."""
     if unit.batch != "one each":
         return unit
-    names = unit.person.split("|")
+    person = unit.names[image % len(unit.names)] if unit.names else ""
     photos = unit.images[image % len(unit.images) :][:1] if unit.images else ()
-    return replace(unit, person=names[image % len(names)].strip(), images=photos, batch="together")
+    return replace(unit, person=person, images=photos, batch="together")
 
 
 def face_number(part: Box, faces: list[Box]) -> int:

@@ -205,6 +205,11 @@ class Unit:
         return bool(self.images or self.person)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The saved people that it names, in their order."""
+        return tuple(name for part in self.person.split("|") if (name := part.strip()))
+
+    @property
     def acts(self) -> bool:
         """Whether it changes anything. At weight 0 it is as if it were off, its LoRA too."""
         return self.enabled and self.has_reference and self.weight != 0 and self.layers.acts

@@ -15,7 +15,7 @@ from modules import prompt_parser, rng, sd_samplers_common, shared
 
 from lib_faceid.errors import FaceIDError, HostError, UnitError
 from lib_faceid.hosts.webui.job import WebUIJob, failing
-from lib_faceid.hosts.webui.passes import decoded_pixels
+from lib_faceid.hosts.webui.passes import decoded_pixels, pass_of
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
 from lib_faceid.jobs.wanted import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
@@ -38,7 +38,7 @@ class Searching:
         self.p, self.options, self._judge_of, self._say = p, options, judge_of, say
         self._recorder: Recorder | None = None
         self._undo: Callable[[], None] = _nothing
-        self._was_wrapped, self._plain = False, p.sample
+        self._was_wrapped, self._plain = "sample" in vars(p), p.sample
         self._kept: dict[int, list[tuple[int, int, Tape]]] = {}
         """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
         self._infotexts: dict[int, str] = {}
@@ -46,16 +46,17 @@ class Searching:
 
     def begin(self) -> None:
         """Take the place of `p.sample`, and of its batches where several pictures are kept."""
-        clear(self.p)
         if self.options.keep > 1:
             _repeat_batches(self.p, self.options.keep)
-        self._was_wrapped, self._plain = "sample" in vars(self.p), self.p.sample
         setattr(self.p, _ATTRIBUTE, self)
         self.p.sample = self._sample
 
     def end(self) -> None:
         """Give `p` its own way of sampling back, unless another extension has put itself before this one."""
         self._end_recording()
+        if getattr(self.p, "faceid_keep", 1) > 1:  # whoever draws another job with this `p` draws its own batches
+            self.p.n_iter //= self.p.faceid_keep
+            del self.p.faceid_keep
         if vars(self.p).get("sample") == self._sample:
             del self.p.sample
             if self._was_wrapped:
@@ -80,7 +81,7 @@ class Searching:
         if getattr(p, "firstpass_image", None) is not None:  # an upscale of a picture that is there: nothing to choose
             return self._plain(**given)
         _refuse_what_cannot_be(p)
-        first = (p.iteration // self.options.keep) * p.batch_size
+        first = pass_of(p).images.start
         tapes: list[Tape] = []
         for image in range(p.batch_size):
             if not p.iteration % self.options.keep:
@@ -168,6 +169,7 @@ def begin_search(
         return job.judge_of(image)
 
     if options.searches:
+        clear(p)
         Searching(p, options, judge_of, say).begin()
 
 
