@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lib_faceid.encoders.clip_vision import MEAN, STD
-from lib_faceid.encoders.crops import square
+from lib_faceid.encoders.clip_vision import preprocess
 from lib_faceid.errors import FileError, MissingModelError, MissingPackageError
 from lib_faceid.models.folders import Roots
+from lib_faceid.models.listing import children, is_file
 
 __all__ = ["ClipTowers", "find_clip_towers", "load_clip_towers"]
 
@@ -51,7 +51,7 @@ class ClipTowers:
     def pictures(self, pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Return unit vectors of pictures (uint8 RGB [H, W, 3]), [n, projection]: of the square in their middle."""
         with torch.no_grad():
-            pixels = torch.stack([self._pixels(picture) for picture in pictures])
+            pixels = torch.stack([preprocess(picture, self._side_px) for picture in pictures])
             hidden = self._model.vision_model(pixel_values=pixels)
             return torch.nn.functional.normalize(self._model.visual_projection(hidden.pooler_output), dim=-1)
 
@@ -59,16 +59,12 @@ class ClipTowers:
         """Return the cosine of a text and a picture; published tables give 100 times that."""
         return float(self.texts([text])[0] @ self.pictures([picture])[0])
 
-    def _pixels(self, picture: NDArray[np.uint8]) -> Tensor:
-        pixels = torch.from_numpy(np.ascontiguousarray(square(picture, self._side_px))).float() / 255
-        return ((pixels - torch.tensor(MEAN)) / torch.tensor(STD)).permute(2, 0, 1)
-
 
 def find_clip_towers(roots: Roots) -> Path | None:
     """Return the first folder that holds a CLIP with both towers; None where none does."""
     folders = [models / name for models in roots.all_models for name in FOLDERS]
-    places = [place for folder in folders if folder.is_dir() for place in (folder, *sorted(folder.iterdir()))]
-    return next((place for place in places if place.is_dir() and _is_clip(place)), None)
+    places = [place for folder in folders for place in (folder, *children(folder))]
+    return next((place for place in places if _is_clip(place)), None)
 
 
 def load_clip_towers(folder: Path) -> ClipTowers:
@@ -96,6 +92,6 @@ def _is_clip(folder: Path) -> bool:
         config = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    has_weights = any((folder / name).is_file() for name in WEIGHTS)
-    has_words = all((folder / name).is_file() for name in TOKENIZER)
+    has_weights = any(is_file(folder / name) for name in WEIGHTS)
+    has_words = all(is_file(folder / name) for name in TOKENIZER)
     return isinstance(config, dict) and config.get("model_type") == "clip" and has_weights and has_words  # pyright: ignore[reportUnknownMemberType]

@@ -169,12 +169,12 @@ def unload() -> None:
         kept.free()
 
 
-def preprocess(crop_rgb: NDArray[np.uint8]) -> Tensor:
-    """Return a picture (uint8 [H, W, 3] in RGB order) as CLIP's pixel values [3, 224, 224].
+def preprocess(crop_rgb: NDArray[np.uint8], size_px: int = IMAGE_SIZE_PX) -> Tensor:
+    """Return a picture (uint8 [H, W, 3] in RGB order) as CLIP's pixel values [3, size_px, size_px].
 
-    As transformers' CLIPImageProcessor does: the centre square of 224 px, normalised.
+    As transformers' CLIPImageProcessor does: the centre square, normalised.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(square(crop_rgb, IMAGE_SIZE_PX)))
+    pixels = torch.from_numpy(np.ascontiguousarray(square(crop_rgb, size_px)))
     normed = (pixels.float() / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
     return normed.permute(2, 0, 1).contiguous()
 

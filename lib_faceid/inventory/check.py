@@ -30,7 +30,6 @@ from lib_faceid.units.unit import PURPOSES, Purpose
 __all__ = ["GROUPS", "Auto", "Row", "SetupReport", "check_setup"]
 
 Status = Literal["found", "missing", "damaged"]
-_ORDER: tuple[Purpose | None, ...] = (*PURPOSES, None)
 GROUPS: Mapping[Purpose | None, str] = {"person": "For people", "image": "For images", None: "For both"}
 """A row's purpose -> the heading above such rows, in their order."""
 
@@ -87,6 +86,12 @@ class SetupReport:
         """Whether an image can be used as a prompt. No face models are needed for that."""
         return any(auto.adapter for auto in self.auto_for("image"))
 
+    @property
+    def groups(self) -> dict[str, list[Row]]:
+        """The rows below their headings: by what references they are needed for. Headings without rows are left out."""
+        rows = {heading: [row for row in self.rows if row.purpose == one] for one, heading in GROUPS.items()}
+        return {heading: found for heading, found in rows.items() if found}
+
     def auto_for(self, purpose: Purpose) -> tuple[Auto, ...]:
         """Return what Auto means for references of one purpose."""
         return tuple(auto for auto in self.auto if auto.purpose == purpose)
@@ -110,7 +115,7 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     auto = tuple(auto_of(one, purpose, adapters, why_not) for purpose in PURPOSES for one in families)
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
-    rows = sorted([*rows, faces, *encoders.values()], key=lambda row: _ORDER.index(row.purpose))
+    rows = sorted([*rows, faces, *encoders.values()], key=lambda row: list(GROUPS).index(row.purpose))
     checkpoint = describe_base(family or 0)
     problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]
     try:
@@ -128,7 +133,6 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
     """Return the adapters, and rows for the files that are called like one and are none."""
     found: list[Found] = []
     damaged: list[Row] = []
-    hints = [method.file_hint for method in METHODS if method.file_hint]
     for path in find_adapters(roots):
         published = _published(path)
         try:
@@ -136,7 +140,7 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
         except WrongFamilyError:
             continue
         except FileError as error:
-            if published or any(hint in path.name.lower() for hint in hints):
+            if published or any(method.is_named_in(path.name) for method in METHODS):
                 damaged.append(_damaged("adapter", path, str(error), published))
     return found, damaged
 
@@ -190,29 +194,22 @@ def _why_no_encoder(clip: Row, known: Mapping[str, str]) -> str:
 def _encoder_row(encoder: str, roots: Roots) -> Row:
     published, path = entry(encoder), find_clip_vision(roots, encoder)
     if path is None:
-        return replace(_missing(published), purpose=_purpose_of_encoder(encoder))
+        return _missing(published)
     try:
         lacking = check_clip_vision(path, encoder)
     except FileError as error:
-        return replace(_damaged("clip_vision", path, str(error), published), purpose=_purpose_of_encoder(encoder))
+        return _damaged("clip_vision", path, str(error), published)
     size_bytes = path.stat().st_size
     return Row(
         kind="clip_vision",
         label=published.label,
         status="found",
-        purpose=_purpose_of_encoder(encoder),
+        purpose=_purpose_of(published),
         paths=(path,),
         size_bytes=size_bytes,
         note=lacking or _size_note(size_bytes, published),
         entry=published,
     )
-
-
-def _purpose_of_encoder(encoder: str) -> Purpose | None:
-    """Return what an encoder is needed for; None where methods of both purposes read it."""
-    methods = [method for method in METHODS if any(encoder in variant.encoders for variant in method.variants)]
-    first = methods[0].purpose
-    return first if all(method.purpose == first for method in methods) else None
 
 
 def _face_row(roots: Roots) -> Row:
@@ -233,7 +230,7 @@ def _face_row(roots: Roots) -> Row:
         kind="face_models",
         label=f"Face models {pack.detector.parent.name}",
         status="found",
-        purpose="person",
+        purpose=_purpose_of(published),
         paths=paths,
         size_bytes=sum(path.stat().st_size for path in paths),
         note=untrained_note(recogniser) or as_trained,
@@ -247,27 +244,24 @@ def _missing(one: Entry) -> Row:
 
 
 def _purpose_of(one: Entry) -> Purpose | None:
-    """Return what a published model is for; an encoder's row knows better."""
+    """Return what references a published model is needed for; None for both."""
     if one.kind == "face_models":
         return "person"
-    return method_of(by_id(one.variant)).purpose if one.variant else None
+    readers = [method for method in METHODS for variant in method.variants if one.id in variant.encoders]
+    purposes: set[Purpose] = {
+        method.purpose for method in ([method_of(by_id(one.variant))] if one.variant else readers)
+    }
+    return next(iter(purposes)) if len(purposes) == 1 else None
 
 
 def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
-    label, family = (published.label, published.family) if published else (path.name, None)
     variant = published.variant if published else None
-    purpose = _purpose_of(published) if published else "person" if "faceid" in path.name.lower() else None
+    label, family = (published.label, published.family) if published else (path.name, None)
+    named: Purpose | None = next((method.purpose for method in METHODS if method.is_named_in(path.name)), None)
+    purpose = _purpose_of(published) if published else named
+    size_bytes = path.stat().st_size
     return Row(
-        kind,
-        label,
-        "damaged",
-        family,
-        variant,
-        (path,),
-        path.stat().st_size,
-        note=note,
-        entry=published,
-        purpose=purpose,
+        kind, label, "damaged", family, variant, (path,), size_bytes, note=note, entry=published, purpose=purpose
     )
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from lib_faceid.bases.base_model import BASE_LABELS
-from lib_faceid.inventory.check import GROUPS, Auto, Row, SetupReport
+from lib_faceid.inventory.check import Auto, Row, SetupReport
 from lib_faceid.models.checkpoint import sha256_of
 
 __all__ = ["anonymous", "as_text", "diagnostics"]
@@ -19,9 +19,8 @@ def as_text(report: SetupReport) -> str:
     """Return a table of what is there, and of what is missing with where to get it."""
     width = max((len(row.label) for row in report.rows), default=0)
     lines: list[str] = []
-    for purpose, heading in GROUPS.items():
-        rows = [row for row in report.rows if row.purpose == purpose]
-        lines += [heading, *(line for row in rows for line in _row_lines(row, width))] if rows else []
+    for heading, rows in report.groups.items():
+        lines += [heading, *(line for row in rows for line in _row_lines(row, width))]
     lines += ["", *(_auto_line(auto) for auto in report.auto), *report.problems, *report.warnings]
     return "\n".join([*lines, ", ".join(f"{name} {number}" for name, number in report.versions.items())])
 

@@ -180,7 +180,7 @@ def _readable(files: Sequence[Path], methods: Sequence[Method]) -> tuple[list[Ad
         try:
             adapter = identify_adapter(path)
         except FileError as error:
-            if any(method.file_hint in path.name.lower() for method in methods):
+            if any(method.is_named_in(path.name) for method in methods):
                 unreadable.append(str(error))
             continue
         found += [adapter] if adapter.variant in variants else []

@@ -125,3 +125,7 @@ class Method:
     """cross_attention_dim -> the published file to get first."""
     source: str = ""
     """Where the published files are, and under which licence, in words."""
+
+    def is_named_in(self, file_name: str) -> bool:
+        """Return whether a file is called like one of this method's, in capitals or not."""
+        return bool(self.file_hint) and self.file_hint in file_name.lower()

@@ -87,7 +87,7 @@ def _is_for(path: Path, purpose: Purpose) -> bool:
     except WrongFamilyError:
         return False
     except FaceIDError:
-        return any(method.file_hint in path.name.lower() for method in methods_for(purpose))
+        return any(method.is_named_in(path.name) for method in methods_for(purpose))
 
 
 def _auto_means(report: SetupReport, purpose: Purpose) -> str:

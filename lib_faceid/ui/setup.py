@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from lib_faceid.bases.base_model import BASE_LABELS
-from lib_faceid.inventory.check import GROUPS, Row, SetupReport
+from lib_faceid.inventory.check import Row, SetupReport
 from lib_faceid.models.catalogue import Entry, entry
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import Services, attempt
@@ -167,8 +167,7 @@ def table(report: SetupReport) -> str:
         *(notice(one, "error") for one in report.problems),
         *(notice(one, "warning") for one in report.warnings),
     ]  # fmt: skip
-    rows = "".join(_group(heading, [row for row in report.rows if row.purpose == purpose])
-                   for purpose, heading in GROUPS.items())  # fmt: skip
+    rows = "".join(_group(heading, rows) for heading, rows in report.groups.items())
     head = "<tr><th scope='col'>Model</th><th scope='col'>State</th><th scope='col'>Where</th></tr>"
     lines = "".join(f"<p>{escape(one)}</p>" for one in autos)
     body = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
@@ -176,9 +175,8 @@ def table(report: SetupReport) -> str:
 
 
 def _group(heading: str, rows: Sequence[Row]) -> str:
-    """Return rows below their heading; nothing for none."""
     head = f'<tr><th colspan="3" scope="rowgroup" class="faceid-group">{heading}</th></tr>'
-    return head + "".join(map(_row, rows)) if rows else ""
+    return head + "".join(map(_row, rows))
 
 
 def _row(row: Row) -> str:
