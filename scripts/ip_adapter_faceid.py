@@ -17,6 +17,7 @@ from lib_faceid.hosts.webui import settings as webui_settings
 from lib_faceid.hosts.webui import tags as webui_tags
 from lib_faceid.hosts.webui.callback_order import Callbacks
 from lib_faceid.hosts.webui.host import WebUI
+from lib_faceid.hosts.webui.plot_legend import put_likeness_into_legend
 from lib_faceid.hosts.webui.saving import mark_picture
 from lib_faceid.ui import units as ui
 from lib_faceid.ui.host import services_for
@@ -74,6 +75,7 @@ def add_axes() -> None:
     """Add our axes to the X/Y/Z plot, where there is one."""
     if plot := webui.plot_module():
         adapters = {"adapter": lambda: ["Auto", *(path.name for path in webui.adapter_files())]}
+        put_likeness_into_legend(plot)
         xyz.add_axes(plot, webui_settings.setting("faceid_unit_count"), adapters)
 
 

@@ -22,7 +22,7 @@ from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_journal import build_own_journal
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
-from lib_faceid.app.own_page_scores import scores_html
+from lib_faceid.app.own_page_scores import can_be_sorted, most_alike_first, scores_html
 from lib_faceid.app.page_files import languages, page_file, scripts
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.recording import Recorder
@@ -158,7 +158,7 @@ def _picture(names: Sequence[str]) -> list[Any]:
 
 
 def _drawn() -> list[Any]:
-    """Return the components that show what is drawn: button, stop, state, gallery, texts."""
+    """Return the components that show what is drawn: button, stop, state, gallery, sort, texts."""
     with gr.Row(elem_classes=["faceid-buttons"]):
         generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
         stop = gr.Button("Stop", interactive=False, elem_id=f"{TAB}_interrupt")
@@ -166,15 +166,17 @@ def _drawn() -> list[Any]:
     gallery = gr.Gallery(
         label="Pictures", columns=2, object_fit="contain", height=420, elem_id=f"{TAB}_gallery", **KEEPS_METADATA
     )
+    sort = gr.Button("Sort by likeness", size="sm", visible=False, elem_id="faceid_sort")
     texts = gr.HTML(elem_id=f"html_info_{TAB}")
-    return [generate, stop, state, gallery, texts]
+    return [generate, stop, state, gallery, sort, texts]
 
 
 def _wire(
     session: Session, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any]
 ) -> None:
-    generate, stop, *_ = drawn
+    generate, stop, _, gallery, sort, below = drawn
     running: list[Live] = []
+    finished: list[tuple[Job, Moment]] = []
 
     def generated(*args: Any) -> Iterator[list[Any]]:
         checkpoint, units, requests, options = asked_for(args)
@@ -188,20 +190,31 @@ def _wire(
             is_new, shown = len(moment.generated) != shown, len(moment.generated)
             if is_new:
                 last.keep(job, moment.generated)
-            finished = [_gallery(moment), _applied(job, moment)] if is_new else [gr.update()] * 2
+            finished[:] = [(job, moment)]
+            pictures, texts = (_gallery(moment), _applied(job, moment)) if is_new else (gr.update(), gr.update())
+            can_sort = gr.update(visible=moment.is_over and can_be_sorted(moment.generated))
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
-            yield [*buttons, known + state_html(moment), *finished]
+            yield [*buttons, known + state_html(moment), pictures, can_sort, texts]
 
     def generated_or_message(*args: Any) -> Iterator[list[Any]]:
         try:
             yield from generated(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
-            yield [gr.update(interactive=True), gr.update(interactive=False), notice(problem(error), "error"), [], ""]
+            buttons = [gr.update(interactive=True), gr.update(interactive=False)]
+            yield [*buttons, notice(problem(error), "error"), [], gr.update(visible=False), ""]
+
+    def by_likeness() -> list[Any]:
+        if not finished:
+            return [gr.update()] * 2
+        job, moment = finished[0]
+        moment = replace(moment, generated=most_alike_first(moment.generated))
+        return [_gallery(moment), _applied(job, moment)]
 
     def changed(name: str) -> None:
         loaded["name"] = name
 
     generate.click(generated_or_message, list(inputs), list(drawn), show_progress="hidden")
+    sort.click(by_likeness, None, [gallery, below], **QUICK)
     stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
 

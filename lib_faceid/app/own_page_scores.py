@@ -9,7 +9,23 @@ from html import escape
 from lib_faceid.app.session import GeneratedImage
 from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
 
-__all__ = ["scores_html"]
+__all__ = ["can_be_sorted", "most_alike_first", "scores_html"]
+
+NO_FACE = -2.0
+
+
+def can_be_sorted(generated: Sequence[GeneratedImage]) -> bool:
+    """Return whether there is more than one picture whose people were looked at."""
+    return sum(one.score is not None for one in generated) > 1
+
+
+def most_alike_first(generated: Sequence[GeneratedImage]) -> tuple[GeneratedImage, ...]:
+    """Return the pictures by likeness, those without one last; equals stay in the order of drawing."""
+
+    def likeness(one: GeneratedImage) -> float:
+        return NO_FACE if one.score is None or one.score.likeness is None else one.score.likeness
+
+    return tuple(sorted(generated, key=likeness, reverse=True))
 
 
 def scores_html(tab: str, generated: Sequence[GeneratedImage]) -> str:

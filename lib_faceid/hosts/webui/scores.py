@@ -10,7 +10,7 @@ from lib_faceid.likeness.meaning import LIKENESS_KEY, answer_of, infotext_of
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.watching import Watches
 
-__all__ = ["WATCHES", "Scores", "begin_scores", "is_scored", "scores_by_image", "scores_of"]
+__all__ = ["WATCHES", "Scores", "begin_scores", "forget_scores", "is_scored", "scores_by_image", "scores_of"]
 
 WATCHES = Watches()
 """The alarms of everybody, from one job to the next."""
@@ -70,6 +70,11 @@ def scores_by_image(p: Any) -> Mapping[int, PictureScore]:
 def begin_scores(p: Any, *, is_wanted: bool) -> None:
     """Make ready for the pictures of a job; is_wanted: whether its request wants them to be looked at."""
     setattr(p, _WANTED, is_wanted)
+    forget_scores(p)
+
+
+def forget_scores(p: Any) -> None:
+    """Forget what was seen in the pictures of the jobs of `p` so far."""
     if isinstance(found := p.extra_generation_params.get(LIKENESS_KEY), Scores):
         found.begin()
 
