@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.diagnosis import GOOD, Run, all_runs, halves, rates
+from bench.diagnosis import GOOD, USUAL, Run, all_runs, halves, rates
 from bench.formula import overloaded_runs
 from bench.results import put_table
 from hypothesis import given
@@ -59,6 +59,10 @@ def test_the_half_that_was_kept_out_of_tuning(runs: list[Run]) -> None:
     assert found.first >= RIGHT_FIRST, found
     assert found.clean >= CLEAN, found
     assert not {run.name for run in tuning} & {run.name for run in kept}
+    seen = rates(drawn_ones(kept))
+    assert len(drawn_ones(runs)) >= 60
+    assert seen.first >= RIGHT_FIRST, seen
+    assert seen.clean >= CLEAN, seen
 
 
 def test_the_split_is_the_same_each_time(runs: list[Run]) -> None:
@@ -87,14 +91,24 @@ def write_page(page: Path, runs: list[Run]) -> None:
     rows = [f"| `{one.id}` | {one.seen} | {one.cause} | {one.do_now} | {one.rule} |" for one in MAP]
     put_table(page, "map", "\n".join([*head, *rows]) + "\n")
     head = ["| | planted cause first | nothing wrong found | runs with a cause | good runs |", "|---|---|---|---|---|"]
-    drawn = [run for run in halves(runs)[1] if not run.name.startswith("formula")]
+    tuning, kept = halves(runs)
     named = (
-        ("half for tuning", halves(runs)[0]),
-        ("half kept out", halves(runs)[1]),
-        ("drawn ones of that half", drawn),
+        ("half for tuning", tuning),
+        ("half kept out", kept),
+        ("drawn ones of that half", drawn_ones(kept)),
+        ("the same, where the person's usual likeness is not known", [of_a_stranger(run) for run in drawn_ones(kept)]),
     )
     rows = [_rates_row(name, part) for name, part in named]
     put_table(page, "rates", "\n".join([*head, *rows]) + "\n")
+
+
+def drawn_ones(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if not run.name.startswith("formula")]
+
+
+def of_a_stranger(run: Run) -> Run:
+    """The run as it is for who draws a person for the first time: the checkpoint's mean is all that is known."""
+    return replace(run, facts=replace(run.facts, usual=USUAL))
 
 
 def _rates_row(name: str, runs: list[Run]) -> str:

@@ -22,8 +22,8 @@ import torch
 from gallery import Drawn, Gallery, photo_of, strangers
 from numpy.typing import NDArray
 
-from bench.degrade import degraded
 from bench.formula import formula_runs
+from bench.weak import WEAK, weakened
 from lib_faceid.diagnosis.facts import Facts, UnitFacts
 from lib_faceid.diagnosis.look import Look, look_at
 from lib_faceid.diagnosis.map import diagnose
@@ -34,21 +34,23 @@ from lib_faceid.pictures.photo import read_photo
 from lib_faceid.references.identity import Identity
 from training.captions import COLOUR_NAMES, caption
 
-__all__ = ["GOOD", "RUNS", "Rates", "Run", "all_runs", "halves", "rates"]
+__all__ = ["GOOD", "RUNS", "USUAL", "Rates", "Run", "all_runs", "halves", "rates"]
 
 PROJECT = Path(__file__).resolve().parents[2]
 RUNS = PROJECT / "tests" / "diagnosis_runs.json"
 GOOD = "good"
 STEPS, CFG, SIDE_PX = 8, 2.0, 128
 SEEDS = 2  # pictures of a run; those before one wall share their noise, and so the pictures of nobody
-EACH = 4  # runs of each planted cause
-PAIRS = 3
-GOOD_RUNS = 12
+EACH = 6  # runs of each planted cause
+PAIRS = 4
+GOOD_RUNS = 14
 SPLIT_SEED = 16
-SPOILT = (("resize", 18), ("resize", 24), ("blur", 0.08), ("blur", 0.1), ("gamma", 7.0))
+PEOPLE, FIRST_WEAK, FIRST_RANDOM = 48, 20, 40  # those before the first weak one have good references
+WEAK_SCORE = 0.75  # of the report of a weak reference, at most
+CLEAN_SEEDS = (901, 902, 903)  # of the pictures that say what is usual for a person
 OTHER = "glintr100-00000000"
 IN_UNIT = ("weight", "start", "end", "lora", "weight_type")
-USUAL = json.loads(MEASURED.read_text("utf-8"))["never_seen"]["0.8"]
+USUAL: float = json.loads(MEASURED.read_text("utf-8"))["never_seen"]["0.8"]
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,22 @@ class _World:
 
     def __init__(self, folder: Path, analyser: FaceAnalyser) -> None:
         self.analyser = analyser
-        self.clean = strangers("never_seen", 40)
+        self.clean = strangers("never_seen", PEOPLE)
         self.checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
         spoilt = dict(self._spoilt())
         self.reports = {name: report for name, (_, report) in spoilt.items()}
         people = {**self.clean, **{name: person for name, (person, _) in spoilt.items()}, **_randoms()}
         self.gallery = Gallery(folder, self.checkpoint, analyser, people, STEPS)
         self._plain: dict[int, Look] = {}
+        self._clean_likeness: dict[str, float] = {}
+
+    def _usual(self, name: str) -> float:
+        """Return the likeness of clean pictures of that person, drawn with noises that no run has."""
+        if name not in self._clean_likeness:
+            walls = [seed % len(COLOUR_NAMES) for seed in CLEAN_SEEDS]
+            drawn = self.gallery.draw([name] * len(walls), CLEAN_SEEDS, walls)
+            self._clean_likeness[name] = round(float(np.mean([one.likeness(self.clean[name]) for one in drawn])), 4)
+        return self._clean_likeness[name]
 
     def _plain_look(self, wall: int) -> Look:
         if wall not in self._plain:
@@ -142,22 +153,22 @@ class _World:
         return self._plain[wall]
 
     def _spoilt(self) -> Iterator[tuple[str, tuple[Identity, tuple[float, str]]]]:
-        """Give references that are made worse until the report says that they are weak."""
-        for number, name in enumerate(list(self.clean)[20:30]):
+        """Give references that were made weak: small, blurred, dark, in profile, covered."""
+        for name, (kind, how) in zip(list(self.clean)[FIRST_WEAK:], WEAK, strict=False):
             photo = read_photo(photo_of(name))
-            face_px = largest(self.analyser.search(photo).require()).size_px
-            kind, step = SPOILT[number % len(SPOILT)]
-            spoilt = degraded(photo, kind, step, face_px)
-            if faces := self.analyser.search(spoilt).faces:
+            whole = largest(self.analyser.search(photo).require())
+            weak = weakened(photo, kind, how, np.asarray(whole.box), np.asarray(whole.points))
+            if faces := self.analyser.search(weak).faces:
                 face = largest(faces)
-                report = judge(face, spoilt)
+                report = judge(face, weak)
                 person = Identity(torch.from_numpy(face.id_embedding[None]), recogniser=self.analyser.recogniser)
                 yield f"spoilt-{name}", (person, (report.score, report.reasons[0] if report.reasons else ""))
 
     def run(self, plan: _Plan) -> Run:
         seeds, walls = _seeds(plan.wall), [plan.wall] * SEEDS
         drawn = self.gallery.draw([plan.person] * SEEDS, seeds, walls, **plan.settings)
-        person = self.gallery.people[plan.person if plan.person in self.clean else plan.person.rpartition("-")[2]]
+        name = plan.person if plan.person in self.clean else plan.person.rpartition("-")[2]
+        person = self.clean[name]
         faces = [largest(one.faces) if one.faces else None for one in drawn]
         likeness = [round(one.likeness(person), 4) if one.faces else None for one in drawn]
         unit = UnitFacts(
@@ -175,7 +186,7 @@ class _World:
             usual_cfg=CFG,
             seed=seeds[0],
             units=(replace(unit, **plan.unit),),
-            usual=USUAL,
+            usual=self._usual(name),
             others=_mean([max(len(one.faces) - 1, 0) for one in drawn]) or 0.0,
             side_px=SIDE_PX,
             look=_look(drawn, faces),
@@ -227,7 +238,7 @@ def _seeds(wall: int) -> list[int]:
 def _randoms() -> dict[str, Identity]:
     """Return what another recogniser would say: vectors that have nothing to do with the people."""
     draw = torch.Generator().manual_seed(5)
-    names = list(strangers("never_seen", 40))[30:36]
+    names = list(strangers("never_seen", PEOPLE))[FIRST_RANDOM : FIRST_RANDOM + EACH]
     vectors = 24 * torch.nn.functional.normalize(torch.randn(len(names), 1, 512, generator=draw), dim=-1)
     return {f"random-{name}": Identity(one, recogniser=OTHER) for name, one in zip(names, vectors, strict=True)}
 
@@ -255,18 +266,18 @@ def _plans(world: _World) -> Iterator[_Plan]:
     people = list(world.clean)
     settings: dict[str, list[dict[str, Any]]] = {
         GOOD: [{"weight": (0.8, 0.7, 1.0)[number % 3]} for number in range(GOOD_RUNS)],
-        "off": [{"weight": 0.0} for _ in range(2)],
-        "low_weight": [{"weight": weight} for weight in (0.1, 0.15, 0.2, 0.25)],
-        "late_start": [{"start": start} for start in (0.4, 0.5, 0.6, 0.7)],
-        "early_end": [{"end": end} for end in (0.2, 0.3, 0.4, 0.5)],
-        "high_cfg": [{"cfg": cfg} for cfg in (9.0, 12.0, 15.0, 20.0)],
+        "off": [{"weight": 0.0} for _ in range(3)],
+        "low_weight": [{"weight": weight} for weight in (0.05, 0.1, 0.12, 0.15, 0.2, 0.25)],
+        "late_start": [{"start": start} for start in (0.45, 0.5, 0.6, 0.65, 0.7, 0.8)],
+        "early_end": [{"end": end} for end in (0.15, 0.2, 0.3, 0.35, 0.4, 0.5)],
+        "high_cfg": [{"cfg": cfg} for cfg in (12.0, 15.0, 20.0, 25.0, 30.0, 40.0)],
         "prompt_dominates": [{"style": 1} for _ in range(EACH)],
     }
     for planted, each in settings.items():
         for number, one in enumerate(each):
-            person = people[(number + 7 * len(planted)) % 20] if planted != GOOD else people[number]
+            person = people[(number + 7 * len(planted)) % FIRST_WEAK] if planted != GOOD else people[number]
             yield _Plan(f"{planted}-{number}", planted, person, number % len(COLOUR_NAMES), one, {})
-    weak = [name for name, (score, _) in world.reports.items() if score < 0.7][:5]
+    weak = [name for name, (score, _) in world.reports.items() if score < WEAK_SCORE]
     for number, name in enumerate(weak):
         score, reason = world.reports[name]
         told = {"reference": round(score, 3), "reference_reason": reason}
@@ -276,15 +287,17 @@ def _plans(world: _World) -> Iterator[_Plan]:
         yield _Plan(f"wrong_recogniser-{number}", "wrong_recogniser", name, number % 5, {}, told)
 
 
-def draw_runs() -> Iterator[Run]:
-    """Give the miniature's runs, drawn and looked at now."""
+def draw_runs(only: str = "") -> Iterator[Run]:
+    """Give the miniature's runs, drawn and looked at now; `only` those whose names begin so."""
     data = Path(os.environ.get("FACEID_TEST_DATA") or PROJECT.parent / "shared" / "data")
     analyser = load_face_analyser(data / "face_models" / "models" / "buffalo_sc_f32")
     with tempfile.TemporaryDirectory(prefix="faceid-diagnosis-") as name:
         world = _World(Path(name), analyser)
-        yield from map(world.run, _plans(world))
-        yield from map(world.swapped, range(PAIRS))
-        yield from map(world.extra, range(PAIRS, 2 * PAIRS))
+        yield from (world.run(plan) for plan in _plans(world) if plan.name.startswith(only))
+        if "swapped".startswith(only):
+            yield from map(world.swapped, range(PAIRS))
+        if "extra".startswith(only):
+            yield from map(world.extra, range(PAIRS, 2 * PAIRS))
 
 
 def _line(run: Run) -> str:
@@ -300,13 +313,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draw, or say how often the diagnosis is right."""
     parser = argparse.ArgumentParser(prog="bench.diagnosis", description=__doc__)
     parser.add_argument("--draw", action="store_true", help=f"draw the miniature's runs anew and write {RUNS.name}")
+    parser.add_argument("--only", default="", metavar="NAME", help="draw those whose names begin so; the others stay")
     parser.add_argument("--tuning", action="store_true", help="list only the runs of the half for tuning")
     options = parser.parse_args(argv)
     if options.draw:
-        stored: list[dict[str, Any]] = []
-        for run in draw_runs():
-            stored.append({"name": run.name, "planted": run.planted, "facts": run.facts.as_dict()})
-            RUNS.write_text(json.dumps(stored) + "\n", "utf-8")
+        stored: dict[str, Any] = {}
+        if options.only:
+            stored = {one["name"]: one for one in json.loads(RUNS.read_text("utf-8"))}
+        for run in draw_runs(options.only):
+            stored[run.name] = {"name": run.name, "planted": run.planted, "facts": run.facts.as_dict()}
+            RUNS.write_text(json.dumps(list(stored.values())) + "\n", "utf-8")
             sys.stdout.write(f"{_line(run)}\n")
             sys.stdout.flush()
     runs = all_runs()
