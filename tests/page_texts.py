@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lib_faceid.ui.purpose import DROP, IMAGE_WORDS, SAVE
+from lib_faceid.ui.words import NAMED, WORDS, field_words
 
 ROOT = Path(__file__).resolve().parents[1] / "lib_faceid"
 CODE = [*(ROOT / "ui").glob("*.py"), *(ROOT / "app").glob("own_page*.py"), ROOT / "app/hints.py", ROOT / "app/live.py"]
@@ -33,8 +33,8 @@ def of_components(page: Any) -> set[str]:
 
 def of_purposes() -> set[str]:
     """Return what is said instead where a unit is for an image."""
-    pairs = [*IMAGE_WORDS.values(), *SAVE.values()]
-    return {*DROP.values(), *(text for pair in pairs for text in pair)}
+    fields = [text for name in NAMED for text in field_words(name, "image")]
+    return {*fields, *(text for words in WORDS.values() for text in vars(words).values())}
 
 
 def sentences() -> set[str]:

@@ -34,7 +34,7 @@ LEFT_OUT: Mapping[str, str] = {
     "Factors for {}: {}.": "a list of figures, for screen readers",
     "Port {} is in use. Choose another one with --port N.": "said at the console",
     "The page is at {} (Ctrl+C ends it).": "said at the console",
-    "The picture was made from {} not here{}. {} or pick a saved person.": "its grammar is English: one, or several",
+    "The picture was made from {} not here{}. {} or pick a saved {}.": "its grammar is English: one, or several",
     "{} Check setup, below, says where to get what is missing.": "goes on after a sentence that is translated",
     "{} finished picture{} kept.": "its grammar is English: one, or several",
     "There is no face {} in it: there {}. Choose 'largest' or a number that is there.": "as two: one face, or several",

@@ -208,6 +208,7 @@ def test_an_image_has_no_face_and_its_own_choices() -> None:
     assert {"add", "subtract"} <= set(_values(image["combine"]))
     assert not {"add", "subtract"} & set(_values(person["combine"]))
     assert (image["save_person"]["label"], person["save_person"]["label"]) == ("Save image", "Save person")
+    assert (image["upload"]["label"], person["upload"]["label"]) == ("Add images…", "Add photos…")
     assert (image["person"]["label"], _values(image["person"])) == ("Saved image", ["", "Sunset"])
     assert "ip_adapter_plus" in _values(image["variant"])
     assert "plusv2" not in _values(image["variant"])

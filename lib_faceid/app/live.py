@@ -21,7 +21,7 @@ WAIT_SECONDS = 0.2
 class Moment:
     """How far a job is."""
 
-    what: str = "Looking at the photos"
+    what: str = "Looking at the references"
     step: int = 0
     steps: int = 1
     so_far: Image.Image | None = None

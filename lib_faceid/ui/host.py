@@ -43,7 +43,8 @@ def services_for(host: Host) -> Services:
 
     def look(photo: str, view: View) -> Preview:
         if view.purpose == "image":
-            return preview_image(photo, _crop_of(view, variant_of), models.face_analyser)
+            crop = "square" if view.image_crop == AUTO else view.image_crop
+            return preview_image(photo, cast("Crop", crop), models.face_analyser)
         return preview(photo, models.face_analyser(), view.face, cast("ClipSees", view.clip_crop))
 
     def variant_of(name: str, purpose: Purpose) -> Variant | None:
@@ -58,6 +59,7 @@ def services_for(host: Host) -> Services:
         auto_means=lambda purpose: _auto_means(setup(), purpose),
         variant_of=variant_of,
         look=look,
+        image_crop_of=lambda view: _crop_of(view, variant_of),
         saved=lambda purpose: open_library(roots()).names(purpose),
         saved_of=lambda references, purpose: _name_of(open_library(roots()).made_from(references, purpose)),
         save=lambda name, unit: _SAVERS[unit.purpose](open_library(roots()), name, unit, models),

@@ -16,12 +16,18 @@ from lib_faceid.ui.photos import Photos
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.infotext import pasted, pasted_line, unit_from_infotext
 from lib_faceid.units.region import MASK
-from lib_faceid.units.unit import FIELDS, ONE_EACH
+from lib_faceid.units.unit import FIELDS, ONE_EACH, Purpose
 
 __all__ = ["InfotextField", "are_here", "build_paste", "infotext_fields", "missing", "still_missing", "wire_paste"]
 
 InfotextField = tuple[Any, Callable[[Mapping[str, Any]], Any]]
 """A component, and what a host's parsed metadata say of its value; None where they say nothing."""
+
+
+_LESS_LIKE: Mapping[Purpose, str] = {
+    "person": "It was drawn less like somebody: add that photo again under Less like.",
+    "image": "It was drawn less like another image: add that image again under Less like.",
+}
 
 
 def build_paste(prefix: str) -> Any:
@@ -66,10 +72,12 @@ def missing(services: Services, text: str, photos: Photos, person: str) -> str:
     fields, references = unit_from_infotext(text)
     sentences = []
     if not person and not are_here(references, photos):
-        them = "a photo that is" if len(references) == 1 else "photos that are"
+        one, saved = ("an image", "image") if fields["purpose"] == "image" else ("a photo", "person")
+        what = one.rpartition(" ")[2]
+        them = f"{one} that is" if len(references) == 1 else f"{what}s that are"
         named = f" ({', '.join(references)})" if references else ""
-        add = "Add the photo" if len(references) == 1 else "Add the photos"
-        sentences.append(f"The picture was made from {them} not here{named}. {add} or pick a saved person.")
+        add = f"Add the {what}{'' if len(references) == 1 else 's'}"
+        sentences.append(f"The picture was made from {them} not here{named}. {add} or pick a saved {saved}.")
     files, problem = attempt(services.adapter_files)
     if problem:
         sentences.append(problem)
@@ -81,7 +89,7 @@ def missing(services: Services, text: str, photos: Photos, person: str) -> str:
     if fields["region"] == MASK:
         sentences.append("Its region was a mask, which metadata do not carry: draw it again under Region.")
     if ", unlike: " in text:
-        sentences.append("It was drawn less like somebody: add that photo again under Less like.")
+        sentences.append(_LESS_LIKE[fields["purpose"]])
     return " ".join(sentences)
 
 

@@ -21,6 +21,7 @@ from lib_faceid.ui.parts import data_url
 from lib_faceid.ui.preview import Preview, View, strangers, thumbnail
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import Received
+from lib_faceid.ui.words import WORDS
 from lib_faceid.units.region import figures
 from lib_faceid.units.unit import MAX_PHOTOS, Purpose
 
@@ -72,18 +73,18 @@ def _read(path: Path) -> Received:
         return Received(path.name, file.read(MAX_BASE64_BYTES + 1))
 
 
-def add(photos: Photos, sources: Sequence[Any]) -> tuple[Photos, str]:
+def add(photos: Photos, sources: Sequence[Any], purpose: Purpose = "person") -> tuple[Photos, str]:
     """Return the photos with those that can be read, and sentences about the others. A photo counts once."""
-    photos, messages = list(photos), list[str]()
+    photos, messages, words = list(photos), list[str](), WORDS[purpose]
     for source in sources:
         text, message = attempt(encoded, source)
         if message:
             messages.append(message)
         elif len(photos) >= MAX_PHOTOS:
-            messages.append(f"{MAX_PHOTOS} photos are enough: the others were left out.")
+            messages.append(words.enough.format(MAX_PHOTOS))
             break
         elif any(one["image"] == text for one in photos):
-            messages.append("That photo is here already.")
+            messages.append(words.here_already)
         else:
             photos.append({"image": text, "weight": 1.0})
     return photos, " ".join(dict.fromkeys(messages))
@@ -102,6 +103,8 @@ def reweigh(photos: Photos, index: int | None, weight: float) -> Photos:
 def show(services: Services, photos: Photos, view: View) -> Shown:
     """Return how photos look in the page: what is used of them, as the unit's fields say."""
     face = view.face if view.purpose == "person" else LARGEST
+    if photos and view.purpose == "image":  # which adapter that is takes a look at all files: once for all images
+        view = view._replace(image_crop=attempt(services.image_crop_of, view)[0] or "square")
     looks = [attempt(services.look, one["image"], view) for one in photos]
     others = strangers([look for look, _ in looks])
     wrong = [ONE_BOX] if figures(face) and len(photos) > 1 else []
@@ -112,7 +115,7 @@ def show(services: Services, photos: Photos, view: View) -> Shown:
         gallery.append((_image(look, photo), _caption(number, look, photo)))
         cards.append(_card(number, look, photo, hints, view.purpose))
     most = max((look.num_faces for look, _ in looks if look), default=0)
-    group = '<div class="faceid-cards" role="group" tabindex="0" aria-label="What is used of the photos">'
+    group = f'<div class="faceid-cards" role="group" tabindex="0" aria-label="{WORDS[view.purpose].group}">'
     html = f"{group}{''.join(cards)}</div>" if cards else ""
     return Shown(gallery, html, [LARGEST, *(str(number) for number in range(1, most + 1))])
 
@@ -134,17 +137,15 @@ def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Seque
     verdict = look.verdict if look else "not checked"
     tone = {"good": "good", "usable": "warning"}.get(verdict.split(" ", maxsplit=1)[0], "error")
     tone = "good" if purpose == "image" and look and look.crop else tone
-    what, used = (
-        ("Image", "What is seen of image") if purpose == "image" else ("Photo", "The face that is used of photo")
-    )
+    what, used = (text.format(number) for text in (WORDS[purpose].what, WORDS[purpose].used))
     picture = '<span class="faceid-nobody" aria-hidden="true">?</span>'
     if look and look.crop:
-        picture = f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used} {number}">'
+        picture = f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used}">'
     weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
     facts = f"<span>{escape((look.facts if look else '') + weight)}</span>"
     entries = "".join(f"<li>{escape(hint)}</li>" for hint in hints)
     return (
-        f'<figure class="faceid-card">{picture}<figcaption><strong>{what} {number}</strong> '
+        f'<figure class="faceid-card">{picture}<figcaption><strong>{what}</strong> '
         f'<span class="faceid-verdict faceid-{tone}">{escape(verdict)}</span>{facts}'
         f"{f'<ul>{entries}</ul>' if entries else ''}</figcaption></figure>"
     )

@@ -12,6 +12,7 @@ from lib_faceid.methods.registry import by_id
 from lib_faceid.ui.parts import QUICK, labels, notice
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.settings import used_by, variant_choices
+from lib_faceid.ui.words import NAMED, WORDS, field_words
 from lib_faceid.units.unit import AUTO, FIELDS, PURPOSES, Purpose
 from lib_faceid.units.weight_types import LINEAR
 
@@ -25,23 +26,6 @@ COMBINE: Mapping[Purpose, list[str]] = {
 }
 OF_PEOPLE = ("face", "mark", "preset", "adetailer", "adetailer_weight")
 """What is there for people alone, whatever the variant."""
-IMAGE_WORDS: Mapping[str, tuple[str, str]] = {
-    "person": ("Saved image", "An image from the library, instead of photos. Several, for one each: Sunset | Sea."),
-    "weight": ("Image weight", "How strongly the image acts."),
-    "combine": ("Combine", "How several become one. Concatenate keeps the tokens of each; subtract: first less rest."),
-    "region": ("Region", "Where the image acts: left, top right, centre, 'box 0.1 0.2 0.6 0.9', mask."),
-    "noise": ("Noise", "Adds noise to the negative image embeds: more contrast."),
-    "batch": ("Several images", "Together they are one prompt. One each: the first image of a batch gets the first."),
-}  # fmt: skip
-NAMED = ("person", "weight", "combine", "region", "noise", "batch")
-SAVE: Mapping[Purpose, tuple[str, str]] = {
-    "person": ("Save person", "The photos become one small file: numbers, no pictures."),
-    "image": ("Save image", "The images become one small file: what the encoders make of them, no pictures."),
-}
-DROP: Mapping[Purpose, str] = {
-    "person": "Drop a photo here, paste or click",
-    "image": "Drop an image here, paste or click",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +33,8 @@ class Switched:
     """What changes with the purpose, by name: components of fields, and others."""
 
     parts: Mapping[str, Any]
-    """`purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `save_panel`, `name`, `adapter`,
-    `variant`, `weight_type`, `refresh` and `auto`."""
+    """`purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`, `save_panel`, `name`,
+    `adapter`, `variant`, `weight_type`, `refresh` and `auto`."""
 
 
 def build_purpose(prefix: str) -> tuple[Any, Any]:
@@ -84,7 +68,9 @@ def wire_purpose(page: Switched, services: Services) -> None:
         names = dict.fromkeys([AUTO, *(path.name for path in files or ())])
         return [gr.update(choices=list(names)), *updates, message or notice(problem, "warning")]
 
-    made["refresh"].click(listed, chosen, [adapter, *fitting], **QUICK)
+    # The first look at the files may take seconds: what the unit is for is asked when it is over, not when it began.
+    looked = made["refresh"].click(lambda: attempt(services.setup) and None, None, None, **QUICK)
+    looked.then(listed, chosen, [adapter, *fitting], **QUICK)
     for component in (adapter, variant):
         component.change(fitted, chosen, fitting, **QUICK)
     _wire_switch(made, services, listed, [adapter, *fitting])
@@ -98,22 +84,21 @@ def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitti
     def switched(purpose: Purpose, adapter: str, variant: str) -> list[Any]:
         is_person = purpose == "person"
         names, _ = attempt(services.saved, purpose)
-        words = {name: _words(name, purpose) for name in NAMED}
-        words["person"] |= {"choices": ["", *(names or ())]}
-        words["combine"] |= {"choices": COMBINE[purpose]}
-        label, info = SAVE[purpose]
+        offered = {"person": {"choices": ["", *(names or ())]}, "combine": {"choices": COMBINE[purpose]}}
+        words = WORDS[purpose]
         return [
             *(gr.update(visible=is_person) for _ in OF_PEOPLE),
-            *(gr.update(**words[name]) for name in NAMED),
+            *(_named(name, purpose, offered.get(name, {})) for name in NAMED),
             gr.update(visible=not is_person),
-            gr.update(label=DROP[purpose]),
-            gr.update(label=label),
-            gr.update(info=info),
+            gr.update(label=words.drop),
+            gr.update(label=words.add),
+            gr.update(label=words.save),
+            gr.update(info=words.save_info),
             gr.update(choices=variant_choices(purpose)),
             *listed(purpose, adapter, variant),
         ]
 
-    outputs = [*OF_PEOPLE, *NAMED, "part", "drop", "save_panel", "name", "variant"]
+    outputs = [*OF_PEOPLE, *NAMED, "part", "drop", "upload", "save_panel", "name", "variant"]
     made["purpose"].change(
         switched,
         [made["purpose"], made["adapter"], made["variant"]],
@@ -122,9 +107,9 @@ def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitti
     )
 
 
-def _words(name: str, purpose: Purpose) -> dict[str, Any]:
-    label, info = IMAGE_WORDS[name] if purpose == "image" else (FIELDS[name].label, FIELDS[name].help)
-    return {"label": label, "info": info}
+def _named(name: str, purpose: Purpose, offered: Mapping[str, Any]) -> Any:
+    label, info = field_words(name, purpose)
+    return gr.update(label=label, info=info, **offered)
 
 
 def _wire_chosen_by_hand(purpose: Any, adapter: Any, variant: Any, saved: Any) -> None:

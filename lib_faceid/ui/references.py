@@ -14,9 +14,10 @@ from lib_faceid.ui.parts import QUICK, SNAPSHOT, UPLOAD, labels, notice
 from lib_faceid.ui.paste import build_paste, still_missing
 from lib_faceid.ui.photos import LARGEST, Photos, add, remove, reweigh, show
 from lib_faceid.ui.preview import View
-from lib_faceid.ui.purpose import COMBINE, DROP, SAVE, build_purpose
+from lib_faceid.ui.purpose import COMBINE, build_purpose
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import forget_shown, photo_gallery, upload_button
+from lib_faceid.ui.words import WORDS
 from lib_faceid.units.unit import AUTO, FIELDS, Purpose, Unit
 
 __all__ = ["References", "build_references", "wire_references"]
@@ -63,16 +64,17 @@ class References:
 
 def build_references(prefix: str, chosen: str = NOBODY) -> References:
     """Return the components, made where gradio stands right now. chosen: the saved person with whom the page opens."""
+    words = WORDS["person"]  # what a unit begins with
     enabled = gr.Checkbox(value=bool(chosen), label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
     purpose, part = build_purpose(prefix)
     images, selected = gr.State([]), gr.State(None)
     pasted, missing = build_paste(prefix), gr.HTML(elem_id=f"{prefix}_missing")
     message = gr.HTML(elem_id=f"{prefix}_message")
     drop = drop_zone(
-        image_mode="RGBA", height=190, label=DROP["person"], elem_id=f"{prefix}_image", elem_classes=["faceid-drop"]
+        image_mode="RGBA", height=190, label=words.drop, elem_id=f"{prefix}_image", elem_classes=["faceid-drop"]
     )
     with gr.Row(elem_classes=["faceid-buttons"]):
-        upload = upload_button("Add photos…", elem_id=f"{prefix}_upload")
+        upload = upload_button(words.add, elem_id=f"{prefix}_upload")
         webcam = gr.Button("Webcam", size="sm", visible=SNAPSHOT is not None, elem_id=f"{prefix}_webcam")
     gallery = photo_gallery(
         label=FIELDS["images"].label, columns=3, show_label=False, object_fit="contain", visible=False,
@@ -94,9 +96,8 @@ def build_references(prefix: str, chosen: str = NOBODY) -> References:
         people = list(dict.fromkeys([NOBODY, chosen]))
         person = gr.Dropdown(people, value=chosen, allow_custom_value=True, **labels("person", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
-    panel, info = SAVE["person"]
-    with gr.Accordion(panel, open=False, elem_id=f"{prefix}_save_person") as save_panel:
-        name = gr.Textbox(label="Name", info=info, max_lines=1, elem_id=f"{prefix}_name")
+    with gr.Accordion(words.save, open=False, elem_id=f"{prefix}_save_person") as save_panel:
+        name = gr.Textbox(label="Name", info=words.save_info, max_lines=1, elem_id=f"{prefix}_name")
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
         enabled, purpose, part, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
@@ -151,7 +152,7 @@ class _Seen:
             gr.update(choices=now.faces, value=LARGEST) if is_emptied else gr.update(choices=now.faces),
             chosen,
             gr.update(visible=chosen is not None),
-            gr.update() if chosen is None else _weight_of(photos, chosen),
+            gr.update() if chosen is None else _weight_of(photos, chosen, view.purpose),
             notice(message, "warning"),
         ]
 
@@ -166,11 +167,12 @@ def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
     def came(sources: Any, enabled: bool, pasted: str, photos: Photos, *view: Any) -> list[Any]:
         if sources is None:
             return [gr.update()] * (len(seen.shown) + 4)
-        more, message = add(photos, sources if isinstance(sources, list) else [sources])
+        seen_as = View(*view)
+        more, message = add(photos, sources if isinstance(sources, list) else [sources], seen_as.purpose)
         is_first = bool(more) and not photos
         missing = notice(still_missing(services, pasted, more), "warning")
         person = NOBODY if is_first else gr.update()  # a photo is drawn, and not who was chosen before it
-        return [*seen.again(more, View(*view), message=message), enabled or is_first, None, missing, person]
+        return [*seen.again(more, seen_as, message=message), enabled or is_first, None, missing, person]
 
     inputs = [parts.enabled, parts.pasted, *seen.looked_at]
     outputs = [*seen.shown, parts.enabled, parts.drop, parts.missing, parts.person]
@@ -179,9 +181,9 @@ def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
 
 
 def _wire_picking(parts: References, seen: _Seen) -> None:
-    def picked(photos: Photos, event: gr.SelectData) -> list[Any]:
+    def picked(photos: Photos, purpose: Purpose, event: gr.SelectData) -> list[Any]:
         index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
-        return [index, gr.update(visible=True), _weight_of(photos, index)]
+        return [index, gr.update(visible=True), _weight_of(photos, index, purpose)]
 
     def reweighed(weight: float, index: int | None, photos: Photos, *view: Any) -> list[Any]:
         return seen.again(reweigh(photos, index, weight), View(*view), index)
@@ -193,7 +195,9 @@ def _wire_picking(parts: References, seen: _Seen) -> None:
     def cleared(enabled: bool, person: str, *view: Any) -> list[Any]:
         return removed(None, enabled, person, [], *view)
 
-    parts.gallery.select(picked, [parts.images], [parts.selected, parts.picked, parts.photo_weight], **QUICK)
+    parts.gallery.select(
+        picked, [parts.images, parts.purpose], [parts.selected, parts.picked, parts.photo_weight], **QUICK
+    )
     weighed = [parts.images, parts.selected, parts.photo_weight]
     parts.photo_weight.change(reweigh, weighed, [parts.images], **QUICK)  # the keyboard releases nothing
     parts.photo_weight.release(reweighed, [parts.photo_weight, parts.selected, *seen.looked_at], seen.shown, **QUICK)
@@ -202,9 +206,9 @@ def _wire_picking(parts: References, seen: _Seen) -> None:
     parts.clear.click(cleared, [*who, *seen.looked_at[1:]], outputs, **QUICK)
 
 
-def _weight_of(photos: Photos, index: int) -> Any:
+def _weight_of(photos: Photos, index: int, purpose: Purpose) -> Any:
     """Return the update of the slider that shows the weight of one photo."""
-    return gr.update(value=photos[index]["weight"], label=f"Weight of photo {index + 1}")
+    return gr.update(value=photos[index]["weight"], label=WORDS[purpose].weight_of.format(index + 1))
 
 
 def _wire_webcam(parts: References) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lib_faceid.diagnosis.facts import Facts
 from lib_faceid.diagnosis.reading import facts_of_parameters
+from lib_faceid.encoders.crops import Crop
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.inventory.check import SetupReport
 from lib_faceid.methods.method import Variant
@@ -42,7 +43,10 @@ class Services:
     variant_of: Callable[[str, Purpose], Variant | None] = _absent
     """The variant of an adapter by file name, or of "Auto" for a purpose; None while that is not known."""
     look: Callable[[str, View], Preview] = _absent
-    """photo (base64), what of the unit's fields decides it -> what will be used of the photo."""
+    """photo (base64), what of the unit's fields decides it -> what will be used of the photo. Of an image: in the crop
+    `image_crop`, where "Auto" is the square."""
+    image_crop_of: Callable[[View], Crop] = _absent
+    """What of an image is seen with these fields: "Auto" is what the unit's adapter was trained with."""
     saved: Callable[[Purpose], Sequence[str]] = _absent
     """The names of the saved people, or of the saved images."""
     saved_of: Callable[[Sequence[str], Purpose], str] = _absent

@@ -132,12 +132,12 @@ _TABLE = (
         {"SD 1.5": _SD15_STYLE | _SD15_LAYOUT, "SDXL": _XL_STYLE | _XL_LAYOUT},
     ),
     _by_block(
-        "style transfer precise", "As style transfer, and pushes the picture's layout away from the photo's.",
+        "style transfer precise", "As style transfer, and pushes the picture's layout away from the reference's.",
         {"SD 1.5": _SD15_STYLE | _SD15_LAYOUT, "SDXL": _XL_STYLE | _XL_LAYOUT},
         {"SD 1.5": _SD15_LAYOUT, "SDXL": _XL_LAYOUT},
     ),
     _by_block(
-        "composition precise", "As composition, and pushes style and surfaces away from the photo's.",
+        "composition precise", "As composition, and pushes style and surfaces away from the reference's.",
         {
             "SD 1.5": _SD15_STYLE | _SD15_LAYOUT | _each(6, 7, 8, factor=0.1),
             "SDXL": _each(*_XL_REST, factor=0.1) | _XL_STYLE | _XL_LAYOUT,
