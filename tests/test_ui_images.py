@@ -12,7 +12,7 @@ from PIL import Image
 gr = pytest.importorskip("gradio")
 
 from lib_faceid.app.own_host import OwnHost  # noqa: E402
-from lib_faceid.app.resources import Workshop  # noqa: E402
+from lib_faceid.app.resources import Resources  # noqa: E402
 from lib_faceid.inventory.check import check_setup  # noqa: E402
 from lib_faceid.models.folders import Roots  # noqa: E402
 from lib_faceid.ui import host  # noqa: E402
@@ -36,7 +36,7 @@ def test_the_files_are_looked_at_once_for_all_images(tmp_path: Path, monkeypatch
         return check_setup(roots, family)
 
     monkeypatch.setattr(host, "check_setup", counted)
-    services = host.services_for(OwnHost(Workshop(Roots((tmp_path,))), lambda: ""))
+    services = host.services_for(OwnHost(Resources(Roots((tmp_path,))), lambda: ""))
     shown = show(services, images(MAX_PHOTOS), View(purpose="image"))
     assert [caption for _, caption in shown.gallery] == [f"{number} · square" for number in range(1, MAX_PHOTOS + 1)]
     assert len(looks) == 1

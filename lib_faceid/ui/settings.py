@@ -23,7 +23,7 @@ CUSTOM = ""
 
 
 def build_settings(prefix: str, services: Services) -> dict[str, Any]:
-    """Return the components by field, made where gradio stands right now; and `preset`, `refresh` and `auto`."""
+    """Return the components by field, made where gradio stands right now; and others that the purpose decides."""
     preset = gr.Dropdown(
         [CUSTOM, *read_presets(services.presets_file)], value=CUSTOM, label="Preset",
         info="Sets weight, structure, LoRA, start and end at once.", elem_id=f"{prefix}_preset",
@@ -46,7 +46,8 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["unlike"] = _unlike(prefix)
         made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
-        _presets(prefix, services, preset, made)
+        with gr.Column(elem_id=f"{prefix}_preset_panel") as made["preset_panel"]:
+            _presets(prefix, services, preset, made)
     return made
 
 

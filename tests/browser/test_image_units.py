@@ -29,7 +29,17 @@ USED = (
     "image_crop",
     "noise",
 )
-OF_PEOPLE = ("face", "mark", "preset", "structure", "lora", "clip_crop", "adetailer", "adetailer_weight")
+OF_PEOPLE = (
+    "face",
+    "mark",
+    "preset",
+    "preset_panel",
+    "structure",
+    "lora",
+    "clip_crop",
+    "adetailer",
+    "adetailer_weight",
+)
 TOOLS = 6  # two buttons in each of three units ask for what is here when the page opens
 PLUS = "ip-adapter-plus_sd15"
 
