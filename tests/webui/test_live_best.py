@@ -161,6 +161,44 @@ def test_the_gallery_is_sorted_where_a_setting_says_so(
         assert np.array_equal(by_likeness.images[grid + at], drawn.images[grid + seed - 1000])
 
 
+def test_skipped_it_takes_the_best_so_far_and_the_next_batch_is_searched_for(
+    miniature: Server, unit: dict[str, Any]
+) -> None:
+    job = {**JOB, "steps": 30, "n_iter": 2}
+    with ThreadPoolExecutor(1) as thread:
+        drawing = thread.submit(miniature.txt2img, unit, {"best_of": 6}, **job)
+        deadline = time.monotonic() + 120
+        while len(miniature.calls()) < 20 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        miniature.post("/sdapi/v1/skip", {})
+        answer = clean(drawing.result(timeout=300))
+    (first,) = re.findall(r"the best of image 1: .*", answer.log)
+    (second,) = re.findall(r"the best of image 2: .*", answer.log)
+    assert "interrupted" in first
+    assert "interrupted" not in second
+    assert "6 seeds tried" in second
+    assert len(answer.images) - answer.info["index_of_first_image"] == 2
+    plain = clean(miniature.txt2img(unit, **{**job, "n_iter": 1, "seed": seeds_of(answer)[1]}))
+    assert np.array_equal(plain.images[0], answer.images[-1])
+
+
+def test_hires_fix_finishes_the_best_of_each_image_alone(miniature: Server, unit: dict[str, Any]) -> None:
+    """Of two batches of two images: as many calls in the second pass as without trying any."""
+    job = {**JOB, **HIRES, "batch_size": 2, "n_iter": 2}
+    best = clean(miniature.txt2img(unit, {"best_of": 3}, **job))
+    first_pass, second_pass = calls_of(miniature)
+    seeds = seeds_of(best)
+    assert [seed in range(1000 + 3 * image, 1003 + 3 * image) for image, seed in enumerate(seeds)] == [True] * 4
+    clean(miniature.txt2img(unit, **job))
+    plain_first, plain_second = calls_of(miniature)
+    assert second_pass == plain_second
+    # A batch is one call for both images, and candidates are drawn one by one.
+    assert plain_first < first_pass < 3 * 2 * plain_first
+    alone = clean(miniature.txt2img(unit, **{**job, "batch_size": 1, "n_iter": 1, "seed": seeds[3]}))
+    apart = np.abs(alone.images[0].astype(int) - best.images[-1]).max()
+    assert apart <= 1, "a batch of two is computed in another order than one picture"
+
+
 def test_interrupted_it_takes_the_best_so_far(miniature: Server, unit: dict[str, Any]) -> None:
     before = clean(miniature.txt2img(unit, **JOB)).png
     with ThreadPoolExecutor(1) as thread:
