@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench.scoring_cost import PICTURES, watched
 from bench.search_tables import LOOKS_TABLE, fingerprint
 from gallery import BLUE, strangers
 
@@ -28,7 +29,7 @@ from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.infotext import unit_from_infotext
-from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
+from lib_faceid.units.job_options import INFOTEXT_KEY, UNSCORED, JobOptions
 from lib_faceid.units.unit import Unit
 from training.captions import caption
 
@@ -118,6 +119,15 @@ def test_nobody_and_another_recogniser_are_refused(session: Session, unit: Unit,
     resources = replace(session.resources, identities=(other,))
     with pytest.raises(MismatchError, match="recogniser"):
         generated(Session(resources), replace(unit, person=str(other)), REQUEST, best_of=2)
+
+
+def test_no_step_waits_for_a_look(session: Session, unit: Unit) -> None:
+    """Each picture is looked at once, when its last UNet call is over; without scores none is, for the same calls."""
+    short = replace(REQUEST, steps=3)
+    scored, plain = (watched(session, unit, short, one) for one in (JobOptions(), UNSCORED))
+    assert len(scored.calls) == len(plain.calls) == PICTURES * short.steps
+    assert (len(scored.looks), scored.looks_within(short.steps)) == (PICTURES, 0)
+    assert plain.looks == []
 
 
 def test_aim_proposes_and_changes_nothing(session: Session, unit: Unit) -> None:

@@ -16,7 +16,7 @@ from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.webui.inner import is_inner
 from lib_faceid.hosts.webui.job import failing, say
 from lib_faceid.hosts.webui.passes import Pixels, flat_pixels
-from lib_faceid.hosts.webui.probes import as_probe, is_probe, set_aimed
+from lib_faceid.hosts.webui.probes import aims, as_probe, set_aimed
 from lib_faceid.hosts.webui.script import models
 from lib_faceid.jobs.aiming import aim_with, goal_for
 from lib_faceid.jobs.job import Job
@@ -33,9 +33,10 @@ __all__ = ["begin_aim"]
 def begin_aim(p: Any, args: Sequence[Any]) -> None:
     """Search for a setting where the job's request says so, and have the job drawn with what was found.
 
-    Where that cannot be, the job fails before anything of its own is sampled.
+    Where that cannot be, the job fails before anything of its own is sampled. Nothing is searched for twice: ADetailer
+    calls the scripts again with a copy of a running job's `p`.
     """
-    if is_probe(p) or is_inner(p):
+    if aims(p) or is_inner(p):
         return
     try:
         if (request := aim_of(args)) is not None:
