@@ -128,7 +128,9 @@ def _summary(seen: _Seen, named: Mapping[str, Any]) -> list[str]:
     for at, axis in enumerate("xyz"):
         labels = [str(one) for one in named[f"{axis}_labels"]]
         if len(labels) > 1:
-            means = "; ".join(f"{label}: {mean}" for label, mean in zip(labels, seen.along(at), strict=True))
+            means = "; ".join(
+                f"{label}: {mean or 'nobody'}" for label, mean in zip(labels, seen.along(at), strict=True)
+            )
             lines.append(f"FaceID: mean likeness along {axis.upper()}: {means}.")
     return lines
 
