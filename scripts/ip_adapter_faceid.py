@@ -1,5 +1,6 @@
 """IP-Adapter FaceID for the AUTOMATIC1111 WebUI: every callback is handed on in a line or two."""
 
+from dataclasses import replace
 from typing import Any
 
 from modules import scripts
@@ -37,7 +38,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        services = services_for(WebUI())
+        services = replace(services_for(WebUI()), journal=webui_journal.journal_if_on)
         tab = "img2img" if is_img2img else "txt2img"
         units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"), aims=True)
         self.infotext_fields = units.infotext_fields

@@ -368,9 +368,10 @@ def test_who_reads_meanwhile_keeps_bytes_and_that_is_said(journal: Journal, monk
 
 def test_thumbnails_are_kept_only_when_given_and_go_with_the_run(journal: Journal) -> None:
     journal.add_many([run_of(NAME), run_of("Bert")])
-    assert journal.thumbnail(1, 0) is None
-    journal.keep_thumbnail(1, 0, b"JPEG OF HER")
-    assert journal.thumbnail(1, 0) == b"JPEG OF HER"
+    assert not journal.thumbnails(1)
+    journal.keep_thumbnails(1, [b"JPEG OF HER", b"AND ANOTHER"])
+    assert journal.thumbnails("F-000001") == {0: b"JPEG OF HER", 1: b"AND ANOTHER"}
+    assert journal.first_thumbnails(["F-000001", "F-000009"]) == {"F-000001": b"JPEG OF HER"}
     journal.forget(NAME)
     assert b"JPEG OF HER" not in bytes_on_disk(journal)
 

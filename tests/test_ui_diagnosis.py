@@ -37,9 +37,9 @@ def test_rows_one_after_the_other() -> None:
     assert "weight 0.1; likeness 0.20" in html
     assert try_it["visible"]
     assert not_it["visible"]
-    state, html, _, _ = diagnosis._next(state)
+    state, html, _, _ = diagnosis._next(SERVICES, state)
     assert "exclude each other" in html
-    state, html, try_it, not_it = diagnosis._next(state)
+    state, html, try_it, not_it = diagnosis._next(SERVICES, state)
     assert "Another seed" in html
     assert not try_it["visible"]
     assert not not_it["visible"]
@@ -47,22 +47,24 @@ def test_rows_one_after_the_other() -> None:
 
 def test_try_this_changes_one_field_and_keeps_the_seed() -> None:
     state = diagnosis._looked(SERVICES, PARAMETERS)[0]
-    typed, *updates = diagnosis._tried(state, 2 * len(FIELDS))
+    typed, _, *updates = diagnosis._tried(SERVICES, state, 2 * len(FIELDS))
     changed = {at: update["value"] for at, update in enumerate(updates) if "value" in update}
     assert changed == {list(FIELDS).index("weight"): 0.8}
-    assert json.loads(typed) == {"seed": 5, "generate": True}
-    typed, *updates = diagnosis._tried({**state, "at": 1}, 2 * len(FIELDS))
+    assert json.loads(typed) == {"seed": 5, "generate": True, "best_of": 1, "keep": 1}
+    typed, _, *updates = diagnosis._tried(SERVICES, {**state, "at": 1}, 2 * len(FIELDS))
     assert not [update for update in updates if "value" in update]
-    assert json.loads(typed) == {"seed": 5, "generate": True, "prompt": "portrait, smiling"}
+    assert json.loads(typed) == {
+        "seed": 5, "generate": True, "best_of": 1, "keep": 1, "prompt": "portrait, smiling"
+    }  # fmt: skip
 
 
 def test_the_second_unit_is_the_second_unit() -> None:
     state = diagnosis._looked(SERVICES, PARAMETERS.replace("FaceID 0", "FaceID 1"))[0]
-    _, *updates = diagnosis._tried(state, 2 * len(FIELDS))
+    _, _, *updates = diagnosis._tried(SERVICES, state, 2 * len(FIELDS))
     assert [at for at, update in enumerate(updates) if "value" in update] == [
         len(FIELDS) + list(FIELDS).index("weight")
     ]
-    _, *updates = diagnosis._tried(state, len(FIELDS))  # the page has one unit
+    _, _, *updates = diagnosis._tried(SERVICES, state, len(FIELDS))  # the page has one unit
     assert not [update for update in updates if "value" in update]
 
 

@@ -20,7 +20,7 @@ from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import wire_aim
-from lib_faceid.app.own_page_journal import build_own_journal
+from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_scores import can_be_sorted, most_alike_first, scores_html
 from lib_faceid.app.page_files import languages, page_file, scripts
@@ -110,7 +110,11 @@ def build_page(session: Session, count: int = 3, note: str = "") -> Any:
     names = list(resources.checkpoints())
     loaded = {"name": names[0] if names else ""}
     last = LastPictures(resources)
-    services = replace(services_for(OwnHost(resources, lambda: loaded["name"])), facts_of=last.facts_of)
+    services = replace(
+        services_for(OwnHost(resources, lambda: loaded["name"])),
+        facts_of=last.facts_of,
+        journal=lambda: journal_if_on(resources),
+    )
     style = page_file("style.css").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched
     with gr.Blocks(title="IP-Adapter FaceID", theme=theme, css=style, analytics_enabled=False) as page:

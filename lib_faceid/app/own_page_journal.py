@@ -13,7 +13,14 @@ from lib_faceid.ui.journal import JournalServices, JournalTab, build_journal
 if TYPE_CHECKING:
     from lib_faceid.journal.journal import Journal
 
-__all__ = ["build_own_journal"]
+__all__ = ["build_own_journal", "journal_if_on"]
+
+
+def journal_if_on(resources: Resources) -> Journal | None:
+    """Return the journal; None where runs are not written down."""
+    from lib_faceid.journal.journal import open_journal
+
+    return open_journal(resources.roots) if own_settings(resources.roots).journal else None
 
 
 def build_own_journal(resources: Resources) -> JournalTab:

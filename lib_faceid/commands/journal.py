@@ -6,13 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.values import number, text, whole
 from lib_faceid.errors import UnitError
+from lib_faceid.journal.shown import diagnosis_lines, score_text, when_text
 
 if TYPE_CHECKING:
     from lib_faceid.journal.filters import Filter
@@ -110,7 +110,7 @@ def _list(options: Options) -> None:
         return
     rows = [("run", "when", "likeness", "people", "what was tried, or the prompt")]
     rows += [
-        (one.id, _when(one.time), _score(one.likeness), " | ".join(one.people), one.tried or one.prompt)
+        (one.id, when_text(one.time), score_text(one.likeness), " | ".join(one.people), one.tried or one.prompt)
         for one in page.entries
     ]
     print(_table(rows) if page.entries else "No runs. `python -m lib_faceid journal on` begins to write them down.")
@@ -121,12 +121,13 @@ def _show(options: Options) -> None:
     if options.json:
         _print_json(run.as_dict())
         return
-    lines = [f"{run.id}, {_when(run.time)}, likeness {_score(run.likeness)}, best {_score(run.best)}"]
+    lines = [f"{run.id}, {when_text(run.time)}, likeness {score_text(run.likeness)}, best {score_text(run.best)}"]
     lines += [f"from {run.as_dict()['parent']}: {run.tried}"] if run.parent else []
     lines += [f"people: {', '.join(run.people)}"] if run.people else []
     lines += [f"tags: {', '.join(run.tags)}"] if run.tags else []
     lines += [f"note: {run.note}"] if run.note else []
-    lines += [f"  {_score(one.likeness)}  seed {one.seed}  {one.path}" for one in run.pictures]
+    lines += [f"diagnosis: {line}" for line in diagnosis_lines(run.diagnosis)]
+    lines += [f"  {score_text(one.likeness)}  seed {one.seed}  {one.path}" for one in run.pictures]
     print("\n".join([*lines, "", run.infotext()]))
 
 
@@ -153,7 +154,7 @@ def _tree(options: Options) -> None:
         return
     for step in steps:
         change = "" if step.change is None else f" ({step.change:+.3f})"
-        print(f"{'  ' * step.depth}{step.id}  {_score(step.likeness)}{change}  {step.tried}".rstrip())
+        print(f"{'  ' * step.depth}{step.id}  {score_text(step.likeness)}{change}  {step.tried}".rstrip())
 
 
 def _curve(options: Options) -> None:
@@ -164,7 +165,8 @@ def _curve(options: Options) -> None:
         _print_json([asdict(point) for point in points])
         return
     for point in points:
-        print(f"{point.id}  {_when(point.time)}  {_score(point.likeness)}  {'#' * round(40 * max(point.likeness, 0))}")
+        bar = "#" * round(40 * max(point.likeness, 0))
+        print(f"{point.id}  {when_text(point.time)}  {score_text(point.likeness)}  {bar}")
     if not points:
         print(f"There is no run with a likeness of {options.NAME!r}.")
 
@@ -248,14 +250,6 @@ def _off(options: Options) -> None:
 def _print_json(value: object) -> None:
     json.dump(value, sys.stdout, indent=2)
     print()
-
-
-def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
-
-
-def _score(likeness: float | None) -> str:
-    return "-" if likeness is None else f"{likeness:.3f}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -48,11 +48,6 @@ class Change:
     words: str
     unit: int | str | None = None
 
-    @property
-    def can_be_tried(self) -> bool:
-        """Whether a button can do it."""
-        return self.value is not None
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
         return {

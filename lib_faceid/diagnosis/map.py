@@ -5,16 +5,18 @@ A row is a function of facts: it gives evidence, or nothing. The strongest comes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lib_faceid.diagnosis import of_person, of_picture
 from lib_faceid.diagnosis.evidence import Change, Find
 from lib_faceid.diagnosis.facts import Facts
 
-__all__ = ["MAP", "Diagnosis", "Finding", "Row", "diagnose", "row_ids"]
+__all__ = ["MAP", "NOTHING_ELSE", "Diagnosis", "Finding", "Row", "diagnose", "row_ids"]
 
 NOTHING = "Nothing wrong was found."
+NOTHING_ELSE = "Nothing else is known. Another seed, or the best of several, is what is left to try."
 NO_TOWERS = (
     "Whether the prompt's style was followed was not looked at: no CLIP model of text and pictures is on this machine."
 )
@@ -64,24 +66,33 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     unseen: tuple[str, ...] = ()
     """What could not be looked at, in sentences."""
+    refused: tuple[Finding, ...] = ()
+    """The rows that apply, too, and were said not to be it."""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing wrong was found."""
-        return not self.findings
+        return not self.findings and not self.refused
+
+    def without(self, refused: Collection[str]) -> Diagnosis:
+        """Return the diagnosis in which rows of those ids are not proposed: somebody said that they are not it."""
+        left = tuple(one for one in self.findings if one.row.id not in refused)
+        out = tuple(one for one in self.findings if one.row.id in refused)
+        return replace(self, findings=left, refused=(*self.refused, *out))
 
     @property
     def words(self) -> str:
         """The diagnosis in one line, for a journal."""
         if not self.findings:
-            return NOTHING
+            return NOTHING_ELSE if self.refused else NOTHING
         first = self.findings[0]
         return f"{first.row.seen}: {first.row.cause} ({first.figures})"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
         rows = [finding.as_dict() for finding in self.findings]
-        return {"is_clean": self.is_clean, "words": self.words, "rows": rows, "unseen": list(self.unseen)}
+        told = {"is_clean": self.is_clean, "words": self.words, "rows": rows, "unseen": list(self.unseen)}
+        return {**told, "refused": [finding.row.id for finding in self.refused]}
 
 
 def diagnose(facts: Facts) -> Diagnosis:

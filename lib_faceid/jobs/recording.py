@@ -64,8 +64,7 @@ def record(
     """Write down a finished job, and return the run. Raises FaceIDError."""
     run = journal.add(run_of(journal, units, finished, machine))
     if keeps_thumbnails:
-        for number, one in enumerate(finished):
-            journal.keep_thumbnail(run.number, number, _thumbnail(one.image))
+        journal.keep_thumbnails(run.number, [_thumbnail(one.image) for one in finished])
     return run
 
 

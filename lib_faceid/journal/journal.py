@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 from lib_faceid.arguments import as_path, require
 from lib_faceid.errors import FileError, UnitError
 from lib_faceid.journal import forgetting, rows
+from lib_faceid.journal.bodies import plain
 from lib_faceid.journal.filters import MAX_PAGE, Filter, query
 from lib_faceid.journal.lineage import Step, likely_parent, steps_of, tried_since
 from lib_faceid.journal.run import MAX_NOTE, Run, number_of, task_id
 from lib_faceid.journal.schema import connected, writing
+from lib_faceid.journal.trials import TRIAL, expect, run_with, who_expects
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, usual_roots
 from lib_faceid.models.shards import fingerprint_of, parts_of
+from lib_faceid.units.parameters import parameters_from
 
 __all__ = ["Entry", "Journal", "Page", "Point", "open_journal"]
 
@@ -77,7 +80,8 @@ class Journal:
     def add(self, run: Run, *, finds_parent: bool = True) -> Run:
         """Write down a run, and return it with its number, its time and, where it has none, its parent.
 
-        The parent is the last run of the same people and seeds that differs in one setting alone.
+        The parent is the run of which this one was to be tried, else the last run of the same people and seeds that
+        differs in one setting alone.
         """
         return self.add_many([run], finds_parent=finds_parent)[0]
 
@@ -88,7 +92,7 @@ class Journal:
             for run in runs:
                 require(run, "run", Run, "a Run")
                 now = replace(run, time=run.time or time.time())
-                parent = _parent_of(db, now) if now.parent else likely_parent(db, now) if finds_parent else None
+                parent = _parent_of(db, now, finds_parent=finds_parent)
                 if parent:
                     now = replace(now, parent=parent.number, tried=now.tried or tried_since(parent, now))
                 written.append(rows.insert(db, now))
@@ -145,7 +149,29 @@ class Journal:
 
     def set_diagnosis(self, number: int | str, diagnosis: Any) -> Run:
         """Keep with a run what was found to be wrong, as plain values, and return the run."""
-        return self._changed(self.run(number).number, lambda run: replace(run, diagnosis=diagnosis))
+        return self.change_diagnosis(number, lambda _: diagnosis)
+
+    def change_diagnosis(self, number: int | str, change: Callable[[Any], Any]) -> Run:
+        """Keep with a run what a function makes of the diagnosis that is kept with it, and return the run."""
+        return self._changed(self.run(number).number, lambda run: replace(run, diagnosis=plain(change(run.diagnosis))))
+
+    def try_of(self, number: int | str, trial: Mapping[str, Any]) -> Run:
+        """Keep with a run what is tried of it, and return it: the next run that is this trial becomes its child."""
+
+        def tried(before: Any) -> dict[str, Any]:
+            return {**(before if isinstance(before, dict) else {}), TRIAL: dict(trial)}
+
+        run = self.change_diagnosis(number, tried)
+        with writing(self.file) as db:
+            expect(db, run.number)
+        return run
+
+    def run_with(self, parameters: str) -> Run | None:
+        """Return the last run with a picture of those settings, as they stand in its metadata; None where none has."""
+        if not self.is_there:
+            return None
+        with connected(self.file) as db:
+            return run_with(db, parameters_from(parameters))
 
     def people(self) -> tuple[str, ...]:
         """Return everybody who is in the journal, by name."""
@@ -188,18 +214,30 @@ class Journal:
         wanted = [number_of(one) if isinstance(one, str) else one for one in numbers]
         return forgetting.remove(self.file, wanted) if self.is_there else 0
 
-    def keep_thumbnail(self, number: int | str, picture: int, jpeg: bytes) -> None:
-        """Keep a small picture with a run. Only where a setting asks for it."""
-        values = (self.run(number).number, picture, jpeg)
+    def keep_thumbnails(self, number: int | str, jpegs: Iterable[bytes]) -> None:
+        """Keep the small pictures of a run, all or none, in their order. Only where a setting asks for it."""
+        run = self.run(number).number
+        values = [(run, picture, jpeg) for picture, jpeg in enumerate(jpegs)]
         with writing(self.file) as db:
-            db.execute("INSERT OR REPLACE INTO thumbnails (run, picture, jpeg) VALUES (?, ?, ?)", values)
+            db.executemany("INSERT OR REPLACE INTO thumbnails (run, picture, jpeg) VALUES (?, ?, ?)", values)
 
-    def thumbnail(self, number: int | str, picture: int) -> bytes | None:
-        """Return a small picture that was kept; None where none was."""
+    def thumbnails(self, number: int | str) -> Mapping[int, bytes]:
+        """Return the small pictures that were kept with a run, as JPEG, by the number of their picture from 0 on."""
+        if not self.is_there:
+            return {}
+        wanted = number_of(number) if isinstance(number, str) else number
         with connected(self.file) as db:
-            values = (self.run(number).number, picture)
-            found = db.execute("SELECT jpeg FROM thumbnails WHERE run = ? AND picture = ?", values).fetchone()
-        return bytes(found[0]) if found else None
+            query = "SELECT picture, jpeg FROM thumbnails WHERE run = ? ORDER BY picture"
+            return {picture: bytes(jpeg) for picture, jpeg in db.execute(query, (wanted,))}
+
+    def first_thumbnails(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the first small picture of each of these runs that has one, by what the run is called."""
+        wanted = [number_of(one) for one in ids]
+        if not self.is_there or not wanted:
+            return {}
+        query = f"SELECT run, jpeg FROM thumbnails WHERE picture = 0 AND run IN ({', '.join('?' * len(wanted))})"
+        with connected(self.file) as db:
+            return {task_id(run): bytes(jpeg) for run, jpeg in db.execute(query, wanted)}
 
     def sha256(self, path: Path) -> str:
         """Return the SHA-256 of a model file, computed once for as long as it does not change; "" for no file."""
@@ -242,8 +280,10 @@ def open_journal(roots: Roots | None = None) -> Journal:
     return Journal(roots.own / "faceid" / "journal.sqlite")
 
 
-def _parent_of(db: Any, run: Run) -> Run:
-    """Return the run that is named as the parent. Raises UnitError where it is not there."""
+def _parent_of(db: Any, run: Run, *, finds_parent: bool) -> Run | None:
+    """Return the run that is named as the parent, or is found to be. Raises UnitError where the named is not there."""
+    if not run.parent:
+        return (who_expects(db, run) or likely_parent(db, run)) if finds_parent else None
     found = rows.read(db, [run.parent or 0])
     if not found:
         raise UnitError(f"There is no run {task_id(run.parent or 0)}, which was named as the parent. Leave it out.")

@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 
-from lib_faceid.diagnosis.map import Diagnosis, diagnose
+from lib_faceid.diagnosis.facts import Facts
+from lib_faceid.diagnosis.map import NOTHING_ELSE, Diagnosis, diagnose
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.unit import FIELDS
@@ -37,7 +38,8 @@ LAST_PARAMETERS = """() => {
 SET_JOB = """(text) => {
     const root = typeof gradioApp === "function" ? gradioApp() : document;
     const ids = {prompt: "prompt textarea", negative: "neg_prompt textarea", cfg: "cfg_scale input[type=number]",
-        steps: "steps input[type=number]", seed: "seed input", best_of: "faceid_best_of input[type=number]"};
+        steps: "steps input[type=number]", seed: "seed input", best_of: "faceid_best_of input[type=number]",
+        keep: "faceid_keep input[type=number]"};
     const wanted = JSON.parse(text || "{}");
     for (const [name, value] of Object.entries(wanted)) {
         const field = ids[name] && root.querySelector(`#%(tab)s_${ids[name]}`);
@@ -49,7 +51,6 @@ SET_JOB = """(text) => {
     if (wanted.generate) setTimeout(() => root.querySelector("#%(tab)s_generate")?.click(), 600);
     return text;
 }"""
-NOTHING_LEFT = "Nothing else is known. Another seed, or the best of several, is what is left to try."
 
 
 def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
@@ -68,8 +69,8 @@ def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
     outputs = [state, shown, try_it, not_it]
     # The script's answer is what the function is given: a script alone starts nothing after it (gradio 3).
     look.click(lambda text: _looked(services, text), [last], outputs, **script(LAST_PARAMETERS % {"tab": tab}), **QUICK)
-    not_it.click(_next, [state], outputs, **QUICK)
-    try_it.click(lambda found: _tried(found, len(units)), [state], [typed, *units], **QUICK).then(
+    not_it.click(lambda found: _next(services, found), [state], outputs, **QUICK)
+    try_it.click(lambda found: _tried(services, found, len(units)), [state], [typed, shown, *units], **QUICK).then(
         None, [typed], [typed], **script(SET_JOB % {"tab": tab}), **QUICK
     )
 
@@ -81,18 +82,45 @@ def _looked(services: Services, parameters: str) -> list[Any]:
     facts, problem = attempt(services.facts_of, parameters)
     if facts is None:
         return _shown({}, notice(problem, "error"))
-    found = diagnose(facts)
+    found, run, problem = _diagnosed(services, parameters, facts)
     rows = [one.as_dict() for one in found.findings]
-    return _state({"rows": rows, "at": 0, "seed": facts.seed, "unseen": list(found.unseen)}, found)
+    state = {"rows": rows, "at": 0, "seed": facts.seed, "unseen": [*found.unseen, problem], "run": run}
+    return _state(state, found)
+
+
+def _diagnosed(services: Services, parameters: str, facts: Facts) -> tuple[Diagnosis, str, str]:
+    """Return the diagnosis, the run with which it is kept in the journal, if any, and why it could not be kept."""
+    journal, problem = attempt(services.journal)
+    if journal is not None:
+        from lib_faceid.diagnosis.kept import diagnose_picture  # sqlite: only where runs are written down
+
+        kept, problem = attempt(diagnose_picture, journal, parameters, facts)
+        if kept is not None:
+            return kept[0], kept[1].id if kept[1] else "", ""
+    return diagnose(facts), "", problem
+
+
+def _keep(services: Services, state: Mapping[str, Any], what: str) -> str:
+    """Write into the journal that a row is "not_it", or is tried; return why that could not be done."""
+    rows, at = state.get("rows", []), state.get("at", 0)
+    journal, problem = attempt(services.journal) if state.get("run") and at < len(rows) else (None, "")
+    if journal is None:
+        return problem
+    from lib_faceid.diagnosis.kept import say_not_it, try_change
+
+    row = rows[at]["id"]
+    if what == "not_it":
+        return attempt(say_not_it, journal, state["run"], row)[1]
+    return attempt(try_change, journal, state["run"], {**rows[at]["change"], "seed": state.get("seed")}, row)[1]
 
 
 def _state(state: Mapping[str, Any], found: Diagnosis | None = None) -> list[Any]:
     rows, at = state.get("rows", []), state.get("at", 0)
     if not rows:
-        words = found.words if found else NOTHING_LEFT
+        words = found.words if found else NOTHING_ELSE
         return _shown(state, notice(words, "good") + _unseen(state))
     if at >= len(rows):
-        return _shown(state, notice(NOTHING_LEFT) + _unseen(state))
+        return _shown(state, notice(NOTHING_ELSE) + _unseen(state))
     return _shown(state, rows_html(rows, at) + _unseen(state), rows[at])
 
 
@@ -102,25 +130,31 @@ def _shown(state: Mapping[str, Any], html: str, row: Mapping[str, Any] | None = 
     return [dict(state), html, gr.update(visible=can_try), gr.update(visible=row is not None)]
 
 
-def _next(state: Mapping[str, Any]) -> list[Any]:
-    """Return what is shown when the user says that the row is not it: the next one."""
-    return _state({**state, "at": state.get("at", 0) + 1})
+def _next(services: Services, state: Mapping[str, Any]) -> list[Any]:
+    """Return what is shown when the user says that the row is not it: the next one. The journal keeps what was said."""
+    problem = _keep(services, state, "not_it")
+    return _state({**state, "at": state.get("at", 0) + 1, "unseen": [*state.get("unseen", ()), problem]})
 
 
-def _tried(state: Mapping[str, Any], count: int) -> list[Any]:
-    """Return what is typed into the request as JSON, and an update for each component of the units: one change."""
+def _tried(services: Services, state: Mapping[str, Any], count: int) -> list[Any]:
+    """Return what is typed into the request as JSON, what is shown, and an update for each component of the units.
+
+    One field is changed, and the seed kept: nothing else is tried, unless that is the change.
+    """
     rows, at = state.get("rows", []), state.get("at", 0)
     updates: list[Any] = [gr.update()] * count
     if at >= len(rows):
-        return ["{}", *updates]
-    change, request = rows[at]["change"], {"generate": True}
+        return ["{}", gr.update(), *updates]
+    problem = _keep(services, state, "tried")
+    change, request = rows[at]["change"], {"generate": True, "best_of": 1, "keep": 1}
     if state.get("seed") is not None:
         request["seed"] = state["seed"]
     if change["target"] == "job":
         request[change["field"]] = change["value"]
     elif change["target"] == "unit" and (place := _place(change)) is not None and place < count:
         updates[place] = gr.update(value=change["value"])
-    return [json.dumps(request), *updates]
+    shown = gr.update(value=rows_html(rows, at) + notice(problem, "warning")) if problem else gr.update()
+    return [json.dumps(request), shown, *updates]
 
 
 def _place(change: Mapping[str, Any]) -> int | None:
@@ -143,4 +177,6 @@ def rows_html(rows: Sequence[Mapping[str, Any]], at: int) -> str:
 
 
 def _unseen(state: Mapping[str, Any]) -> str:
-    return "".join(f"<p>{escape(line)}</p>" for line in state.get("unseen", ()))
+    run = state.get("run", "")
+    lines = [*state.get("unseen", ()), f"Kept in the journal with {run}." if run else ""]
+    return "".join(f"<p>{escape(line)}</p>" for line in lines if line)

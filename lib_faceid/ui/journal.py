@@ -13,11 +13,13 @@ import gradio as gr
 from lib_faceid.journal.compare import compare
 from lib_faceid.journal.export import as_csv, as_json, seconds_of
 from lib_faceid.journal.filters import ORDERS, Filter
+from lib_faceid.journal.shown import score_text, when_text
 from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.services import attempt
 
 if TYPE_CHECKING:
     from lib_faceid.journal.journal import Journal, Page
+    from lib_faceid.journal.run import Run
 
 __all__ = ["JournalServices", "JournalTab", "build_journal"]
 
@@ -53,7 +55,7 @@ def build_journal(services: JournalServices) -> JournalTab:
     """Return the tab, made where gradio stands right now."""
     with gr.Column(elem_id="faceid_journal"):
         _build_switch(services)
-        filters, find, older, table, after = _build_list()
+        filters, find, older, table, small, after = _build_list()
         run, opened, others = _build_run()
         page = gr.HTML(elem_id="faceid_journal_page")
         with gr.Row():
@@ -67,7 +69,7 @@ def build_journal(services: JournalServices) -> JournalTab:
         _build_export(services, filters)
         _build_forget(services)
     shown = [page, note, tags, infotext, message]
-    _wire_list(services, filters, (find, older), (table, after, message))
+    _wire_list(services, filters, (find, older), (table, after, small, message))
     _wire_select(services, table, run, shown)
     opened.click(lambda number: _open(services, number), [run], shown, **QUICK)
     _wire_others(services, run, others, (page, message))
@@ -90,18 +92,22 @@ def _build_switch(services: JournalServices) -> None:
     off.click(lambda: switched(False), None, [state], **QUICK)
 
 
-def _build_list() -> tuple[list[Any], Any, Any, Any, Any]:
-    """Return the components of the filter, the two buttons, the table, and what asks for the next page."""
+def _build_list() -> tuple[list[Any], Any, Any, Any, Any, Any]:
+    """Return the components of the filter, the two buttons, the table, its pictures, what asks for the next ones."""
     with gr.Row():
-        person = gr.Textbox(label="Person", info="The whole name.", elem_id="faceid_journal_person")
-        tag = gr.Textbox(label="Tag", elem_id="faceid_journal_tag")
-        text = gr.Textbox(label="Words", info="Of prompt, note, tags or names.", elem_id="faceid_journal_text")
-        order = gr.Dropdown(list(ORDERS), value=ORDERS[0], label="Order", elem_id="faceid_journal_order")
+        person = gr.Textbox(label="Person", info="The whole name.", max_lines=1, elem_id="faceid_journal_person")
+        tag = gr.Textbox(label="Tag", info="The whole tag.", max_lines=1, elem_id="faceid_journal_tag")
+        text = gr.Textbox(
+            label="Words", info="Of prompt, note, tags or names.", max_lines=1, elem_id="faceid_journal_text"
+        )
+        order = gr.Dropdown(
+            list(ORDERS), value=ORDERS[0], label="Order", info="Of the list.", elem_id="faceid_journal_order"
+        )
     with gr.Row():
         lowest = gr.Slider(-1, 1, -1, step=0.01, label="Likeness from", elem_id="faceid_journal_lowest")
         highest = gr.Slider(-1, 1, 1, step=0.01, label="Likeness to", elem_id="faceid_journal_highest")
-        since = gr.Textbox(label="Since", info="As 2026-11-26.", elem_id="faceid_journal_since")
-        until = gr.Textbox(label="Until", info="As 2026-11-26.", elem_id="faceid_journal_until")
+        since = gr.Textbox(label="Since", info="As 2026-11-26.", max_lines=1, elem_id="faceid_journal_since")
+        until = gr.Textbox(label="Until", info="As 2026-11-26.", max_lines=1, elem_id="faceid_journal_until")
     with gr.Row(elem_classes=["faceid-buttons"]):
         find = gr.Button("Show the runs", variant="primary", size="sm", elem_id="faceid_journal_find")
         older = gr.Button("Next page", size="sm", elem_id="faceid_journal_older")
@@ -109,7 +115,8 @@ def _build_list() -> tuple[list[Any], Any, Any, Any, Any]:
         headers=HEADERS, datatype="str", type="array", interactive=False, wrap=True, label="Runs",
         elem_id="faceid_journal_table",
     )  # fmt: skip
-    return [person, tag, text, order, lowest, highest, since, until], find, older, table, gr.State([])
+    small = gr.HTML(elem_id="faceid_journal_small")
+    return [person, tag, text, order, lowest, highest, since, until], find, older, table, small, gr.State([])
 
 
 def _build_run() -> tuple[Any, Any, list[Any]]:
@@ -145,18 +152,19 @@ def _build_forget(services: JournalServices) -> None:
     def forgot(typed: str) -> str:
         who = typed.strip()
         done, problem = attempt(lambda: services.journal().forget(who, services.photos_of(who)))
-        return notice(done.words, "good") if done else notice(problem, "warning")
+        return notice(f"{done.words} Show the runs again.", "good") if done else notice(problem, "warning")
 
     forget.click(forgot, [name], [message], queue=False)
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:
     def page(after: Sequence[float], *wanted: Any) -> list[Any]:
-        found, problem = attempt(lambda: services.journal().page(_filter(wanted), after, SIZE))
+        found, problem = attempt(_page, services, wanted, after)
         if found is None:
-            return [gr.update(), after, notice(problem, "warning")]
-        empty = "" if found.entries else "No run fits."
-        return [gr.update(value=_rows(found)), list(found.after), notice(empty)]
+            return [gr.update(), after, gr.update(), notice(problem, "warning")]
+        entries, small = found
+        empty = "" if entries.entries else "No run fits."
+        return [gr.update(value=_rows(entries)), list(entries.after), small, notice(empty)]
 
     find, older = buttons
     find.click(lambda *wanted: page([], *wanted), list(filters), list(shown), **QUICK)
@@ -181,7 +189,8 @@ def _wire_others(services: JournalServices, run: Any, parts: Sequence[Any], outp
     def compared(first: str, second: str) -> str:
         journal = services.journal()
         both = journal.run(first), journal.run(second)
-        return compare_html(*both, compare(*both))
+        small = journal.thumbnails(first), journal.thumbnails(second)
+        return compare_html(*both, compare(*both), small)
 
     def tree(number: str) -> str:
         journal = services.journal()
@@ -202,10 +211,16 @@ def _open(services: JournalServices, number: str) -> list[Any]:
     """Return a run's page, its note, its tags, its settings as text, and what went wrong."""
     from lib_faceid.ui.journal_html import run_html
 
-    run, problem = attempt(lambda: services.journal().run(number))
-    if run is None:
+    def opened() -> tuple[Run, str]:
+        journal = services.journal()
+        run = journal.run(number)
+        return run, run_html(run, journal.thumbnails(run.number))
+
+    found, problem = attempt(opened)
+    if found is None:
         return [*[gr.update()] * 4, notice(problem, "warning")]
-    return [run_html(run), run.note, ", ".join(run.tags), run.infotext() if run.pictures else "", ""]
+    run, page = found
+    return [page, run.note, ", ".join(run.tags), run.infotext() if run.pictures else "", ""]
 
 
 def _keep(services: JournalServices, number: str, note: str, tags: str) -> str:
@@ -231,9 +246,17 @@ def _filter(wanted: Sequence[Any]) -> Filter:
     return Filter(person.strip(), tag.strip(), text, *limits, *dates, order)
 
 
-def _rows(page: Page) -> list[list[str]]:
-    from lib_faceid.ui.journal_html import score_text, when_text
+def _page(services: JournalServices, wanted: Sequence[Any], after: Sequence[float]) -> tuple[Page, str]:
+    """Return a page of the list, and in HTML the small pictures that were kept of its runs."""
+    from lib_faceid.ui.journal_html import thumbnails_html
 
+    journal = services.journal()
+    page = journal.page(_filter(wanted), after, SIZE)
+    small = journal.first_thumbnails(one.id for one in page.entries)
+    return page, thumbnails_html([(one.id, score_text(one.likeness)) for one in page.entries], small)
+
+
+def _rows(page: Page) -> list[list[str]]:
     return [
         [
             one.id,

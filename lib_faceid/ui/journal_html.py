@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import base64
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -13,27 +14,21 @@ from lib_faceid.journal.compare import Compared, Difference
 from lib_faceid.journal.journal import Point
 from lib_faceid.journal.lineage import Step
 from lib_faceid.journal.run import Drawn, Run, task_id
+from lib_faceid.journal.shown import diagnosis_lines, score_text, when_text
 from lib_faceid.ui.parts import data_url
 
-__all__ = ["compare_html", "curve_html", "run_html", "score_text", "tree_html", "when_text"]
+__all__ = ["compare_html", "curve_html", "run_html", "thumbnails_html", "tree_html"]
+
+Small = Mapping[int, bytes]
+NONE: Small = MappingProxyType({})
 
 PICTURE_PX = 256
 MAX_PICTURES = 8
 WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 640, 160, 34, 20, 8  # of the curve, in pixels
 
 
-def score_text(likeness: float | None) -> str:
-    """Return a likeness as it is shown."""
-    return "-" if likeness is None else f"{likeness:.3f}"
-
-
-def when_text(seconds: float) -> str:
-    """Return a time as it is shown."""
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
-
-
-def run_html(run: Run) -> str:
-    """Return everything about a run."""
+def run_html(run: Run, small: Small = NONE) -> str:
+    """Return everything about a run. small: the pictures that were kept with it, by their numbers."""
     entries = [
         ("When", when_text(run.time)),
         ("Likeness", f"{score_text(run.likeness)}, best {score_text(run.best)}"),
@@ -42,21 +37,22 @@ def run_html(run: Run) -> str:
         ("Checkpoint", f"{run.checkpoint} {run.checkpoint_sha256[:10]}"),
         ("Tags", ", ".join(run.tags)),
         ("Note", run.note),
-        ("Diagnosis", "" if run.diagnosis is None else str(run.diagnosis)),
+        ("Diagnosis", "\n".join(diagnosis_lines(run.diagnosis))),
     ]
     rows = "".join(f"<tr><th>{name}</th><td>{escape(value)}</td></tr>" for name, value in entries if value.strip())
     return (
-        f"<h3>{run.id}</h3>{_pictures(run)}<table>{rows}</table>"
+        f"<h3>{run.id}</h3>{_pictures(run, small)}<table>{rows}</table>"
         f'<pre class="faceid-parameters">{escape(run.infotext())}</pre>'
     )
 
 
-def compare_html(first: Run, second: Run, found: Compared) -> str:
-    """Return two runs beside each other: their pictures, and what differs."""
+def compare_html(first: Run, second: Run, found: Compared, small: tuple[Small, Small] = (NONE, NONE)) -> str:
+    """Return two runs beside each other: their pictures, and what differs. small: the kept pictures of each."""
     head = f"<tr><th></th><th>{first.id}</th><th>{second.id}</th></tr>"
     nothing = "<p>Nothing that the journal knows of differs.</p>" if not (found.settings or found.scores) else ""
     settings, scores = "".join(map(_difference, found.settings)), "".join(map(_difference, found.scores))
-    sides = "".join(f"<div><h3>{run.id}</h3>{_pictures(run)}</div>" for run in (first, second))
+    both = zip((first, second), small, strict=True)
+    sides = "".join(f"<div><h3>{run.id}</h3>{_pictures(run, kept)}</div>" for run, kept in both)
     table = nothing or f"<table>{head}{settings}{scores}</table>"
     return f'<div class="faceid-sides">{sides}</div>{table}'
 
@@ -115,22 +111,36 @@ def _difference(one: Difference) -> str:
     return f"<tr><th>{escape(one.name)}</th>{cells}</tr>"
 
 
-def _pictures(run: Run) -> str:
-    shown = "".join(_picture(one) for one in run.pictures[:MAX_PICTURES])
+def thumbnails_html(pages: Iterable[tuple[str, str]], small: Mapping[str, bytes]) -> str:
+    """Return the kept pictures of a page of the list, each with its run. pages: run and likeness, in their order."""
+    shown = "".join(
+        f'<figure><img src="{_jpeg(small[run])}" alt="{run}"><figcaption>{run} {escape(likeness)}</figcaption></figure>'
+        for run, likeness in pages
+        if run in small
+    )
+    return f'<div class="faceid-shown faceid-small">{shown}</div>' if shown else ""
+
+
+def _pictures(run: Run, small: Small) -> str:
+    shown = "".join(_picture(one, small.get(at)) for at, one in enumerate(run.pictures[:MAX_PICTURES]))
     left = len(run.pictures) - MAX_PICTURES
     return f'<div class="faceid-shown">{shown}</div>' + (f"<p>and {left} more</p>" if left > 0 else "")
 
 
-def _picture(one: Drawn) -> str:
-    """Return one picture with its score, as far as its file is still there."""
+def _picture(one: Drawn, small: bytes | None) -> str:
+    """Return one picture with its score: of its file, else the small one that was kept."""
     caption = f"seed {one.seed}, {score_text(one.likeness)}"
-    source = _source(one.path)
+    source = _source(one.path) or (_jpeg(small) if small else "")
     picture = f'<img src="{source}" alt="{caption}">' if source else f"<div>{_why_not(one)}</div>"
     return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 
 def _why_not(one: Drawn) -> str:
     return "its file is gone" if one.path else "it was not saved"
+
+
+def _jpeg(content: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
 
 
 def _source(path: str) -> str:

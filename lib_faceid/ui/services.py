@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from lib_faceid.diagnosis.facts import Facts
 from lib_faceid.diagnosis.reading import facts_of_parameters
@@ -17,6 +17,9 @@ from lib_faceid.models.transfer import Report
 from lib_faceid.ui.preview import Preview, View
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import Purpose, Unit
+
+if TYPE_CHECKING:
+    from lib_faceid.journal.journal import Journal
 
 __all__ = ["Services", "attempt", "problem"]
 
@@ -65,6 +68,8 @@ class Services:
     """Where a team's prompt templates lie; None where none can be saved."""
     facts_of: Callable[[str], Facts] = _facts_of_metadata
     """A picture's metadata -> what is known of its run."""
+    journal: Callable[[], Journal | None] = lambda: None
+    """The journal, where runs are written down; None where that is off."""
 
 
 def attempt(call: Callable[..., Result], *args: Any) -> tuple[Result | None, str]:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules import shared
 
+from lib_faceid.hosts.webui.api import journal
 from lib_faceid.hosts.webui.settings import roots, setting
 from lib_faceid.people.library import open_library
 
-__all__ = ["is_on", "paste_into_txt2img", "photos_of", "switch"]
+if TYPE_CHECKING:
+    from lib_faceid.journal.journal import Journal
+
+__all__ = ["is_on", "journal_if_on", "paste_into_txt2img", "photos_of", "switch"]
 
 
 def is_on() -> bool:
     """Say whether runs are written down."""
     return bool(setting("faceid_journal"))
+
+
+def journal_if_on() -> Journal | None:
+    """Return the journal; None where runs are not written down."""
+    return journal() if is_on() else None
 
 
 def switch(wanted: bool) -> None:

@@ -53,9 +53,15 @@ def record(p: Any, processed: Any) -> None:
         machine = Machine(HOST, adapter_files, Path(info.filename), getattr(info, "sha256", None) or "")
         run = write_down(journal(), units, finished, machine, keeps_thumbnails=setting("faceid_journal_thumbnails"))
     except (FaceIDError, OSError) as error:
-        say(p, f"FaceID: not written into the journal: {error}")
+        _say(p, processed, f"FaceID: not written into the journal: {error}")
     else:
-        say(p, f"FaceID: written into the journal as {run.id}.")
+        _say(p, processed, f"FaceID: written into the journal as {run.id}.")
+
+
+def _say(p: Any, processed: Any, message: str) -> None:
+    """Show a message under the pictures: what the WebUI shows there was put together before."""
+    say(p, message)
+    processed.comments += f"{message}\n"
 
 
 def _pictures(processed: Any) -> list[tuple[Any, str]]:

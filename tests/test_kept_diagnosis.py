@@ -1,0 +1,127 @@
+"""A run's diagnosis in the journal: found again by its picture, kept, said not to be it, tried with one change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_runs import run_of
+
+from lib_faceid.diagnosis.kept import diagnose_picture, diagnose_run, facts_of_run, say_not_it, to_try, try_change
+from lib_faceid.errors import UnitError
+from lib_faceid.journal.journal import Journal
+from lib_faceid.journal.run import Drawn, Run, UsedUnit
+from lib_faceid.journal.shown import diagnosis_lines
+from lib_faceid.ui.services import Services
+
+SETTINGS = {
+    "Steps": "20", "Sampler": "DDIM", "CFG scale": "7", "Seed": "5", "Size": "512x768", "Model": "some",
+    "FaceID 0": "adapter: a.bin, variant: faceid, weight: 0.1, refs: d3ca32c0, algo: 1",
+}  # fmt: skip
+SCORE = {
+    "version": 1, "likeness": 0.2, "recogniser": "w600k_mbf-9cc6e4a7", "faces": 1, "others": 0, "size_px": [512, 768],
+    "units": [{"unit": 0, "likeness": 0.2, "box": [0.2, 0.2, 0.6, 0.8], "is_comparable": True}],
+}  # fmt: skip
+
+
+def low(weight: float = 0.1, seed: int = 5, **more: Any) -> Run:
+    """A run of a photo that nobody saved, in which the person is weak and the prompt contradicts itself."""
+    line = SETTINGS["FaceID 0"].replace("0.1", f"{weight:g}")
+    unit = UsedUnit(0, {"adapter": "a.bin", "variant": "faceid", "weight": weight}, "ab" * 32, ("d3ca32c0",))
+    settings = {**SETTINGS, "FaceID 0": line}
+    run = Run("portrait, smiling, serious", settings=settings, units=(unit,), pictures=(Drawn(seed, SCORE),))
+    return replace(run, **more)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite")
+
+
+def test_a_picture_finds_its_run_and_the_diagnosis_is_kept_with_it(journal: Journal) -> None:
+    first = journal.add(low())
+    journal.add(low(seed=6))
+    parameters = first.infotext() + ", FaceID likeness: 0.20"
+    found, run = diagnose_picture(journal, parameters, facts_of_run(first))
+    assert run is not None
+    assert run.id == "F-000001"
+    assert [one.row.id for one in found.findings] == ["low_weight", "contradiction"]
+    kept = journal.run(1).diagnosis
+    assert [row["id"] for row in kept["rows"]] == ["low_weight", "contradiction"]
+    assert "weight 0.1" in kept["words"]
+    assert any("weight 0.1" in line for line in diagnosis_lines(kept))
+    assert diagnose_picture(journal, parameters.replace("Steps: 20", "Steps: 21"), facts_of_run(first))[1] is None
+    assert diagnose_picture(None, parameters, facts_of_run(first))[1] is None
+
+
+def test_what_was_said_not_to_be_it_is_not_proposed_in_the_whole_tree(journal: Journal) -> None:
+    journal.add(low())
+    child = journal.add(low(0.2, parent=1))
+    journal.add(low(0.1, seed=9))
+    say_not_it(journal, child.number, "low_weight")
+    assert [one.row.id for one in diagnose_run(journal, 1).findings] == ["contradiction"]
+    assert diagnose_run(journal, 1).as_dict()["refused"] == ["low_weight"]
+    assert [one.row.id for one in diagnose_run(journal, 3).findings] == ["low_weight", "contradiction"]
+    say_not_it(journal, 1, "contradiction")
+    found = diagnose_run(journal, 2)
+    assert not found.findings
+    assert not found.is_clean
+    assert "Nothing else is known" in found.words
+    assert journal.run(2).diagnosis["not_it"] == ["low_weight"]
+    with pytest.raises(UnitError, match="is no row of the map"):
+        say_not_it(journal, 1, "bad luck")
+
+
+def test_what_is_tried_becomes_a_child_with_one_change(journal: Journal) -> None:
+    run = journal.add(low())
+    change = to_try(diagnose_run(journal, 1)).change
+    try_change(journal, 1, change, "low_weight")
+    assert journal.add(low(0.8, seed=6)).parent is None  # another seed
+    other = low(0.8)
+    assert journal.add(replace(other, settings={**other.settings, "Steps": "30"})).parent is None  # two changes
+    child = journal.add(low(0.8))
+    assert (child.parent, child.tried) == (1, "FaceID 0 weight: 0.1 to 0.8")
+    assert journal.add(low(0.8)).parent is None  # once
+    assert journal.run(1).diagnosis["trial"]["row"] == "low_weight"
+    assert [step.id for step in journal.tree(run.number)] == ["F-000001", child.id]
+
+
+def test_a_prompt_that_is_tried_and_the_best_of_several(journal: Journal) -> None:
+    journal.add(low())
+    try_change(journal, 1, {"target": "job", "unit": None, "field": "prompt", "value": "portrait, smiling"})
+    assert journal.add(low(prompt="portrait, smiling")).parent == 1
+    try_change(journal, 1, {"target": "job", "unit": None, "field": "best_of", "value": 4})
+    searched = {"FaceID search": "best of: 4, first seed: 5, tried: 4, UNet calls: 24"}
+    best = low(settings={**low().settings, **searched}, pictures=(Drawn(7, SCORE),))
+    assert journal.add(best).parent == 1
+
+
+def test_nothing_to_try_is_said(journal: Journal) -> None:
+    journal.add(low())
+    found = diagnose_run(journal, 1)
+    with pytest.raises(UnitError, match="'waxy' does not apply"):
+        to_try(found, "waxy")
+
+
+def test_the_page_keeps_what_its_buttons_do(journal: Journal) -> None:
+    pytest.importorskip("gradio")
+    from lib_faceid.ui import diagnosis
+
+    run = journal.add(low())
+    services = Services(journal=lambda: journal)
+    state, html, *_ = diagnosis._looked(services, run.infotext() + ", FaceID likeness: 0.20")
+    assert "Kept in the journal with F-000001." in html
+    state, *_ = diagnosis._next(services, state)
+    assert journal.run(1).diagnosis["not_it"] == ["low_weight"]
+    typed = json.loads(diagnosis._tried(services, state, 0)[0])
+    assert (typed["prompt"], typed["seed"], typed["best_of"]) == ("portrait, smiling", 5, 1)
+    assert journal.add(low(prompt=typed["prompt"])).parent == 1
+
+
+def test_a_run_without_scores_or_with_words_of_somebodys_own(journal: Journal) -> None:
+    journal.add(run_of("Anna", diagnosis="too dark"))
+    diagnose_run(journal, 1)
+    assert say_not_it(journal, 1, "waxy").diagnosis["not_it"] == ["waxy"]
