@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import jsonschema
 import pytest
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.aim_request import AimRequest, aim_of
 from lib_faceid.units.job_options import OPTIONS, JobOptions, options_of
 from lib_faceid.units.old_names import OLD_ORDERS
+from lib_faceid.units.schema import aim_schema
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.unit import FIELDS, Unit
 
@@ -58,6 +60,17 @@ def test_what_cannot_be_is_said(values: dict[str, Any], words: str) -> None:
         aim_of([values])
     with pytest.raises(UnitError, match="2 objects"):
         aim_of([values, values])
+
+
+def test_the_schema_allows_what_is_read_and_nothing_else() -> None:
+    allowed = jsonschema.Draft202012Validator(aim_schema()).is_valid
+    for values in ({"aim": 0.5}, {"aim": 0, "by": "lora", "unit": 2}):
+        assert allowed(values)
+        assert aim_of([values])
+    for values in ({}, {"aim": 1.5}, {"aim": 0.5, "unit": -1}, {"aim": 0.5, "with": 1}, {"aim": 0.5, "by": "noise"}):
+        assert not allowed(values)
+        with pytest.raises(UnitError):
+            AimRequest.from_dict(values)
 
 
 def test_a_damaged_text_is_said() -> None:

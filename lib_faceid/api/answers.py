@@ -38,7 +38,7 @@ from lib_faceid.references.combining import SAME_PERSON
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import ALGORITHM
-from lib_faceid.units.schema import job_options_schema, unit_schema
+from lib_faceid.units.schema import aim_schema, job_options_schema, unit_schema
 from lib_faceid.units.unit import Unit
 
 __all__ = ["Answers"]
@@ -70,8 +70,8 @@ class Answers(JournalAnswers):
         return {"adapters": adapters, "auto": auto, "auto_image": auto_image}
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of a unit, and beside it that of a job's options."""
-        options = {"$defs": {"job_options": job_options_schema()}}
+        """Return the JSON schema of a unit, and beside it those of a job's options and of what it aims for."""
+        options = {"$defs": {"job_options": job_options_schema(), "aim": aim_schema()}}
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **unit_schema(), **options}
 
     def check(self, body: Mapping[str, Any]) -> dict[str, Any]:

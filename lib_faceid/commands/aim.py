@@ -8,7 +8,8 @@ import json
 from lib_faceid.commands import values
 from lib_faceid.commands.picture_options import add_picture_options, resources_of, seed_of
 from lib_faceid.commands.unit_options import add_unit_options, units_of
-from lib_faceid.likeness.aim import AIMED_FIELDS, MOST_PROBES, Aim
+from lib_faceid.likeness.aim import MOST_PROBES, Aim
+from lib_faceid.units.aim_request import AIMED_FIELDS
 
 __all__ = ["add_aim", "curve_text"]
 

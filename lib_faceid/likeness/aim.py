@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from lib_faceid.arguments import as_number
 from lib_faceid.errors import UnitError
+from lib_faceid.units.aim_request import AIMED_FIELDS
 
-__all__ = ["AIMED_FIELDS", "MOST_PROBES", "TOLERANCE", "Aim", "Goal", "Probe", "aim", "change_between"]
+__all__ = ["MOST_PROBES", "TOLERANCE", "Aim", "Goal", "Probe", "aim", "change_between"]
 
 TOLERANCE = 0.03
 MOST_PROBES = 8
-AIMED_FIELDS = ("weight", "structure", "lora")
-"""The settings of a unit that can be searched for."""
 GRID = 0.01
 NARROW = 0.2  # of the way between two probes: no nearer to one of them is the next one
 NOTHING = -1.0  # what a picture without a face counts

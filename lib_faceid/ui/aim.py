@@ -14,9 +14,10 @@ from typing import Any
 
 import gradio as gr
 
-from lib_faceid.likeness.aim import AIMED_FIELDS, TOLERANCE, Aim
+from lib_faceid.likeness.aim import TOLERANCE, Aim
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import attempt
+from lib_faceid.units.aim_request import AIMED_FIELDS
 from lib_faceid.units.unit import FIELDS
 
 __all__ = ["AimParts", "aim_html", "build_aim", "found_updates", "wire_host_aim", "wire_taking"]

@@ -10,8 +10,10 @@ from typing import Any
 from lib_faceid.arguments import as_number
 from lib_faceid.errors import UnitError
 
-__all__ = ["INFOTEXT_KEY", "AimRequest", "aim_of", "is_aim", "without_aim_text"]
+__all__ = ["AIMED_FIELDS", "INFOTEXT_KEY", "AimRequest", "aim_of", "is_aim", "without_aim_text"]
 
+AIMED_FIELDS = ("weight", "structure", "lora")
+"""The settings of a unit that can be searched for."""
 INFOTEXT_KEY = "FaceID aim"
 """What the metadata say of it under: never read back, because the unit's line has the value that was found."""
 
@@ -29,6 +31,8 @@ class AimRequest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aim", as_number(self.aim, "aim", 0, 1))
+        if self.by not in AIMED_FIELDS:
+            raise UnitError(f"{self.by!r} cannot be aimed with; one of {', '.join(AIMED_FIELDS)} was expected.")
         number = as_number(self.unit, "unit", 0)
         if number != int(number):
             raise UnitError(f"unit is {number:g}; the number of a unit, counted from 0, was expected.")
@@ -37,6 +41,8 @@ class AimRequest:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AimRequest:
         """Return what a request's object says. Raises UnitError."""
+        if "aim" not in values:
+            raise UnitError("aim is missing; the likeness to reach, from 0 to 1, was expected.")
         for name in values:
             if name not in cls.__dataclass_fields__:
                 raise UnitError(f"unknown key '{name}' beside 'aim' (keys are {', '.join(cls.__dataclass_fields__)})")

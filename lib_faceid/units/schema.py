@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lib_faceid.units.aim_request import AIMED_FIELDS
 from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
 
-__all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "job_options_schema", "photos_schema", "unit_schema"]
+__all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "aim_schema", "job_options_schema", "photos_schema", "unit_schema"]
 
 PICTURE_SCHEMA: dict[str, Any] = {
     "type": "string",
@@ -63,6 +64,23 @@ def job_options_schema() -> dict[str, Any]:
         "type": "object",
         "description": "One more object in the args of the units.",
         "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def aim_schema() -> dict[str, Any]:
+    """Return the schema of what a request aims for, as one more object among its units."""
+    properties = {
+        "aim": {"type": "number", "minimum": 0, "maximum": 1, "description": "The likeness to reach."},
+        "by": {"type": "string", "enum": list(AIMED_FIELDS), "default": "weight", "description": "Searched for."},
+        "unit": {"type": "integer", "minimum": 0, "default": 0, "description": "Whose setting and likeness."},
+    }
+    return {
+        "title": "Aim for a likeness",
+        "type": "object",
+        "description": "One more object in the args of the units.",
+        "properties": properties,
+        "required": ["aim"],
         "additionalProperties": False,
     }
 

@@ -96,7 +96,7 @@ def measured(face_models: Path, rounds: int, steps: int) -> str:
         for number in range(rounds):
             order = (JobOptions(), UNSCORED) if number % 2 else (UNSCORED, JobOptions())
             pair = {one.score: watched(session, unit, request, one) for one in order}
-            scored, plain = (float(np.mean(pair[score].steps(steps))) for score in (True, False))
+            scored, plain = (float(np.median(pair[score].steps(steps))) for score in (True, False))
             on.append(scored)
             off.append(plain)
             ratios.append(scored / plain)
