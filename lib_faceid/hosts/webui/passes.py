@@ -10,6 +10,7 @@ from modules import devices, images, processing
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lib_faceid.hosts.webui.replaced import replaced
 from lib_faceid.jobs.job import Pass
 from lib_faceid.units.region import WHOLE, Box
 
@@ -80,7 +81,7 @@ def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], N
 
     Return what undoes it: a job may be one of many that `p` has, one for each of its batches.
     """
-    second_pass, wrapped = getattr(p, "sample_hr_pass", None), vars(p).get("sample_hr_pass")
+    second_pass = getattr(p, "sample_hr_pass", None)
     if second_pass is None:
         return lambda: None
 
@@ -89,14 +90,7 @@ def on_first_pass(p: Any, see: Callable[[list[Pixels]], None]) -> Callable[[], N
         see([_pixels(one) for one in found])
         return second_pass(samples, decoded, *more)
 
-    def undo() -> None:
-        if vars(p).get("sample_hr_pass") is seen_first:
-            del p.sample_hr_pass
-            if wrapped:
-                p.sample_hr_pass = wrapped
-
-    p.sample_hr_pass = seen_first
-    return undo
+    return replaced(p, "sample_hr_pass", seen_first)
 
 
 def _view(p: Any) -> Box:

@@ -16,6 +16,7 @@ from modules import prompt_parser, rng, sd_samplers_common, shared
 from lib_faceid.errors import FaceIDError, HostError, UnitError
 from lib_faceid.hosts.webui.job import WebUIJob, failing
 from lib_faceid.hosts.webui.passes import decoded_pixels, pass_of
+from lib_faceid.hosts.webui.replaced import replaced
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
 from lib_faceid.jobs.wanted import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
@@ -38,7 +39,7 @@ class Searching:
         self.p, self.options, self._judge_of, self._say = p, options, judge_of, say
         self._recorder: Recorder | None = None
         self._undo: Callable[[], None] = _nothing
-        self._was_wrapped, self._plain = "sample" in vars(p), p.sample
+        self._plain, self._undo_sample = p.sample, _nothing
         self._kept: dict[int, list[tuple[int, int, Tape]]] = {}
         """Image -> (seed, subseed, tape) of those that are kept and not drawn yet, the most alike first."""
         self._infotexts: dict[int, str] = {}
@@ -49,7 +50,7 @@ class Searching:
         if self.options.keep > 1:
             _repeat_batches(self.p, self.options.keep)
         setattr(self.p, _ATTRIBUTE, self)
-        self.p.sample = self._sample
+        self._undo_sample = replaced(self.p, "sample", self._sample)
 
     def end(self) -> None:
         """Give `p` its own way of sampling back, unless another extension has put itself before this one."""
@@ -57,10 +58,7 @@ class Searching:
         if getattr(self.p, "faceid_keep", 1) > 1:  # whoever draws another job with this `p` draws its own batches
             self.p.n_iter //= self.p.faceid_keep
             del self.p.faceid_keep
-        if vars(self.p).get("sample") == self._sample:
-            del self.p.sample
-            if self._was_wrapped:
-                self.p.sample = self._plain
+        self._undo_sample()
 
     def before_sampling(self) -> None:
         """Put the recorder before the sampler that is about to run, if it is one of the first pass."""

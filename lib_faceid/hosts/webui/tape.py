@@ -15,6 +15,7 @@ from modules import sd_samplers_common
 from torch import Tensor
 
 from lib_faceid.hosts.calls_per_step import Pace
+from lib_faceid.hosts.webui.replaced import replaced
 from lib_faceid.hosts.webui.steps import pace_in
 
 __all__ = ["Recorder", "Tape", "record"]
@@ -90,13 +91,7 @@ def record(sampler: Any, recorder: Recorder) -> Callable[[], None]:
     def forward(x: Tensor, sigma: Tensor, *args: Any, **more: Any) -> Tensor:
         return recorder.forward(denoiser, real, x, sigma, **dict(zip(ARGUMENTS, args, strict=False)), **more)
 
-    denoiser.forward = forward
-
-    def undo() -> None:
-        if vars(denoiser).get("forward") is forward:
-            del denoiser.forward
-
-    return undo
+    return replaced(denoiser, "forward", forward)
 
 
 def _kept(tensor: Tensor) -> Tensor:
