@@ -202,6 +202,17 @@ def test_the_word_image_alone_is_no_tag(prompt: str) -> None:
     assert units_called(prompt, prompt, nobody_is_asked) == (prompt, [])
 
 
+def test_a_library_is_asked_once_for_each_kind_of_name_that_a_tag_needs() -> None:
+    asked: list[Purpose] = []
+
+    def names(purpose: Purpose) -> tuple[str, ...]:
+        asked.append(purpose)
+        return saved(purpose)
+
+    units_called("<faceid:Anna> <faceid:Bert>", "", names)
+    assert asked == ["person"]
+
+
 def test_no_image_is_called_from_the_negative_prompt() -> None:
     with pytest.raises(UnitError, match=r"<image:\.\.\.> tag, .* images are called from the prompt only"):
         called("a photo", "blurry <image:Sunset>")

@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
 from lib_faceid.commands.aim import add_aim
@@ -33,9 +32,6 @@ from lib_faceid.console import PIPE_CLOSED, finish, use_any_console
 from lib_faceid.errors import FaceIDError
 from lib_faceid.units.unit import AUTO
 from lib_faceid.version import __version__
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["main"]
 

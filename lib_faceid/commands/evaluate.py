@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
 from lib_faceid.commands.outputs import require_folder
+from lib_faceid.commands.picture_options import resources_of
 from lib_faceid.evaluation.protocols import PLAIN, PROTOCOLS, protocol
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def _evaluate(options: Options) -> None:
     from lib_faceid.evaluation.plan import open_folder
 
     require_folder(options.out)
-    resources = _resources(options)
+    named = tuple(Path(one) for one in options.adapters if Path(one).is_file())
+    resources = replace(resources_of(options), adapters=named)
     checkpoint = resources.find_checkpoint()
     plan = _plan(options, str(checkpoint))
     open_folder(options.out, plan)
@@ -62,23 +64,6 @@ def _evaluate(options: Options) -> None:
     drawn = draw_cells(plan, Session(resources), checkpoint, options.out, print)
     report = _report(options, resources, plan, drawn)
     _write(report, options.out)
-
-
-def _resources(options: Options) -> Resources:
-    from lib_faceid.app.resources import Resources
-    from lib_faceid.models.folders import usual_roots
-
-    roots = usual_roots()
-    if options.face_models:
-        roots = replace(roots, face_models=options.face_models)
-    return Resources(
-        roots,
-        checkpoint=options.checkpoint,
-        adapters=tuple(Path(one) for one in options.adapters if Path(one).is_file()),
-        full_precision=options.full_precision,
-        offers_downloads=True,
-        yes=options.yes,
-    )
 
 
 def _plan(options: Options, checkpoint: str) -> Plan:

@@ -41,8 +41,8 @@ class Protocol:
     """What stands in the file name of that recogniser."""
     towers: str = ""
     """The paper's CLIP."""
-    face: Literal["best", "largest", "first"] = "best"
-    """Which face of a picture counts: the most alike, the largest, or the leftmost."""
+    face: Literal["best", "first"] = "best"
+    """Which face of a picture counts: the most alike, or the leftmost."""
     absent: Literal["left out", "zero"] = "left out"
     """What a picture without a face counts."""
     is_negative_zero: bool = False

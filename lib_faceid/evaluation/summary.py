@@ -157,8 +157,6 @@ def _face(reference: Floats, faces: Sequence[SeenFace], protocol: Protocol) -> S
         return None
     if protocol.face == "first":
         return faces[0]
-    if protocol.face == "largest":
-        return max(faces, key=lambda one: one.size_px)
     return max(faces, key=lambda one: float(reference @ one.vector))
 
 

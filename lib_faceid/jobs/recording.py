@@ -48,7 +48,7 @@ class Machine:
 
     host: str
     adapter_files: Callable[[], Sequence[Path]]
-    checkpoint: Path | None
+    checkpoint: Path
     checkpoint_sha256: str = ""
     """Where the host knows it already."""
 
@@ -80,8 +80,8 @@ def run_of(journal: Journal, units: Sequence[Prepared], finished: Sequence[Finis
         settings,
         tuple(used_unit(one, journal.sha256(file_of(one.adapter.name, files))) for one in units),
         tuple(_drawn(one, prompt) for one in finished),
-        checkpoint=settings.get("Model", checkpoint.stem if checkpoint else ""),
-        checkpoint_sha256=machine.checkpoint_sha256 or (journal.sha256(checkpoint) if checkpoint else ""),
+        checkpoint=settings.get("Model", checkpoint.stem),
+        checkpoint_sha256=machine.checkpoint_sha256 or journal.sha256(checkpoint),
         versions=versions(machine.host),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,7 +15,7 @@ from lib_faceid.ui.words import NAMED, WORDS, field_words
 from lib_faceid.units.unit import AUTO, FIELDS, PURPOSES, Purpose
 from lib_faceid.units.weight_types import LINEAR
 
-__all__ = ["COMBINE", "PARTS", "Switched", "build_purpose", "wire_purpose"]
+__all__ = ["COMBINE", "PARTS", "build_purpose", "wire_purpose"]
 
 PARTS = {"everything": LINEAR, "style": "style transfer", "composition": "composition"}
 """What of an image is wanted -> the weight type that gives it."""
@@ -26,15 +25,6 @@ COMBINE: Mapping[Purpose, list[str]] = {
 }
 OF_PEOPLE = ("face", "mark", "preset", "preset_panel", "adetailer", "adetailer_weight")
 """What is there for people alone, whatever the variant."""
-
-
-@dataclass(frozen=True, eq=False)
-class Switched:
-    """What changes with the purpose, by name: components of fields, and others."""
-
-    parts: Mapping[str, Any]
-    """`purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`, `save_panel`, `name`,
-    `adapter`, `variant`, `weight_type`, `refresh` and `auto`."""
 
 
 def build_purpose(prefix: str) -> tuple[Any, Any]:
@@ -47,9 +37,12 @@ def build_purpose(prefix: str) -> tuple[Any, Any]:
     return purpose, part
 
 
-def wire_purpose(page: Switched, services: Services) -> None:
-    """Let purpose, adapter and variant decide what is shown."""
-    made = page.parts
+def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
+    """Let purpose, adapter and variant decide what is shown.
+
+    made: what changes, by name: `purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`,
+    `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`.
+    """
     purpose, adapter, variant, saved = made["purpose"], made["adapter"], made["variant"], made["person"]
     chosen = [purpose, adapter, variant]
     fields = list(used_by(None))

@@ -12,7 +12,7 @@ from lib_faceid.ui.diagnosis import build_diagnosis
 from lib_faceid.ui.job_options import build_job_options, options_infotext_fields
 from lib_faceid.ui.parts import leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
-from lib_faceid.ui.purpose import Switched, wire_purpose
+from lib_faceid.ui.purpose import wire_purpose
 from lib_faceid.ui.references import build_references, wire_references
 from lib_faceid.ui.services import Services
 from lib_faceid.ui.settings import build_settings
@@ -82,7 +82,7 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
             how = build_settings(prefix, services)
     wire_references(who, services, how)
     shown = {**vars(who), **how, "mark": who.marking.button}
-    wire_purpose(Switched(shown), services)
+    wire_purpose(shown, services)
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)

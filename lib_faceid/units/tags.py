@@ -9,11 +9,12 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import FIELDS, PURPOSES, Purpose, Unit
+from lib_faceid.units.unit import FIELDS, Purpose, Unit
 
 __all__ = [
     "NETWORKS",
@@ -100,7 +101,7 @@ def refuse_negative(negative: str) -> None:
 
 def units_of(tags: Sequence[Tag], names: Names) -> list[Unit]:
     """Return the units of tags (as `find_tags` gives them), in order. Raises UnitError, naming the tag."""
-    saved: dict[Purpose, Sequence[str]] = {purpose: tuple(names(purpose)) for purpose in PURPOSES} if tags else {}
+    saved = cache(names)  # each kind of name is asked for once, and only where a tag needs it
     return [_unit(tag, saved) for tag in tags]
 
 
@@ -115,7 +116,7 @@ def tag_key(number: int) -> str:
     return f"tag {number}"
 
 
-def _unit(tag: Tag, saved: Mapping[Purpose, Sequence[str]]) -> Unit:
+def _unit(tag: Tag, saved: Names) -> Unit:
     name, *parts = _parts(tag.text)
     person = _saved_name(name, tag.purpose, saved)
     purpose = {} if tag.purpose == "person" else {"purpose": tag.purpose}
@@ -158,23 +159,22 @@ def _settings(parts: Sequence[str]) -> dict[str, Any]:
     return {name: typed(FIELDS[name], text) if name in FIELDS else text for name, text in texts.items()}
 
 
-def _saved_name(name: str, purpose: Purpose, saved: Mapping[Purpose, Sequence[str]]) -> str:
+def _saved_name(name: str, purpose: Purpose, saved: Names) -> str:
     """Return the saved name that is meant, capitals aside where that leaves no doubt. It never becomes a path here."""
-    if found := _found(name, saved[purpose]):
+    if found := _found(name, saved(purpose)):
         return found
     other: Purpose = "image" if purpose == "person" else "person"
-    what = {"person": "person", "image": "image"}
     problem = f"The prompt calls {name[:60]!r} with a <{NETWORKS[purpose]}:...> tag, and "
-    if found := _found(name, saved[other]):
-        raise UnitError(f"{problem}that is a saved {what[other]}. Write {tag_for(found, purpose=other)}.")
-    exact = {unicodedata.normalize("NFC", one): one for one in saved[purpose]}
+    if found := _found(name, saved(other)):
+        raise UnitError(f"{problem}that is a saved {other}. Write {tag_for(found, purpose=other)}.")
+    exact = {unicodedata.normalize("NFC", one): one for one in saved(purpose)}
     wanted = unicodedata.normalize("NFC", name).casefold()
     near = difflib.get_close_matches(wanted, [form.casefold() for form in exact], n=1)
     meant = next((one for form, one in exact.items() if near and form.casefold() == near[0]), "")
     raise UnitError(
-        f"{problem}there is no saved {what[purpose]} of that name. "
+        f"{problem}there is no saved {purpose} of that name. "
         + (f"Did you mean {tag_for(meant, purpose=purpose)}? " if meant else "")
-        + _what_is_saved(purpose, saved[purpose])
+        + _what_is_saved(purpose, saved(purpose))
     )
 
 
