@@ -30,7 +30,9 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -88,8 +90,8 @@ def main(argv: list[str]) -> int:
 def check(python: str, args: list[str]) -> int:
     """Returns 0 when every check passes. All of them run, whatever the first ones say; pytest's closing line is last.
 
-    Types and the page on gradio 4 come first, by themselves: two browsers on two cores wait for each other until a
-    test gives up. Then two processes run all tests.
+    The page on gradio 4 comes first, beside the types: two browsers on two cores wait for each other until a test
+    gives up. It is tried by what a version of gradio may change. Then two processes run all tests.
     """
     is_thorough = "--thorough" in args
     if is_thorough:
@@ -99,8 +101,12 @@ def check(python: str, args: list[str]) -> int:
     gradio4 = gradio4_python(python)
     failed = steps({"ruff format": [python, "-m", "ruff", "format", "--check", "."]})
     failed += steps({"ruff check": [python, "-m", "ruff", "check", "."]})
-    failed += steps({"pyright": [python, "-m", "pyright", "--pythonpath", python]})
-    failed += steps({"the page on gradio 4": [gradio4, "-m", "pytest", *gradio4_args] if gradio4 else []})
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as shown, ThreadPoolExecutor(1) as beside:
+        types = beside.submit(steps, {"pyright": [python, "-m", "pyright", "--pythonpath", python]}, shown)
+        failed += steps({"the page on gradio 4": [gradio4, "-m", "pytest", *gradio4_args] if gradio4 else []})
+        failed += types.result()
+        shown.seek(0)
+        print(shown.read(), end="", flush=True)
     status, closing = all_tests(python, [arg for arg in args if arg != "--thorough"])
     if is_thorough:
         failed += steps({"what a person costs": [python, "-m", *MODULES["bench"], "--quick"]})

@@ -36,6 +36,7 @@ def test_a_file_that_is_no_picture_is_answered_in_words(page: Page, tmp_path: Pa
     keep(page, "any-file")
 
 
+@pytest.mark.one_gradio
 def test_what_is_taken_out_leaves_no_face_number_and_no_unit_without_anybody(page: Page, photos: Path) -> None:
     """The number of a face is not asked of the next photo, and nobody is drawn where there is nobody."""
     drop(page, photos / "Chris.jpeg")

@@ -64,6 +64,7 @@ def test_the_first_click_draws_the_saved_person(first: Page) -> None:
     keep(first, "first-click")
 
 
+@pytest.mark.one_gradio
 def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
     element(first, "enabled").locator("input").uncheck()
     said(first, "No unit is on: the picture shows what the prompt alone gives")
@@ -76,6 +77,7 @@ def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
     first.locator("#faceid_state .faceid-warning").wait_for(state="detached", timeout=WAIT_MS)
 
 
+@pytest.mark.one_gradio
 def test_a_photo_of_a_stranger_is_drawn_with_a_warning_before_and_after(first: Page, photos: Path) -> None:
     """The photo counts, and not the saved person who was chosen when the page opened."""
     drop(first, photos / "Paul.jpeg")
@@ -89,6 +91,7 @@ def test_a_photo_of_a_stranger_is_drawn_with_a_warning_before_and_after(first: P
     keep(first, "first-click-stranger")
 
 
+@pytest.mark.one_gradio
 def test_what_went_wrong_is_named_and_tried(first: Page) -> None:
     """A low weight is found by the likeness of the picture; *Try this* draws the same seed with one field changed."""
     box = element(first, "weight").locator("input[type=number]")
@@ -113,6 +116,7 @@ def test_what_went_wrong_is_named_and_tried(first: Page) -> None:
     keep(first, "diagnosis-tried")
 
 
+@pytest.mark.one_gradio
 def test_a_template_fills_the_prompt(first: Page) -> None:
     first.locator("#txt2img_faceid_template .label-wrap").first.click()
     first.locator("#txt2img_faceid_template_name input").click()

@@ -85,8 +85,8 @@ def test_a_choice_counts_that_was_made_before_the_page_knew_what_is_here(opening
     is_drawn_by_plus(page)
     for route in held:
         route.continue_()
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(2000)
+    assert all(route.request.response() for route in held)
+    page.wait_for_timeout(3000)  # what follows an answer has been asked for, too
     assert PLUS in element(page, "auto").inner_text()
     for name in ("structure", "lora"):
         assert not element(page, name).is_visible(), name

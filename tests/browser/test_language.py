@@ -69,6 +69,7 @@ def test_what_changes_later_is_translated_too(german: Page) -> None:
     assert left_in_english(german) == set()
 
 
+@pytest.mark.one_gradio
 def test_the_address_chooses_before_the_browser(german: Page, address: str) -> None:
     german.goto(f"{address}/?lang=en", wait_until="domcontentloaded")
     german.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)

@@ -70,6 +70,7 @@ def test_each_photo_has_its_own_weight_and_can_be_removed(page: Page, photos: Pa
     assert "weight 2" not in element(page, "cards").inner_text()
 
 
+@pytest.mark.one_gradio
 def test_a_preset_sets_the_sliders_and_ones_own_can_be_saved(page: Page) -> None:
     choose(page, "preset", "Follow prompt & style")
     for name, value in {"weight": "0.7", "structure": "0.6", "lora": "0.5", "start": "0.2", "end": "1"}.items():
@@ -148,6 +149,7 @@ def test_stop_ends_the_job_keeps_what_is_finished_and_leaves_the_next_job_alone(
     assert finished.count() == 1
 
 
+@pytest.mark.one_gradio
 def test_sliders_are_those_that_the_adapter_uses(page: Page) -> None:
     element(page, "auto").get_by_text("Auto for SD 1.5 is now").wait_for(timeout=WAIT_MS)
     assert element(page, "structure").is_visible()
@@ -165,6 +167,7 @@ def purpose(page: Page, name: str) -> None:
     element(page, "purpose").get_by_label(name, exact=True).check()
 
 
+@pytest.mark.one_gradio
 def test_an_image_is_a_prompt_without_any_face(page: Page, photos: Path) -> None:
     """Only what an image uses is shown; what the encoder sees is shown; style sets the weight type; it is drawn."""
     purpose(page, "image")
@@ -244,8 +247,15 @@ def test_the_setup_is_checked_and_a_licence_is_shown_before_a_download(page: Pag
     assert "torch: " in text.input_value()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [380, 1400])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (380, "light"),
+        (1400, "dark"),
+        pytest.param(380, "dark", marks=pytest.mark.one_gradio),
+        pytest.param(1400, "light", marks=pytest.mark.one_gradio),
+    ],
+)
 def test_nothing_sticks_out(page: Page, address: str, photos: Path, width: int, theme: str) -> None:
     page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
     page.set_viewport_size({"width": width, "height": 900})
@@ -270,7 +280,7 @@ def test_everything_can_be_reached_by_the_keyboard(page: Page) -> None:
     assert [name for name in order if name in wanted] == wanted
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.one_gradio)])
 def test_axe_finds_nothing_serious(page: Page, address: str, photos: Path, theme: str) -> None:
     """Deque's axe-core reads the page as it stands in the browser."""
     page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")

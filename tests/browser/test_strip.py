@@ -18,7 +18,7 @@ from lib_faceid.likeness.score import PictureScore, UnitScore
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.one_gradio]  # the script alone, in a page without gradio
 
 MBF = "w600k_mbf-9cc6e4a7"
 ONE = PictureScore(MBF, (UnitScore(0, 0.47),), 1)
