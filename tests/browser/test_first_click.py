@@ -127,3 +127,37 @@ def test_a_template_fills_the_prompt(first: Page) -> None:
     prompt = first.locator("#txt2img_prompt textarea").element_handle()
     first.wait_for_function("box => box.value.startsWith('portrait of a person, slight smile')", arg=prompt)
     keep(first, "template")
+
+
+def test_the_pictures_of_a_job_are_sorted_by_likeness_and_a_value_is_aimed_for(first: Page) -> None:
+    """Both below the pictures: the strip is in the gallery's new order, and the weight changes by the click alone."""
+    first.locator("#faceid_picture .label-wrap").first.click()
+    for name, value in {"count": "3", "steps": "8", "seed": "100"}.items():
+        box = first.locator(f"#txt2img_{name} input").first
+        box.fill(value)
+        box.blur()
+    generate(first)
+    first.locator("#faceid_sort").wait_for(timeout=DRAW_MS)
+    strip = first.locator("#txt2img_faceid_likeness .faceid-like b")
+    before = strip.all_inner_texts()
+    assert len(before) == 3
+    by_likeness = sorted(before, key=lambda text: -2.0 if text == "no face" else float(text), reverse=True)
+    first.locator("#faceid_sort").click()
+    first.wait_for_function(
+        "wanted => [...document.querySelectorAll('#txt2img_faceid_likeness .faceid-like b')]"
+        ".map((one) => one.textContent).join() === wanted.join()",
+        arg=by_likeness, timeout=WAIT_MS,
+    )  # fmt: skip
+    keep(first, "sorted")
+    weight = element(first, "weight").locator("input[type=number]")
+    was = weight.input_value()
+    first.locator("#faceid_aim .label-wrap").first.click()
+    first.locator("#faceid_aim_start").click()
+    first.locator("#faceid_aim_state .faceid-aim-curve circle").first.wait_for(timeout=DRAW_MS)
+    keep(first, "aim-own-page")
+    assert weight.input_value() == was
+    take = first.locator("#faceid_aim_take")
+    proposed = take.inner_text().split()[-1]
+    take.click()
+    is_taken = "([box, value]) => box.value === value"
+    first.wait_for_function(is_taken, arg=[weight.element_handle(), proposed], timeout=WAIT_MS)
