@@ -125,3 +125,35 @@ def test_a_run_without_scores_or_with_words_of_somebodys_own(journal: Journal) -
     journal.add(run_of("Anna", diagnosis="too dark"))
     diagnose_run(journal, 1)
     assert say_not_it(journal, 1, "waxy").diagnosis["not_it"] == ["waxy"]
+
+
+def test_the_api_keeps_it_with_a_run() -> None:
+    pytest.importorskip("fastapi")
+    from api_server import Fixture
+
+    fixture = Fixture()
+    number = fixture.journal.add(low(), finds_parent=False).id
+    answer = fixture.post("/diagnose", {"run": number, "not_it": "contradiction", "try": "low_weight"})
+    assert [row["id"] for row in answer["rows"]] == ["low_weight"]
+    assert (answer["refused"], answer["run"]) == (["contradiction"], number)
+    assert (answer["trial"]["field"], answer["trial"]["value"], answer["trial"]["seed"]) == ("weight", 0.8, 5)
+    assert fixture.journal.add(low(0.8)).parent == int(number[2:])
+    refused = fixture.post("/diagnose", {"facts": {"prompt": ""}, "try": "low_weight"})
+    assert refused == (422, "try goes with run, which was not given: F-000123, as the journal calls it.")
+    assert fixture.post("/diagnose", {"run": number, "image": "x"})[0] == 422
+    assert "does not apply" in fixture.post("/diagnose", {"run": number, "try": "contradiction"})[1]
+
+
+def test_without_anybody_named_no_face_is_looked_for() -> None:
+    pytest.importorskip("fastapi")
+    from api_server import Fixture, picture
+
+    def none() -> Any:
+        raise AssertionError("face models were loaded")
+
+    fixture = Fixture()
+    fixture.services = replace(fixture.services, face_analyser=none)
+    from lib_faceid.api.diagnosing import facts_in
+
+    facts = facts_in({"image": picture(), "parameters": low().infotext()}, fixture.services)
+    assert facts.look is not None

@@ -153,3 +153,26 @@ def test_whoever_is_named_by_a_file_is_no_name_of_the_library(person: str, peopl
     assert used.people == people
     assert used.references == (reference.fingerprint,)
     assert used.settings == {"weight": 1.2, "adapter": "a.safetensors", "variant": "faceid"}
+
+
+def test_the_command_try_draws_one_change_as_a_child(
+    resources: Resources, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from argparse import Namespace
+
+    from lib_faceid.commands.journal_diagnosis import _diagnose, _try
+
+    change_settings(resources.roots, journal=True)
+    drawn(resources, tmp_path / "out", replace(ROBIN, weight=0.0, start=0.5))
+    drawn(resources, tmp_path / "out", replace(ROBIN, weight=0.05))
+    journal = open_journal(resources.roots)
+    number = journal.page().entries[0].id
+    options = Namespace(RUN=number, row="low_weight", out=tmp_path / "out", face_models=None, json=False, not_it="waxy")
+    _diagnose(options, resources.roots)
+    assert "(low_weight, " in capsys.readouterr().out
+    _try(options, resources.roots)
+    assert f"{number}: Raise the identity weight from 0.05 to 0.8." in capsys.readouterr().out
+    child = journal.run(journal.page().entries[0].id)
+    assert (child.parent, child.tried) == (journal.run(number).number, "FaceID 0 weight: 0.05 to 0.8")
+    assert [one.seed for one in child.pictures] == [7, 8]
+    assert journal.run(number).diagnosis["not_it"] == ["waxy"]

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
-from lib_faceid.api.bodies import MAX_UNITS, only, reference_in
+from lib_faceid.api.bodies import MAX_UNITS, only, reference_in, text
 from lib_faceid.api.services import ApiServices
 from lib_faceid.diagnosis.facts import Facts
 from lib_faceid.diagnosis.map import diagnose, row_ids
 from lib_faceid.diagnosis.picture import Known, facts_of_picture, parameters_in
 from lib_faceid.diagnosis.templates import read_templates
-from lib_faceid.errors import FileError, MissingModelError, MissingPackageError, PhotoError, UnitError
-from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.errors import FileError, PhotoError, UnitError
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
 from lib_faceid.references.unit_identity import join_unit
 
 __all__ = ["diagnosed", "facts_in", "templates_of"]
 
-FIELDS = ("image", "parameters", "people", "facts", "noticed")
+OF_RUN = ("run", "not_it", "try")
+FIELDS = ("image", "parameters", "people", "facts", "noticed", *OF_RUN)
 
 
 def diagnosed(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
@@ -32,9 +32,32 @@ def diagnosed(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
     noticed = body.get("noticed", "")
     if noticed and noticed not in row_ids():
         raise UnitError(f"noticed is {str(noticed)[:40]!r}; one of {', '.join(row_ids())} was expected.")
+    if body.get("run") is not None:
+        return _of_run(body, services)
+    if asked := [name for name in OF_RUN if body.get(name)]:
+        raise UnitError(f"{asked[0]} goes with run, which was not given: F-000123, as the journal calls it.")
     facts = facts_in(body, services)
     facts = replace(facts, noticed=noticed) if noticed else facts
     return {**diagnose(facts).as_dict(), "facts": facts.as_dict()}
+
+
+def _of_run(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
+    """Return the diagnosis of a run of the journal, which is kept with it, and the trial that is expected, if any."""
+    from lib_faceid.diagnosis.kept import diagnose_run, facts_of_run, say_not_it, to_try, try_change
+
+    if other := [name for name in ("image", "parameters", "people", "facts") if body.get(name) is not None]:
+        raise UnitError(f"run and {other[0]} were given; one of them was expected.")
+    journal, number = services.journal(), text(body, "run")
+    run = journal.run(number)
+    if body.get("not_it") is not None:
+        run = say_not_it(journal, run.number, text(body, "not_it"))
+    facts = replace(facts_of_run(run), noticed=body.get("noticed", ""))
+    found = diagnose_run(journal, run.number, facts)
+    if body.get("try") is not None:
+        one = to_try(found, text(body, "try"))
+        run = try_change(journal, run.number, one.change, one.row.id)
+    trial = run.diagnosis.get("trial") if body.get("try") is not None else None
+    return {**found.as_dict(), "facts": facts.as_dict(), "run": run.id, "trial": trial}
 
 
 def facts_in(body: Mapping[str, Any], services: ApiServices) -> Facts:
@@ -51,9 +74,8 @@ def facts_in(body: Mapping[str, Any], services: ApiServices) -> Facts:
     if not isinstance(parameters, str):
         raise UnitError(f"parameters is of the type {type(parameters).__name__}; a text was expected.")
     people = _people(body, services)
-    return facts_of_picture(
-        parameters, read_photo(source), people, _looks(services.face_analyser, is_needed=bool(people))
-    )
+    looks = services.face_analyser() if people else None  # without anybody to compare with, no face is looked for
+    return facts_of_picture(parameters, read_photo(source), people, looks)
 
 
 def templates_of(services: ApiServices) -> dict[str, Any]:
@@ -89,12 +111,3 @@ def _people(body: Mapping[str, Any], services: ApiServices) -> dict[int | str, K
             joined = join_unit(unit, services.face_analyser(), policy=services.policy())
             found[number] = Known(joined.identity, joined.record)
     return found
-
-
-def _looks(analyser: Callable[[], FaceAnalyser], *, is_needed: bool) -> FaceAnalyser | None:
-    try:
-        return analyser()
-    except (MissingModelError, MissingPackageError):
-        if is_needed:
-            raise
-        return None

@@ -17,7 +17,7 @@ from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Run, UsedUnit
 from lib_faceid.units.unit import Unit
 
-__all__ = ["SAME", "Again", "again", "draw_again", "first_difference"]
+__all__ = ["SAME", "Again", "again", "checkpoint_of", "draw_again", "first_difference"]
 
 SAME = "The same pixels."
 
@@ -56,7 +56,7 @@ def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[G
     """
     resources = session.resources
     asked = again(run, resources)
-    checkpoint = _checkpoint(run, resources)
+    checkpoint = checkpoint_of(run, resources)
     job = session.job(asked.units, asked.requests[0])
     now = {one.number: used_unit(one, "").references for one in session.prepare(job, checkpoint)}
     why = first_difference(run, journal, resources, checkpoint, now)
@@ -83,7 +83,8 @@ def first_difference(
     return f"{changed} was {run.versions.get(changed, 'unknown')} and is {now[changed]} now." if changed else ""
 
 
-def _checkpoint(run: Run, resources: Resources) -> Path:
+def checkpoint_of(run: Run, resources: Resources) -> Path:
+    """Return the checkpoint that a run was drawn with, by its name. Raises FaceIDError where it is not here."""
     named = resources.checkpoint
     return named if named and named.stem == run.checkpoint else resources.checkpoint_of(run.checkpoint)
 

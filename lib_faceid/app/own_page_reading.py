@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 
 from lib_faceid.app.parameters import SAMPLER, parameters_from
+from lib_faceid.diagnosis.picture import parameters_in
 from lib_faceid.errors import FileError
 from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.paste import InfotextField
@@ -69,12 +70,9 @@ def parameters_of(source: Any) -> str:
     path = Path(source if isinstance(source, (str, Path)) else source.name)
     try:
         with Image.open(path) as image:
-            found = image.info.get("parameters")
+            return parameters_in(image, path.name)
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise FileError(f"{path.name} is no picture that can be read ({error}).") from error
-    if not isinstance(found, str):
-        raise FileError(f"{path.name} carries no settings. Open a PNG that was saved by this page or by the WebUI.")
-    return found
 
 
 def _own_fields(components: Sequence[Any], checkpoints: Callable[[], Iterable[str]]) -> list[InfotextField]:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lib_faceid.commands.values import text
-from lib_faceid.errors import FileError, MissingModelError, MissingPackageError
+from lib_faceid.errors import FileError
 
 if TYPE_CHECKING:
     from lib_faceid.diagnosis.facts import Facts
     from lib_faceid.diagnosis.map import Diagnosis
     from lib_faceid.diagnosis.picture import Known
-    from lib_faceid.faces.analyser import FaceAnalyser
 
-__all__ = ["add_diagnose"]
+__all__ = ["add_diagnose", "words_of"]
 
 Options = argparse.Namespace
 MOST_BYTES = 64 * 1024 * 1024
@@ -52,7 +51,7 @@ def _diagnose(options: Options) -> None:
     if options.json:
         print(json.dumps([{"of": name, **one.as_dict()} for name, one in found], indent=2))
     else:
-        print("\n\n".join(_words(name, one) for name, one in found))
+        print("\n\n".join(words_of(name, one) for name, one in found))
 
 
 def _facts(path: Path, options: Options) -> list[tuple[str, Facts]]:
@@ -83,27 +82,15 @@ def _with_parameters(report: Any, folder: Path) -> Any:
 def _facts_of_picture(path: Path, options: Options) -> Facts:
     from PIL import Image
 
+    from lib_faceid.commands.inputs import analyser_of
     from lib_faceid.diagnosis.picture import facts_of_picture, parameters_in
     from lib_faceid.pictures.photo import read_photo
 
     picture_rgb = read_photo(path)
     with Image.open(path) as image:
         parameters = parameters_in(image, path.name)
-    analyser = _analyser(options)
     people: dict[int | str, Known] = {number: _known(who, options) for number, who in enumerate(options.person)}
-    return facts_of_picture(parameters, picture_rgb, people, analyser)
-
-
-def _analyser(options: Options) -> FaceAnalyser | None:
-    """Return the face models; None where there are none, unless somebody was named, who has to be looked for."""
-    from lib_faceid.commands.inputs import analyser_of
-
-    try:
-        return analyser_of(options)
-    except (MissingModelError, MissingPackageError):
-        if options.person:
-            raise
-        return None
+    return facts_of_picture(parameters, picture_rgb, people, analyser_of(options) if people else None)
 
 
 def _known(who: str, options: Options) -> Known:
@@ -135,7 +122,8 @@ def _json(path: Path) -> Any:
         raise FileError(f"{path.name} is no JSON that can be read ({str(error)[:100]}).") from error
 
 
-def _words(name: str, diagnosis: Diagnosis) -> str:
+def words_of(name: str, diagnosis: Diagnosis) -> str:
+    """Return a diagnosis in lines, for a terminal."""
     lines = [f"{name}: {'nothing wrong was found' if diagnosis.is_clean else 'what may be wrong, the likeliest first'}"]
     for number, one in enumerate(diagnosis.findings, 1):
         row = one.row

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lib_faceid.commands.journal_diagnosis import add_diagnose_run, add_try
 from lib_faceid.commands.outputs import require_file, require_folder
 from lib_faceid.commands.values import number, text, whole
 from lib_faceid.errors import UnitError
@@ -49,6 +50,8 @@ def add_journal_commands(parser: argparse.ArgumentParser) -> None:
     with_json(add("curve", _curve, "a person's likeness over the runs", "NAME"))
     add("note", _note, "give a run a note; an empty one removes it", "RUN", "TEXT")
     add("tag", _tag, "give a run tags, between commas; an empty text removes them", "RUN", "TAGS")
+    add_diagnose_run(with_json(add("diagnose", _show, "what went wrong in a run, kept with it", "RUN")), _roots)
+    add_try(add("try", _show, "draw a run with the one thing changed that its diagnosis proposes", "RUN"), _roots)
     again = add("again", _again, "draw a run again, and say whether it is the same", "RUN")
     again.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
     again.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")

@@ -33,7 +33,7 @@ def parameters_in(image: Image.Image, name: str) -> str:
     """Return the settings in a picture's file. Raises FileError without any."""
     found = image.info.get("parameters")
     if not isinstance(found, str):
-        raise FileError(f"{name} carries no settings. A PNG that was saved by the page or by the WebUI was expected.")
+        raise FileError(f"{name} carries no settings. Open a PNG that was saved by this page or by the WebUI.")
     return found
 
 
@@ -56,7 +56,7 @@ def facts_of_picture(
         units[number] = replace(units.get(number, UnitFacts(number=number)), **of_known)
     facts = replace(facts, units=tuple(units.values()))
     wanted = [Wanted(number, known.identity, box_of(units[number].region)) for number, known in people.items()]
-    scores = [judge(picture_rgb, wanted, looks)] if looks is not None else []
     if not wanted:  # whose the faces are is not known: only how the picture looks
         return with_looks(facts, [picture_rgb])
+    scores = [judge(picture_rgb, wanted, looks)] if looks is not None else []
     return with_looks(with_scores(facts, scores), [picture_rgb], scores)

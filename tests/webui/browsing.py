@@ -89,6 +89,9 @@ def under_the_picture(page: Page) -> str:
 
 
 def keep(page: Page, name: str) -> None:
-    """Keep a screenshot where FACEID_SCREENSHOTS names a folder."""
+    """Keep a screenshot, light and dark, where FACEID_SCREENSHOTS names a folder."""
     if folder := os.environ.get("FACEID_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        page.evaluate("document.body.classList.add('dark')")
+        page.screenshot(path=Path(folder) / f"{name}-dark.png", full_page=True)
+        page.evaluate("document.body.classList.remove('dark')")

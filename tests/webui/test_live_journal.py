@@ -68,7 +68,7 @@ def open_fold(page: Page, name: str) -> None:
 
 
 def told(page: Page, name: str) -> str:
-    return page.locator(f"#{name}").inner_text()
+    return page.locator(f"#{name}").first.inner_text()
 
 
 def shows(page: Page, name: str, text: str) -> None:
