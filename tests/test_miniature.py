@@ -18,18 +18,20 @@ from safetensors.torch import load_file
 from lib_faceid.app.resources import Resources
 from lib_faceid.commands.ui import roots_or_miniature
 from lib_faceid.encoders.clip_vision import load_clip_vision
+from lib_faceid.encoders.features import CLIP_H_HIDDEN
 from lib_faceid.hosts.diffusers.tokenizer import vocabulary
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.miniature import FULL, published_name, write_adapter
 from lib_faceid.miniature.adapter import adapter_shapes
 from lib_faceid.miniature.checkpoint import checkpoint_shapes
+from lib_faceid.miniature.plus import TRAINED_CLIP_NAME, TRAINED_PLUS_NAME
 from lib_faceid.miniature.sizes import INPAINTING, LATENT, MINIATURE, PUBLISHED
 from lib_faceid.miniature.text import clip_text_tree
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.miniature.tree import flatten
 from lib_faceid.miniature.unet import unet_tree
 from lib_faceid.miniature.vae import vae_tree
-from lib_faceid.models.folders import Roots
+from lib_faceid.models.folders import Roots, find_clip_vision
 from lib_faceid.people.library import open_library
 
 OF_IMAGES = ("ip_adapter", "ip_adapter_vit_g", "ip_adapter_plus")
@@ -208,21 +210,31 @@ def test_clip_vision_encodes(miniature_clip: Path) -> None:
 def test_a_page_without_models_begins_with_the_trained_one(tmp_path: Path) -> None:
     said: list[str] = []
     roots, note = roots_or_miniature(Roots((tmp_path / "models",)), tmp_path / "out", said.append)
-    assert "24 MB that draw faces" in note
+    assert "29 MB that draw faces" in note
     assert Resources(roots).checkpoints() == {
         "miniature": tmp_path / "out" / "models" / "Stable-diffusion" / "miniature.safetensors"
     }
     assert open_library(roots).names() == ("robin",)
-    adapter = load_adapter(tmp_path / "out/models/faceid" / TRAINED_ADAPTER.name)
-    assert adapter.variant.id == "faceid"
+    models = tmp_path / "out" / "models"
+    assert load_adapter(models / "faceid" / TRAINED_ADAPTER.name).variant.id == "faceid"
+    assert load_adapter(models / "faceid" / TRAINED_PLUS_NAME).variant.id == "plusv2"
+    assert find_clip_vision(roots) == models / "clip_vision" / TRAINED_CLIP_NAME
+    hidden = open_library(roots).load("robin").identity.features[CLIP_H_HIDDEN].values
+    assert hidden.std() > 0.1, "Auto can take Plus v2 for the person who ships"
     assert roots_or_miniature(roots, tmp_path / "other", said.append) == (roots, ""), "there are models now"
     assert not (tmp_path / "other").exists()
 
 
 def test_what_ships_is_small_and_says_what_it_is() -> None:
     parts = sorted(TRAINED_ADAPTER.parent.glob("*.safetensors"))
-    assert [path.stem for path in parts] == ["ip-adapter-faceid_sd15_miniature", "robin.identity", "unet", "vae"]
-    assert sum(path.stat().st_size for path in parts) <= 25e6
+    assert [path.stem for path in parts] == [
+        "ip-adapter-faceid_sd15_miniature",
+        "plus",
+        "robin.identity",
+        "unet",
+        "vae",
+    ]
+    assert sum(path.stat().st_size for path in parts) <= 30e6
     assert (TRAINED_ADAPTER.parent / "MODEL_CARD.md").is_file()
     for path in (one for one in parts if one.stem != "robin.identity"):
         with safe_open(path, "pt") as file:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "style.css")
 FOLDERS = ("lib_faceid", "javascript")
-MAX_WHEEL_BYTES = 27_000_000  # the miniature is 24 MB of it
+MAX_WHEEL_BYTES = 32_000_000  # the miniature is 29 MB of it
 DATA = (".txt.gz", ".txt", ".json", ".safetensors", ".jpg", ".md", "py.typed")
 
 

@@ -19,7 +19,7 @@ from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.recording import used_unit
 from lib_faceid.journal.journal import Journal, open_journal
-from lib_faceid.miniature.trained import write_trained_models
+from lib_faceid.miniature.folder import write_trained_models
 from lib_faceid.models.folders import Roots
 from lib_faceid.models.own_settings import change_settings
 from lib_faceid.units.unit import Unit

@@ -20,6 +20,7 @@ from lib_faceid.inventory.check import Row, SetupReport, check_setup
 from lib_faceid.inventory.text import anonymous, as_text, diagnostics
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.methods.registry import variants
+from lib_faceid.miniature.plus import PLUS_NOTE, TRAINED_PLUS_NAME, write_trained_plus
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
@@ -171,6 +172,15 @@ def test_a_file_of_another_size_than_published_is_said(roots: Roots, put: Put) -
     assert row.status == "found"
     assert row.note == "Not the published file, which has 96,740,574 bytes."
     assert row.entry is entry("faceid_sd15")
+
+
+def test_miniatures_are_called_so(roots: Roots, miniature_clip: Path) -> None:
+    write_trained_plus(roots.models[0] / "faceid" / TRAINED_PLUS_NAME)
+    put_clip(roots, miniature_clip)
+    report = check_setup(roots, 768)
+    assert row_of(report, "plusv2").note == PLUS_NOTE
+    assert encoder_row(report).note.startswith("Random numbers in a published layout")
+    assert [auto.adapter for auto in report.auto_for("person")] == [roots.models[0] / "faceid" / TRAINED_PLUS_NAME]
 
 
 @pytest.mark.parametrize("name", ["ip-adapter-faceid_sd15.bin", "my-faceid.safetensors", "unrelated.safetensors"])

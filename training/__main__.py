@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +22,23 @@ from lib_faceid.miniature.trained import TRAINED
 from training.captions import caption_table
 from training.curves import draw_curves
 from training.exam import Exam
-from training.export import export, load_part
+from training.export import export, export_plus, load_part
 from training.joint_phase import Album, JointTraining
 from training.loop import Plan, Stopped
 from training.measure import Judge
 from training.never_seen import NEVER_SEEN, find_never_seen
 from training.people import find_portraits
+from training.plus_phase import Photos, PlusTraining
 from training.recogniser import Recogniser
-from training.strangers import parent_of
+from training.strangers import Parent, parent_of
 from training.vae import VAE
 from training.vae_phase import VAETraining, encoded, finished_vae
-from training.world import PHOTO, World, write_world
+from training.world import PHOTO, World, write_face_crops, write_world
 
 __all__ = ["main"]
 
 EXAMINED = 24  # strangers
+LOOKING = 500  # steps in which Plus v2's networks look at photos only
 
 
 def main(argv: list[str]) -> int:
@@ -64,10 +67,16 @@ def _train(options: argparse.Namespace) -> None:
     strangers = _never_seen(options, analyser)
     exam = Exam(vae, judge, captions[:, PHOTO, 0], strangers)
     tensors = (torch.from_numpy(each) for each in (world.person, world.colour, world.style, world.photo_embeddings))
-    training = JointTraining(Album(latents, *tensors), captions, exam, _plan("joint", options), options.start)
+    album = Album(latents, *tensors)
+    training = JointTraining(album, captions, exam, _plan("joint", options), options.start)
     joint = training.run(options.out, is_shared=options.worker is not None)
     if options.worker:
         return
+    if options.plus_steps:
+        photos = Photos(_face_crops(options, analyser))
+        look, plan = _plan("look", options), _plan("plus", options)
+        networks = PlusTraining(joint, album, photos, captions, look, plan).run(options.out)
+        export_plus(options.out / "parts", networks)
     thorough = replace(exam, seeds=4, weights=(0.0, 0.2, 0.4, 0.8))
     marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")
     (options.out / "exam.json").write_text(json.dumps(marks, indent=2), encoding="utf-8")
@@ -77,10 +86,11 @@ def _train(options: argparse.Namespace) -> None:
 
 def _plan(name: str, options: argparse.Namespace) -> Plan:
     is_vae = name == "vae"
+    steps = {"vae": options.vae_steps, "joint": options.steps, "look": LOOKING, "plus": options.plus_steps}
     return Plan(
         name if is_vae or not options.worker else f"{name}{options.worker}",
-        options.vae_steps if is_vae else options.steps,
-        learning_rate=1e-3 if is_vae else 8e-4,
+        steps[name],
+        learning_rate=1e-3 if is_vae or name == "plus" else 8e-4,
         ema=0.995 if is_vae else 0.98,
         evaluate_every=200 if is_vae else 500,
         seed=options.seed,
@@ -109,14 +119,22 @@ def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tenso
 
 
 def _world(options: argparse.Namespace, recogniser: Recogniser, analyser: FaceAnalyser) -> World:
-    portraits = find_portraits(options.photos, analyser)
+    parents, folder = _parents(options, analyser), options.out / "world"
+    return write_world(folder, parents, recogniser, options.people, options.seed, partial(_located, analyser))
 
-    def locate(photo_rgb: NDArray[np.uint8]) -> Floats | None:
-        faces = analyser.detect(photo_rgb)
-        return largest(faces).points if faces else None
 
-    parents = [parent_of(portrait) for portrait in portraits]
-    return write_world(options.out / "world", parents, recogniser, options.people, options.seed, locate)
+def _face_crops(options: argparse.Namespace, analyser: FaceAnalyser) -> list[NDArray[np.uint8]]:
+    parents, folder = _parents(options, analyser), options.out / "photos"
+    return write_face_crops(folder, parents, options.people, options.seed, partial(_located, analyser))
+
+
+def _parents(options: argparse.Namespace, analyser: FaceAnalyser) -> list[Parent]:
+    return [parent_of(portrait) for portrait in find_portraits(options.photos, analyser)]
+
+
+def _located(analyser: FaceAnalyser, photo_rgb: NDArray[np.uint8]) -> Floats | None:
+    faces = analyser.detect(photo_rgb)
+    return largest(faces).points if faces else None
 
 
 def _never_seen(options: argparse.Namespace, analyser: FaceAnalyser) -> NDArray[np.float32]:
@@ -134,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--worker", type=int, help="one of several processes with the same --out: 0, 1, ...")
     parser.add_argument("--vae-steps", type=int, default=2400, help="(%(default)s)")
     parser.add_argument("--steps", type=int, default=6000, help="of UNet and adapter together (%(default)s)")
+    parser.add_argument("--plus-steps", type=int, default=0, help="of Plus v2, after that (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="(%(default)s)")
     parser.add_argument("--polite", action="store_true", help="one thread while other programs want the cores")
     parser.add_argument("--seed", type=int, default=0)

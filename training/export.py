@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from lib_faceid.methods.loading import RECOGNISER_KEY
+from lib_faceid.miniature.plus import PLUS_NOTE, TRAINED_PLUS
 from lib_faceid.miniature.trained import RECOGNISER, TRAINED_ADAPTER, TRAINED_NOTE
 from lib_faceid.miniature.weights import write_safetensors
 from training.adapter import FaceAdapter
+from training.plus import PlusNetworks
 from training.unet import UNet
 from training.vae import VAE
 
-__all__ = ["export", "load_part"]
+__all__ = ["export", "export_plus", "load_part"]
 
 
 def export(folder: Path, vae: VAE, unet: UNet, adapter: FaceAdapter) -> list[Path]:
@@ -26,11 +28,19 @@ def export(folder: Path, vae: VAE, unet: UNet, adapter: FaceAdapter) -> list[Pat
     ]
 
 
+def export_plus(folder: Path, networks: PlusNetworks) -> Path:
+    """Write what Plus v2 has beyond FaceID into the folder, and return its path."""
+    return write_safetensors(folder / TRAINED_PLUS.name, _halves(networks), PLUS_NOTE)
+
+
 def load_part(network: nn.Module, path: Path) -> None:
     """Put the weights of a shipped part into a network."""
     network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
 
 
 def _write(path: Path, network: nn.Module, **metadata: str) -> Path:
-    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    return write_safetensors(path, tensors, TRAINED_NOTE, **metadata)
+    return write_safetensors(path, _halves(network), TRAINED_NOTE, **metadata)
+
+
+def _halves(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lib_faceid.miniature.trained import LORA_RANK, TRAINED, TRAINED_ADAPTER
-from training.adapter import FaceAdapter
+from training.adapter import FaceAdapter, Faces
 from training.attention import Prompts
 from training.exam import Exam
 from training.export import load_part
@@ -26,13 +26,14 @@ from training.sampling import ALPHAS
 from training.together import Meeting
 from training.unet import UNet
 
-__all__ = ["Album", "Joint", "JointTraining", "noise_loss"]
+__all__ = ["LORA", "SCALE", "Album", "Joint", "JointTraining", "noise_loss"]
 
 BATCH = 16  # faces
 TWO_EVERY = 6  # steps: then each picture shows two people
 COLOURS = 2  # of the pictures of a step: keys and values are computed once for each caption
 SNR_CAP = 5.0
 NOISY = 12.0  # how much more an error counts where there is little but noise, at most
+BEGINNING, OF_BEGINNINGS, LEAST_SNR = (650, 1000), 0.3, 0.01
 MIDDLE, MIDDLE_PART = (300, 980), 0.8
 BARE_EVERY = 14  # steps: then the UNet draws without the adapter
 # What a picture is drawn with. The rest has everything: caption, person, LoRA.
@@ -47,6 +48,14 @@ class Joint(nn.Module):
         super().__init__()
         self.unet = UNet(TRAINED.unet)
         self.adapter = FaceAdapter(TRAINED.unet, LORA_RANK)
+
+    def faces(self, album: Album, chosen: Tensor, which: Tensor, is_nobody: Tensor) -> Faces:
+        """Return who is in pictures made of the chosen ones [n, people]: as in the photo `which` of each.
+
+        is_nobody: [n], those that are drawn without anybody.
+        """
+        identities = album.photo_embeddings[album.person[chosen], which]
+        return self.adapter.faces(identities.masked_fill(is_nobody[:, None, None], 0), SCALE, LORA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,27 +104,41 @@ class JointTraining:
         return train(joint, self.plan, folder, losses, evaluate, meeting)
 
 
-def noise_loss(joint: Joint, album: Album, captions: Tensor, generator: torch.Generator, step: int) -> Tensor:
+def noise_loss(
+    joint: Joint,
+    album: Album,
+    captions: Tensor,
+    generator: torch.Generator,
+    step: int,
+    *,
+    has_beginnings: bool = False,
+) -> Tensor:
     """Return the squared error of the noise, weighted by min-SNR (Hang et al. 2023, arXiv:2303.09556).
 
     Errors in pictures that are nearly all noise count more than there: whoever is asked for must be seen early.
 
-    captions: [1 or 2 people, styles, templates, colours + 1, 77, 768]
+    captions: [1 or 2 people, styles, templates, colours + 1, 77, 768]; has_beginnings: every other picture is at the
+    beginning of its drawing, and there the error of the picture counts that is seen through the noise.
     """
     people = 1 if (step + 1) % TWO_EVERY else 2
     chosen = _chosen(album, generator, people)
     clean = torch.cat(album.latents[chosen].unbind(1), dim=-1)  # side by side
     noise = torch.empty(clean.shape).normal_(generator=generator)
-    times = _times(len(chosen), generator)
+    times, begins = _times(len(chosen), generator), torch.zeros(len(chosen), dtype=torch.bool)
+    if has_beginnings:
+        begins[::2] = True
+        times = torch.where(begins, torch.randint(*BEGINNING, (len(chosen),), generator=generator), times)
     left = ALPHAS[times]
     x = left.sqrt()[:, None, None, None] * clean + (1 - left).sqrt()[:, None, None, None] * noise
     luck = torch.rand(len(chosen), generator=generator)
-    identities = _identities(album, chosen, generator).masked_fill((luck < NOTHING)[:, None, None], 0)
-    faces = joint.adapter.faces(identities, SCALE, LORA) if (step + 3) % BARE_EVERY else None
+    # Of each person a photo, which is never the picture itself.
+    which = torch.randint(album.photo_embeddings.shape[1], chosen.shape, generator=generator)
+    faces = joint.faces(album, chosen, which, luck < NOTHING) if (step + 3) % BARE_EVERY else None
     prompts = _prompts(album, captions[people - 1], chosen[:, 0], luck < NO_CAPTION, generator)
     guessed = joint.unet(x, times, prompts, joint.adapter, faces)
     ratio = left / (1 - left)
     weight = ratio.clamp(max=SNR_CAP) / ratio * ratio.rsqrt().clamp(1, NOISY)
+    weight = torch.where(begins, OF_BEGINNINGS / ratio.clamp(min=LEAST_SNR), weight)
     return (weight * (guessed - noise).square().mean((1, 2, 3))).mean()
 
 
@@ -135,12 +158,6 @@ def _chosen(album: Album, generator: torch.Generator, people: int) -> Tensor:
         fits = torch.nonzero((album.style == style) & (album.colour == colour))[:, 0]
         rows.append(fits[torch.randperm(len(fits), generator=generator)[: BATCH // COLOURS]].unflatten(0, (-1, people)))
     return torch.cat(rows)
-
-
-def _identities(album: Album, chosen: Tensor, generator: torch.Generator) -> Tensor:
-    """Return an embedding [n, people, 512] of a photo of each, which is never the picture itself."""
-    which = torch.randint(album.photo_embeddings.shape[1], chosen.shape, generator=generator)
-    return album.photo_embeddings[album.person[chosen], which]
 
 
 def _prompts(album: Album, captions: Tensor, chosen: Tensor, is_silent: Tensor, generator: torch.Generator) -> Prompts:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lib_faceid.faces.crops import aligned, warped
+from lib_faceid.faces.crops import aligned, clip_crop, warped
 from training.captions import COLOURS_RGB
 from training.recogniser import Recogniser
 from training.strangers import CANVAS_PX, CANVAS_SCALE, Parent, Stranger, make_stranger
@@ -29,10 +29,12 @@ __all__ = [
     "SIZE_PX",
     "World",
     "draw_picture",
+    "face_crops",
     "make_world",
     "read_world",
     "stranger",
     "take_photo",
+    "write_face_crops",
     "write_world",
 ]
 
@@ -120,6 +122,34 @@ def make_world(
             crops.append(aligned(photo, points if found is None else found, FACE_FRAME_PX))
     photo_embeddings = recogniser.embeddings(np.stack(crops)).reshape(len(people), PHOTOS_EACH, -1)
     return World(np.stack(pictures), person, colour, style, photo_embeddings)
+
+
+def face_crops(parents: Sequence[Parent], people: Sequence[int], seed: int, locate: Locate) -> NDArray[np.uint8]:
+    """Return the straightened faces [people, photos, 224, 224, 3] of the photos whose embeddings `make_world` takes."""
+    crops: list[NDArray[np.uint8]] = []
+    for who in people:
+        one = stranger(parents, "train", who, seed)
+        for index in range(PHOTOS_EACH):
+            photo, points = take_photo(one, _generator(seed, "train", who * PHOTOS_EACH + index, "photo"))
+            found = locate(photo)
+            crops.append(clip_crop(photo, points if found is None else found))
+    return np.stack(crops).reshape(len(people), PHOTOS_EACH, *crops[0].shape)
+
+
+def write_face_crops(
+    folder: Path, parents: Sequence[Parent], people: int, seed: int, locate: Locate
+) -> list[NDArray[np.uint8]]:
+    """Write the same of so many people, in parts, and return them, on disk; those that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts: list[NDArray[np.uint8]] = []
+    for start in tqdm(range(0, people, PART), "photos", disable=None):
+        path = folder / f"{start:06}.npy"
+        if not path.is_file():
+            part = path.with_suffix(".part.npy")
+            np.save(part, face_crops(parents, range(start, min(start + PART, people)), seed, locate))
+            part.replace(path)
+        parts.append(np.load(path, mmap_mode="r"))
+    return parts
 
 
 def draw_picture(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_faceid.app.resources import Resources
-from lib_faceid.miniature.trained import STRANGER as SHIPPED_PERSON
-from lib_faceid.miniature.trained import TRAINED_NAME
+from lib_faceid.miniature.trained import STRANGER_NAME, TRAINED_NAME
 from lib_faceid.units.unit import Unit
 
 __all__ = ["EXPECTED", "NOBODY_ASKED", "STRANGER", "first_person", "hint", "is_stranger"]
@@ -46,6 +45,5 @@ def first_person(resources: Resources, checkpoint: str) -> str:
     """Return the saved person who is chosen when the page opens: with the miniature, the one who ships with it."""
     if checkpoint != TRAINED_NAME:
         return ""
-    library, shipped = resources.people(), SHIPPED_PERSON.read_bytes()
-    names = library.names("person")
-    return next((name for name in names if library.path(name).read_bytes() == shipped), next(iter(names), ""))
+    names = resources.people().names("person")
+    return STRANGER_NAME if STRANGER_NAME in names else next(iter(names), "")

@@ -60,7 +60,8 @@ def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> t
     Face models are looked for in the usual places all the same.
     """
     from lib_faceid.app.resources import Resources
-    from lib_faceid.miniature.trained import shipped_mb, write_trained_models
+    from lib_faceid.miniature.folder import write_trained_models
+    from lib_faceid.miniature.trained import shipped_mb
 
     if Resources(roots).checkpoints():
         return roots, ""

@@ -14,6 +14,7 @@ from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
 from lib_faceid.faces.recognisers import is_as_trained, untrained_note
 from lib_faceid.inventory.auto import Auto, auto_of
+from lib_faceid.inventory.notes import miniature_note, size_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import identify_adapter
@@ -168,7 +169,7 @@ def _unpublished(variant: Variant, family: int) -> Row:
 def _adapter_row(path: Path, adapter: Adapter) -> Row:
     published, size_bytes = _published(path), path.stat().st_size
     fits = published and (published.family, published.variant) == (adapter.cross_attention_dim, adapter.variant.id)
-    notes = [adapter.assumed, _size_note(size_bytes, published if fits else None)]
+    notes = [adapter.assumed, miniature_note(path), size_note(size_bytes, published if fits else None)]
     return Row(
         kind="adapter",
         label=_label(adapter.variant, adapter.cross_attention_dim),
@@ -207,7 +208,7 @@ def _encoder_row(encoder: str, roots: Roots) -> Row:
         purpose=_purpose_of(published),
         paths=(path,),
         size_bytes=size_bytes,
-        note=lacking or _size_note(size_bytes, published),
+        note=lacking or " ".join(filter(None, (miniature_note(path), size_note(size_bytes, published)))),
         entry=published,
     )
 
@@ -268,11 +269,6 @@ def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
 def _published(path: Path) -> Entry | None:
     """Return the adapter that is published under that file name."""
     return next((one for one in catalogue() if one.kind == "adapter" and one.file_name == path.name), None)
-
-
-def _size_note(size_bytes: int, published: Entry | None) -> str:
-    expected = published.size_bytes if published else None
-    return "" if expected in (None, size_bytes) else f"Not the published file, which has {expected:,} bytes."
 
 
 def _label(variant: Variant, family: int) -> str:

@@ -7,8 +7,6 @@ and the UNet was trained on what it says.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -26,7 +24,9 @@ __all__ = [
     "MEASURED",
     "RECOGNISER",
     "STRANGER",
+    "STRANGER_NAME",
     "STRANGER_PHOTO",
+    "STRANGER_POINTS",
     "TRAINED",
     "TRAINED_ADAPTER",
     "TRAINED_NAME",
@@ -34,7 +34,6 @@ __all__ = [
     "shipped_mb",
     "text_weights",
     "write_trained_checkpoint",
-    "write_trained_models",
 ]
 
 TRAINED = Sizes(
@@ -50,6 +49,10 @@ TRAINED_ADAPTER = SHIPPED / f"{published_name('faceid', 'sd15')}_{TRAINED_NAME}.
 """The adapter that ships with the project, for this checkpoint alone."""
 STRANGER_PHOTO = SHIPPED / "robin.jpg"
 """A photo of somebody whom its training never saw, and who does not exist: a face blended of several."""
+STRANGER_NAME = "robin"
+"""What that person is called in the library."""
+STRANGER_POINTS = ((98.4, 118.5), (157.9, 122.8), (127.4, 156.3), (102.2, 191.6), (146.0, 195.8))
+"""Where the detector sees eyes, nose and corners of the mouth in that photo, in pixels."""
 STRANGER = SHIPPED / "robin.identity.safetensors"
 """The same person as the miniature's own recogniser saw that photo."""
 MEASURED = SHIPPED / "likeness.json"
@@ -89,18 +92,3 @@ def write_trained_checkpoint(path: Path, parts: Path = SHIPPED) -> Path:
     write_text_folder(text_folder, TRAINED.text)
     write_config(path.with_suffix(".yaml"), TRAINED, text_folder)
     return path
-
-
-def write_trained_models(folder: Path) -> Iterator[Path]:
-    """Put the miniature where a WebUI has its models, with somebody to draw; give the path of each file.
-
-    What is there already stays as it is.
-    """
-    checkpoint = folder / "Stable-diffusion" / f"{TRAINED_NAME}.safetensors"
-    yield checkpoint if checkpoint.is_file() else write_trained_checkpoint(checkpoint)
-    person = folder / "faceid" / "faces" / "robin.safetensors"
-    for shipped, path in ((TRAINED_ADAPTER, folder / "faceid" / TRAINED_ADAPTER.name), (STRANGER, person)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file():
-            shutil.copyfile(shipped, path)
-        yield path
