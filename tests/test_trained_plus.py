@@ -117,6 +117,7 @@ def test_structure_0_is_faceid(
     assert np.abs(changed.astype(float) - wanted).mean() > CHANGED
 
 
+@pytest.mark.slow("three people at three structures")
 def test_structure_costs_no_likeness_and_changes_more_the_higher_it_is(gallery: Gallery) -> None:
     """What there is to show is little, and not more is said of it."""
     names = ["never_seen_00", "never_seen_03", "never_seen_04"]
