@@ -7,12 +7,14 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from contributions import contribution
+from examples import examples
 from filelock import FileLock
 from parity import Measure, measuring
 from played_webui import Host, played_host
@@ -43,6 +45,11 @@ BROWSER_ARGUMENTS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if find_spec("hypothesis"):
+        from hypothesis import settings
+
+        settings.register_profile("check", max_examples=examples(40))  # of property tests that name no number
+        settings.load_profile("check")
     if not hasattr(config, "workerinput"):
         os.environ[SHARED_FOLDER] = tempfile.mkdtemp(prefix="faceid-miniatures-")
 

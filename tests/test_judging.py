@@ -9,6 +9,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import torch
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -171,7 +172,7 @@ def test_what_is_no_picture_is_refused(analyser: object) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_matching_is_the_best_of_all(data: st.DataObject) -> None:
     units, faces = data.draw(st.integers(1, 3)), data.draw(st.integers(0, 4))
     cells = units * faces
