@@ -27,7 +27,7 @@ class Again:
     """What is asked for to draw a run again."""
 
     units: tuple[Unit, ...]
-    """By their places; people whom the prompt calls are not among them."""
+    """By their numbers in the page; units of prompt tags are not among them."""
     requests: tuple[Request, ...]
     """One for each picture."""
 

@@ -93,7 +93,7 @@ class Resources:
         )
 
     def allow(self, unit: Unit) -> None:
-        """Raise FaceIDError for a unit of somebody whom nobody approved, where `only_approved` is set."""
+        """Raise FaceIDError for a unit whose person is not approved, where `only_approved` is set."""
         if own_settings(self.roots).only_approved:
             require_approved(unit, self.people().path)
 

@@ -81,7 +81,7 @@ class Session:
     _watches: Watches = field(default_factory=Watches, init=False)
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
-        """Return the job of these units, and of the people whom the request's prompt calls. Raises UnitError."""
+        """Return the job of these units and of those in the request's prompt tags. Raises UnitError."""
         _, called = units_called(request.prompt, request.negative, self.resources.people().names)
         return Job(units, self.resources.models(), called)
 

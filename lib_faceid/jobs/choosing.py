@@ -43,7 +43,7 @@ class Models:
     policy: Callable[[], RequestPolicy] = lambda: BASE64_ONLY
     """What a request may name as a picture."""
     allow: Callable[[Unit], None] = lambda _unit: None
-    """Raises FaceIDError for a unit that may not be drawn here, as nobody approved whom it draws."""
+    """Raises FaceIDError for a unit that may not be drawn here, as the person in it is not approved."""
     host: str = "this program"
     """What messages call the host."""
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})

@@ -25,7 +25,7 @@ Judge = Callable[[NDArray[np.uint8]], "float | None"]
 
 
 def wanted_in(units: Iterable[Prepared], image: int, places: Places | None = None) -> list[Wanted]:
-    """Return the people whom the units want in the image of that number; images have no likeness, and are left out.
+    """Return the people that the units ask for in the image of that number; images have no likeness, and are left out.
 
     units: several of one number are one unit on several checkpoints; places: where the units that follow faces acted;
     without, such a unit may have its face anywhere.

@@ -63,7 +63,7 @@ class References:
 
 
 def build_references(prefix: str, chosen: str = NOBODY) -> References:
-    """Return the components, made where gradio stands right now. chosen: the saved person with whom the page opens."""
+    """Return the components, made where gradio stands right now. chosen: the saved person that the page opens with."""
     words = WORDS["person"]  # what a unit begins with
     enabled = gr.Checkbox(value=bool(chosen), label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
     purpose, part = build_purpose(prefix)

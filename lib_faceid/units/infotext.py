@@ -42,7 +42,7 @@ def unit_to_infotext(
     """Return one line with what is needed to draw the unit again.
 
     adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again;
-    unlike: of the photos of whom the person is led away from.
+    unlike: those of the negative photos.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
     written = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}

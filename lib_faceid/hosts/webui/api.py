@@ -88,7 +88,7 @@ def journal() -> Journal:
 
 
 def require_allowed(unit: Unit) -> None:
-    """Raise FaceIDError for a unit of somebody whom nobody approved, where the settings ask for that."""
+    """Raise FaceIDError for a unit whose person is not approved, where the settings ask for that."""
     if setting("faceid_only_approved") or own_settings(roots()).only_approved:
         require_approved(unit, open_library(roots()).path)
 

@@ -88,7 +88,7 @@ def before_sampling(p: Any) -> None:
 
 
 def call(p: Any, called: Sequence[Unit]) -> None:
-    """Draw the people whom the coming batch's prompt calls, besides the page's; those of the batch before go.
+    """Draw the units of the coming batch's prompt tags besides the page's, instead of those of the batch before.
 
     Raises FaceIDError where one cannot be drawn; then the page's are left.
     """

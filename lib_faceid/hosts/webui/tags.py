@@ -29,7 +29,10 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
         self._before_part = before_part
 
     def activate(self, p: Any, params_list: Sequence[Any]) -> None:
-        """Have `p` draw whom the coming batch calls. What is wrong ends the job, as the WebUI swallows exceptions."""
+        """Have `p` draw the units of the coming batch's prompt tags.
+
+        What is wrong ends the job, as the WebUI swallows exceptions.
+        """
         if is_part(p):
             self._before_part()
             return
