@@ -157,3 +157,19 @@ def test_without_anybody_named_no_face_is_looked_for() -> None:
 
     facts = facts_in({"image": picture(), "parameters": low().infotext()}, fixture.services)
     assert facts.look is not None
+
+
+def test_a_look_at_weight_0_is_compared_with_and_without_it_that_is_said() -> None:
+    pytest.importorskip("fastapi")
+    from api_server import Fixture, picture
+
+    asked = {"image": picture(), "parameters": low().infotext()}
+    fixture = Fixture()
+    alone, beside = (
+        fixture.post("/diagnose", asked),
+        fixture.post("/diagnose", {**asked, "plain": picture((90, 90, 90))}),
+    )
+    assert any("weight 0 were not looked at" in line for line in alone["unseen"])
+    assert not any("weight 0 were not looked at" in line for line in beside["unseen"])
+    assert beside["facts"]["plain_look"]["saturation"] == 0.0
+    assert beside["facts"]["look"] == alone["facts"]["look"]

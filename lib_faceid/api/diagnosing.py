@@ -23,7 +23,7 @@ from lib_faceid.references.unit_identity import join_unit
 __all__ = ["diagnosed", "facts_in", "templates_of"]
 
 OF_RUN = ("run", "not_it", "try")
-FIELDS = ("image", "parameters", "people", "facts", "noticed", *OF_RUN)
+FIELDS = ("image", "parameters", "people", "facts", "noticed", "plain", *OF_RUN)
 
 
 def diagnosed(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _of_run(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
     """Return the diagnosis of a run of the journal, which is kept with it, and the trial that is expected, if any."""
     from lib_faceid.diagnosis.kept import diagnose_run, facts_of_run, say_not_it, to_try, try_change
 
-    if other := [name for name in ("image", "parameters", "people", "facts") if body.get(name) is not None]:
+    if other := [name for name in ("image", "parameters", "people", "facts", "plain") if body.get(name) is not None]:
         raise UnitError(f"run and {other[0]} were given; one of them was expected.")
     journal, number = services.journal(), text(body, "run")
     run = journal.run(number)
@@ -75,7 +75,9 @@ def facts_in(body: Mapping[str, Any], services: ApiServices) -> Facts:
         raise UnitError(f"parameters is of the type {type(parameters).__name__}; a text was expected.")
     people = _people(body, services)
     looks = services.face_analyser() if people else None  # without anybody to compare with, no face is looked for
-    return facts_of_picture(parameters, read_photo(source), people, looks)
+    plain = body.get("plain")
+    plain_rgb = None if plain is None else read_photo(photo_from_request(plain, services.policy()))
+    return facts_of_picture(parameters, read_photo(source), people, looks, plain_rgb)
 
 
 def templates_of(services: ApiServices) -> dict[str, Any]:

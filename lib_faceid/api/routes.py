@@ -192,6 +192,7 @@ ROUTES = (
             },
             facts={"type": "object", "description": "Instead: what is known of the run, as the answer's `facts` are."},
             noticed={"type": "string", "description": "What somebody sees: the id of a row."},
+            plain={**PICTURE_SCHEMA, "description": "With image: what its settings and seed give at weight 0."},
             run={"type": "string", "description": "Instead: a run of the journal, which keeps its diagnosis."},
             not_it={"type": "string", "description": "With run: the id of a row that is not it, which is kept."},
             **{"try": {"type": "string", "description": "With run: the id of the row whose change you draw next."}},

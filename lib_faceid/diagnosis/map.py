@@ -20,6 +20,7 @@ NOTHING_ELSE = "Nothing else is known. Another seed, or the best of several, is 
 NO_TOWERS = (
     "Whether the prompt's style was followed was not looked at: no CLIP model of text and pictures is on this machine."
 )
+NO_PLAIN = "How it looks was measured against photographs: the same settings at weight 0 were not looked at."
 NO_SCORES = "Nobody looked at the likeness: causes are named by the settings alone."
 
 
@@ -107,6 +108,7 @@ def diagnose(facts: Facts) -> Diagnosis:
     findings = tuple(Finding(one, each.strength, each.figures, each.change) for one, each in found)
     blocks = facts.blocks
     notes = [NO_TOWERS] if facts.text_match is None and blocks.style else []
+    notes += [NO_PLAIN] if facts.look is not None and facts.plain_look is None else []
     notes += [NO_SCORES] if facts.units and not facts.is_scored else []
     return Diagnosis(findings, tuple(notes))
 

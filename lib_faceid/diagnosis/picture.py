@@ -42,11 +42,12 @@ def facts_of_picture(
     picture_rgb: NDArray[np.uint8],
     people: Mapping[int | str, Known] | None = None,
     looks: Looks | None = None,
+    plain_rgb: NDArray[np.uint8] | None = None,
 ) -> Facts:
     """Return the facts of a picture (uint8 RGB [H, W, 3]) with those settings.
 
     people: by the number of their unit, where it is known who they are; looks: what finds and recognises faces, None
-    where nobody can look. Raises FaceIDError.
+    where nobody can look; plain_rgb: what the same settings and seed give at weight 0. Raises FaceIDError.
     """
     people = people or {}
     facts = facts_of_parameters(parameters_from(parameters))
@@ -56,7 +57,8 @@ def facts_of_picture(
         units[number] = replace(units.get(number, UnitFacts(number=number)), **of_known)
     facts = replace(facts, units=tuple(units.values()))
     wanted = [Wanted(number, known.identity, box_of(units[number].region)) for number, known in people.items()]
+    plain = [] if plain_rgb is None else [plain_rgb]
     if not wanted:  # whose the faces are is not known: only how the picture looks
-        return with_looks(facts, [picture_rgb])
+        return with_looks(facts, [picture_rgb], plain=plain)
     scores = [judge(picture_rgb, wanted, looks)] if looks is not None else []
-    return with_looks(with_scores(facts, scores), [picture_rgb], scores)
+    return with_looks(with_scores(facts, scores), [picture_rgb], scores, plain)

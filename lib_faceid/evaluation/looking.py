@@ -34,15 +34,9 @@ class SeenFace:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What is seen in one picture: its faces, and how well it matches, where CLIP's towers are here."""
+    """What is seen in one picture."""
 
     faces: tuple[SeenFace, ...]
-    clip_text: float | None = None
-    """Picture and prompt."""
-    clip_photo: float | None = None
-    """Picture and reference photo."""
-    clip_plain: float | None = None
-    """Picture, and that of the checkpoint alone with the same prompt and seed."""
 
 
 def look_at_people(plan: Plan, judge: FaceAnalyser) -> dict[str, list[Floats]]:
