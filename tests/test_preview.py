@@ -13,7 +13,8 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import clip_crop
 from lib_faceid.faces.face import largest
 from lib_faceid.pictures.photo import read_photo
-from lib_faceid.ui.preview import CHOSEN_RGB, preview, strangers, thumbnail
+from lib_faceid.ui.boxes import CHOSEN_RGB
+from lib_faceid.ui.preview import preview, strangers, thumbnail
 
 
 def text_of(path: Path) -> str:

@@ -21,6 +21,7 @@ from lib_faceid.inventory.text import anonymous, as_text, diagnostics
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.methods.registry import variants
 from lib_faceid.miniature.plus import PLUS_NOTE, TRAINED_PLUS_NAME, write_trained_plus
+from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.catalogue import entry
 from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
@@ -434,3 +435,18 @@ def test_a_download_that_fails_ends_with_a_sentence(
 def test_a_model_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "download", "plusv2"]) == 2
     assert "Did you mean plusv2_sd" in capsys.readouterr().err
+
+
+def test_the_recogniser_is_compared_with_that_of_the_adapter_that_auto_takes(roots: Roots) -> None:
+    """The trained miniature was made for another one than the published adapters."""
+    (roots.models[0] / "faceid").mkdir(parents=True)
+    (roots.models[0] / "faceid" / TRAINED_ADAPTER.name).symlink_to(TRAINED_ADAPTER)
+    put_faces(roots, {"det_500m.onnx": 2_524_817, "w600k_mbf.onnx": 1000}, "buffalo_sc")
+    note = row_of(check_setup(roots, 768), "face_models").note
+    assert note == "Recogniser w600k_mbf, the one that the adapters were trained with."
+    folder = roots.models[0] / "insightface" / "models" / "buffalo_sc"
+    (folder / "w600k_mbf.onnx").rename(folder / "w600k_r50.onnx")
+    (folder / "w600k_r50.onnx").write_bytes(b"")
+    with (folder / "w600k_r50.onnx").open("wb") as file:
+        file.truncate(FACE_MODELS["w600k_r50.onnx"])
+    assert "trained on w600k_mbf" in row_of(check_setup(roots, 768), "face_models").note

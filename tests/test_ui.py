@@ -201,7 +201,7 @@ def _outputs(page: Any, chosen: Any, count: int) -> list[Any]:
 
 def test_an_image_has_no_face_and_its_own_choices() -> None:
     image, person = switch("image"), switch("person")
-    for name in ("face", "mark", "preset", "adetailer", "adetailer_weight", "structure", "lora", "clip_crop"):
+    for name in ("mark", "preset", "adetailer", "adetailer_weight", "structure", "lora", "clip_crop"):
         assert (image[name]["visible"], person[name]["visible"]) == (False, True), name
     for name in ("image_part", "image_crop"):
         assert (image[name]["visible"], person[name]["visible"]) == (True, False), name

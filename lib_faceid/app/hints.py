@@ -8,7 +8,7 @@ from lib_faceid.app.resources import Resources
 from lib_faceid.miniature.trained import STRANGER_NAME, TRAINED_NAME
 from lib_faceid.units.unit import Unit
 
-__all__ = ["EXPECTED", "NOBODY_ASKED", "STRANGER", "first_person", "hint", "is_stranger"]
+__all__ = ["EXPECTED", "NOBODY_ASKED", "ROUGHLY", "STRANGER", "first_person", "hint", "is_stranger"]
 
 NOBODY_ASKED = (
     "No unit is on: the picture shows what the prompt alone gives, and nobody in particular. Open IP-Adapter FaceID, "
@@ -23,6 +23,7 @@ STRANGER = (
     "and get an adapter and the face models in Check setup. To see what it can, choose the saved person instead of the "
     "photo."
 )
+ROUGHLY = "weak: the miniature draws strangers roughly"
 
 
 def hint(checkpoint: str, units: Sequence[Unit], *, is_called: bool) -> str:

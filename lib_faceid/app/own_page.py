@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
-from lib_faceid.app.hints import first_person, hint
+from lib_faceid.app.hints import ROUGHLY, first_person, hint, is_stranger
 from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
@@ -114,6 +114,7 @@ def build_page(session: Session, count: int = 3, note: str = "") -> Any:
         services_for(OwnHost(resources, lambda: loaded["name"])),
         facts_of=last.facts_of,
         journal=lambda: journal_if_on(resources),
+        doubt=lambda unit: ROUGHLY if is_stranger(loaded["name"], [unit]) else "",
     )
     style = page_file("style.css").replace("#img2img_faceid", ".gradio-container") + OWN_STYLE
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])  # none fetched

@@ -13,7 +13,7 @@ from lib_faceid.methods.registry import methods_for
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.units.unit import Purpose
 
-__all__ = ["Auto", "auto_of"]
+__all__ = ["Auto", "auto_of", "trained_on"]
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,9 @@ def auto_of(
         return Auto(family, None, f"{choice.best.name} needs {needs}: {choice.reason}", purpose)
     lesser = f"{choice.best.name} would be better, and needs {needs}: {choice.reason}" if choice.reason else ""
     return Auto(family, fitting[choice.adapter], lesser or choice.adapter.assumed, purpose)
+
+
+def trained_on(auto: Sequence[Auto], adapters: Sequence[tuple[Path, Adapter]]) -> list[str]:
+    """Return the recognisers that the adapters which Auto takes for people were trained on."""
+    taken = {one.adapter for one in auto if one.purpose == "person"}
+    return sorted({adapter.recogniser for path, adapter in adapters if path in taken and adapter.recogniser})

@@ -12,8 +12,8 @@ from lib_faceid.encoders.clip_vision import check_clip_vision
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
 from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
-from lib_faceid.faces.recognisers import is_as_trained, untrained_note
-from lib_faceid.inventory.auto import Auto, auto_of
+from lib_faceid.faces.recognisers import TRAINED_ON, is_as_trained, untrained_note
+from lib_faceid.inventory.auto import Auto, auto_of, trained_on
 from lib_faceid.inventory.notes import miniature_note, size_note
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter
@@ -111,9 +111,10 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     families = tuple(BASE_LABELS) if family is None else tuple(one for one in BASE_LABELS if one == family)
     adapters, damaged = _adapters(roots)
     encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
-    faces, known = _face_row(roots), versions()
+    known = versions()
     why_not = {encoder: _why_no_encoder(row, known) for encoder, row in encoders.items()}
     auto = tuple(auto_of(one, purpose, adapters, why_not) for purpose in PURPOSES for one in families)
+    faces = _face_row(roots, trained_on(auto, adapters))
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
     rows = sorted([*rows, faces, *encoders.values()], key=lambda row: list(GROUPS).index(row.purpose))
@@ -213,7 +214,7 @@ def _encoder_row(encoder: str, roots: Roots) -> Row:
     )
 
 
-def _face_row(roots: Roots) -> Row:
+def _face_row(roots: Roots, wanted: Sequence[str]) -> Row:
     published, pack = entry("buffalo_l"), find_face_pack(roots)
     if pack is None:
         return _missing(published)
@@ -226,7 +227,7 @@ def _face_row(roots: Roots) -> Row:
             return replace(_damaged("face_models", path, note, published), paths=paths)
     name = pack.recogniser.stem  # most often that is enough, and 170 MB need not be hashed
     recogniser = name if is_as_trained(name) else f"{name}-{sha256_of(pack.recogniser)[:8]}"
-    as_trained = f"Recogniser {name}, the one that the adapters were trained with."
+    notes = (untrained_note(recogniser, one) for one in wanted or [TRAINED_ON])
     return Row(
         kind="face_models",
         label=f"Face models {pack.detector.parent.name}",
@@ -234,7 +235,7 @@ def _face_row(roots: Roots) -> Row:
         purpose=_purpose_of(published),
         paths=paths,
         size_bytes=sum(path.stat().st_size for path in paths),
-        note=untrained_note(recogniser) or as_trained,
+        note=next(filter(None, notes), f"Recogniser {name}, the one that the adapters were trained with."),
         entry=published,
     )
 

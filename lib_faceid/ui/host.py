@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +28,7 @@ from lib_faceid.models.transfer import Report
 from lib_faceid.people.library import People, Person, open_library
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.ui.preview import Preview, View, preview, preview_image
-from lib_faceid.ui.services import Services, attempt
+from lib_faceid.ui.services import Foreseen, Known, Services, attempt
 from lib_faceid.units.tags import tag_for
 from lib_faceid.units.unit import AUTO, Purpose, Unit
 
@@ -58,10 +59,12 @@ def services_for(host: Host) -> Services:
         adapters_for=lambda purpose: [path for path in find_adapters(roots()) if _is_for(path, purpose)],
         auto_means=lambda purpose: _auto_means(setup(), purpose),
         variant_of=variant_of,
+        foresee=lambda name, variant, purpose: _foreseen(name, variant, purpose, setup, roots),
         look=look,
         image_crop_of=lambda view: _crop_of(view, variant_of),
         saved=lambda purpose: open_library(roots()).names(purpose),
         saved_of=lambda references, purpose: _name_of(open_library(roots()).made_from(references, purpose)),
+        known_of=lambda name: _known_of(open_library(roots()), name),
         save=lambda name, unit: _SAVERS[unit.purpose](open_library(roots()), name, unit, models),
         setup=setup,
         diagnostics=lambda: diagnostics(setup()),
@@ -116,8 +119,30 @@ def _variant_of(
     return identify_adapter(chosen).variant if chosen else None
 
 
+def _foreseen(
+    name: str, variant: str, purpose: Purpose, setup: Callable[[], SetupReport], roots: Callable[[], Roots]
+) -> Foreseen:
+    note = ""
+    if name == AUTO:
+        auto = next((one for one in setup().auto_for(purpose) if one.adapter), None)
+        if auto is None or auto.adapter is None:
+            raise HostError(_auto_means(setup(), purpose))
+        path, note = auto.adapter, auto.note
+    else:
+        path = file_of(name, find_adapters(roots()))
+    adapter = identify_adapter(path, None if variant == AUTO else variant)
+    return Foreseen(adapter.name, adapter.variant.label, adapter.recogniser, note or adapter.assumed)
+
+
 def _name_of(person: Person | None) -> str:
     return person.name if person else ""
+
+
+def _known_of(library: People, name: str) -> Known:
+    person, day = library.load(name), datetime.fromtimestamp(library.path(name).stat().st_mtime).astimezone()
+    scores = [photo.report.score for photo in person.record.photos if photo.report]
+    number, recogniser = person.identity.num_pictures, getattr(person.identity, "recogniser", "")
+    return Known(max(len(person.record.photos), number), scores, day.date().isoformat(), recogniser)
 
 
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:

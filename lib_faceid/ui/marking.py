@@ -8,9 +8,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageDraw
 
+from lib_faceid.ui.boxes import CHOSEN_RGB, INK_RGB
 from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.photos import ONE_BOX, Photos
-from lib_faceid.ui.preview import CHOSEN_RGB, INK_RGB, thumbnail
+from lib_faceid.ui.preview import thumbnail
 from lib_faceid.ui.services import attempt
 from lib_faceid.units.region import Box
 

@@ -17,8 +17,9 @@ from PIL import Image
 
 from lib_faceid.errors import PhotoError
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
+from lib_faceid.ui.face_strip import faces_html, people_html
 from lib_faceid.ui.parts import data_url
-from lib_faceid.ui.preview import Preview, View, strangers, thumbnail
+from lib_faceid.ui.preview import Preview, View, people_in, strangers, thumbnail
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import Received
 from lib_faceid.ui.words import WORDS
@@ -30,6 +31,7 @@ __all__ = ["LARGEST", "ONE_BOX", "Photos", "Shown", "add", "encoded", "remove", 
 Photos = list[dict[str, Any]]
 
 LARGEST = "largest"
+ANOTHER_PERSON = "another person?"
 ONE_BOX = "A marked face is for one photo: take the others out, or choose a face by its number."
 LOSSLESS_PIXELS = 4_000_000  # beyond it a PNG may not fit into what is accepted as base64
 
@@ -113,10 +115,13 @@ def show(services: Services, photos: Photos, view: View) -> Shown:
     for number, (photo, (look, message)) in enumerate(zip(photos, looks, strict=True), 1):
         hints = [*wrong, *(look.hints if look else [message]), *filter(None, [others.get(number - 1)])]
         gallery.append((_image(look, photo), _caption(number, look, photo)))
-        cards.append(_card(number, look, photo, hints, view.purpose))
+        cards.append(_card(number, look, photo, hints, view.purpose, is_other=number - 1 in others))
     most = max((look.num_faces for look, _ in looks if look), default=0)
     group = f'<div class="faceid-cards" role="group" tabindex="0" aria-label="{WORDS[view.purpose].group}">'
-    html = f"{group}{''.join(cards)}</div>" if cards else ""
+    seen = [look for look, _ in looks]
+    strip = faces_html(seen[0]) if len(looks) == 1 and view.purpose == "person" else ""
+    question = people_html(len(people_in(seen))) if view.purpose == "person" else ""
+    html = f"{question}{group}{''.join(cards)}{strip}</div>" if cards else ""
     return Shown(gallery, html, [LARGEST, *(str(number) for number in range(1, most + 1))])
 
 
@@ -132,15 +137,29 @@ def _caption(number: int, look: Preview | None, photo: dict[str, Any]) -> str:
     return f"{number} · {look.verdict if look else 'not checked'}{weight}"
 
 
-def _card(number: int, look: Preview | None, photo: dict[str, Any], hints: Sequence[str], purpose: Purpose) -> str:
+def _card(
+    number: int,
+    look: Preview | None,
+    photo: dict[str, Any],
+    hints: Sequence[str],
+    purpose: Purpose,
+    *,
+    is_other: bool = False,
+) -> str:
     """Return one photo's card. Colour is never alone: the verdict stands there as a word."""
     verdict = look.verdict if look else "not checked"
     tone = {"good": "good", "usable": "warning"}.get(verdict.split(" ", maxsplit=1)[0], "error")
     tone = "good" if purpose == "image" and look and look.crop else tone
+    if is_other and tone == "good":
+        verdict, tone = ANOTHER_PERSON, "warning"
     what, used = (text.format(number) for text in (WORDS[purpose].what, WORDS[purpose].used))
     picture = '<span class="faceid-nobody" aria-hidden="true">?</span>'
     if look and look.crop:
-        picture = f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used}">'
+        picture = (
+            f'<button type="button" class="faceid-large" data-faceid-large="{number - 1}" '
+            f'aria-label="Larger view of {what.lower()}">'
+            f'<img src="{data_url(look.crop)}" width="112" height="112" alt="{used}"></button>'
+        )
     weight = "" if photo["weight"] == 1 else f" · weight {photo['weight']:g}"
     facts = f"<span>{escape((look.facts if look else '') + weight)}</span>"
     entries = "".join(f"<li>{escape(hint)}</li>" for hint in hints)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from lib_faceid.encoders.crops import Crop
@@ -22,14 +21,14 @@ from lib_faceid.pictures.photo import decode_base64, read_photo
 from lib_faceid.references.analysis import AnalysedFace, AnalysedPhoto, analyse, analyse_box
 from lib_faceid.references.combining import SAME_PERSON, likeness_to_rest
 from lib_faceid.references.face_choice import WhichFace
+from lib_faceid.ui.boxes import THUMBNAIL_PX, with_boxes
 from lib_faceid.units.region import Box, which_face
 from lib_faceid.units.unit import AUTO, Purpose
 
-__all__ = ["CHOSEN_RGB", "INK_RGB", "Preview", "View", "preview", "preview_image", "strangers", "thumbnail"]
+__all__ = ["FaceSeen", "Preview", "View", "people_in", "preview", "preview_image", "strangers", "thumbnail"]
 
-THUMBNAIL_PX = 1024
+FACE_PX = 112
 MUCH_LONGER = 1.3  # than the shorter side: what a square cuts off may matter
-CHOSEN_RGB, OTHER_RGB, INK_RGB = (34, 197, 94), (148, 163, 184), (15, 23, 42)
 
 
 class View(NamedTuple):
@@ -41,6 +40,18 @@ class View(NamedTuple):
     image_crop: str = AUTO
     adapter: str = AUTO
     variant: str = AUTO
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSeen:
+    """One of several faces in a photo."""
+
+    number: int
+    """From 1: left to right, then top to bottom."""
+    crop: Image.Image
+    """The face as a recogniser sees it, 112x112."""
+    verdict: str
+    """In one or two words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +73,12 @@ class Preview:
     """What the networks see of it."""
     id_embedding: Tensor | None = None
     """[512]"""
+    faces: tuple[FaceSeen, ...] = ()
+    """All of them, where there are several."""
+    score: float = 0.0
+    """How good the photo is, 0 to 1."""
+    recogniser: str = ""
+    """What made the embedding."""
 
 
 def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: ClipSees = "face") -> Preview:
@@ -74,9 +91,9 @@ def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: Clip
     is_marked = isinstance(which, Box)
     photo = analyse_box(image_rgb, which, analyser) if is_marked else analyse(image_rgb, analyser)
     number = _number_of(which, photo.faces)
-    image = _drawn(image_rgb, photo, number)
+    image, faces = with_boxes(image_rgb, [one.box for one in photo.faces], number), _faces(image_rgb, photo)
     if number is None:
-        return Preview(image, len(photo.faces), None, "no face", "", (_why_none(face, photo),))
+        return Preview(image, len(photo.faces), None, "no face", "", (_why_none(face, photo),), faces=faces)
     chosen = photo.faces[number - 1]
     measures, report = chosen.report.measures, chosen.report
     of_how_many = f"face {number} of {len(photo.faces)}, " if len(photo.faces) > 1 else ""
@@ -89,6 +106,9 @@ def preview(text: str, analyser: FaceAnalyser, face: str = "largest", sees: Clip
         hints=tuple(f"{reason[:1].upper()}{reason[1:]}." for reason in report.reasons),
         crop=Image.fromarray(clip_crop(image_rgb, chosen.points, sees)),
         id_embedding=chosen.id_embedding,
+        faces=faces,
+        score=report.score,
+        recogniser=analyser.recogniser,
     )
 
 
@@ -120,6 +140,24 @@ def thumbnail(text: str) -> Image.Image:
     return image
 
 
+def people_in(previews: Sequence[Preview | None]) -> list[list[int]]:
+    """Return the photos of each person, by their places; a photo without a face goes with the first person."""
+    people: list[tuple[Tensor | None, list[int]]] = []
+    for index, one in enumerate(previews):
+        seen = one.id_embedding if one else None
+        alike = (group for known, group in people if seen is None or known is None or _is_same(known, seen))
+        group = next(alike, None)
+        if group is None:
+            people.append((seen, [index]))
+        else:
+            group.append(index)
+    return [group for _, group in people]
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    return float(torch.nn.functional.cosine_similarity(one, other, dim=0)) >= SAME_PERSON
+
+
 def strangers(previews: Sequence[Preview | None]) -> dict[int, str]:
     """Return index -> sentence for the photos that show somebody else than the others."""
     known = [(index, one.id_embedding) for index, one in enumerate(previews) if one and one.id_embedding is not None]
@@ -135,6 +173,19 @@ def strangers(previews: Sequence[Preview | None]) -> dict[int, str]:
     }
 
 
+def _faces(image_rgb: NDArray[np.uint8], photo: AnalysedPhoto) -> tuple[FaceSeen, ...]:
+    if len(photo.faces) < 2:
+        return ()
+    return tuple(
+        FaceSeen(
+            number,
+            Image.fromarray(clip_crop(image_rgb, face.points, "face")).resize((FACE_PX, FACE_PX)),
+            f"{face.report.verdict} ({face.report.score:.2f})",
+        )
+        for number, face in enumerate(photo.faces, 1)
+    )
+
+
 def _number_of(which: WhichFace, faces: Sequence[AnalysedFace]) -> int | None:
     if isinstance(which, int):
         return which if which <= len(faces) else None
@@ -148,43 +199,6 @@ def _why_none(face: str, photo: AnalysedPhoto) -> str:
     return f"There is no face {face} in it: there {are}. Choose 'largest' or a number that is there."
 
 
-def _drawn(image_rgb: NDArray[np.uint8], photo: AnalysedPhoto, chosen: int | None) -> Image.Image:
-    """Return the photo with its faces marked, the chosen one last, so that its mark is on top."""
-    image = Image.fromarray(image_rgb)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    scale = image.width / photo.size_px[0]
-    draw = ImageDraw.Draw(image)
-    for number, face in sorted(enumerate(photo.faces, 1), key=lambda one: one[0] == chosen):
-        is_chosen = number == chosen
-        box = [edge * scale for edge in face.box]
-        score = f"  {_score(face).removeprefix('score ')}" if is_chosen or len(photo.faces) < 8 else ""
-        _mark(draw, box, f"{number}{score}", CHOSEN_RGB if is_chosen else OTHER_RGB, image.width / 36)
-    return image
-
-
 def _score(face: AnalysedFace) -> str:
     score = face.report.measures.detector_score
     return f"score {score:.2f}" if score else "by hand"
-
-
-def _mark(
-    draw: ImageDraw.ImageDraw, box: list[float], label: str, colour: tuple[int, int, int], letter_px: float
-) -> None:
-    """Draw a box, and on its upper edge (inside, where the picture ends there) a label of at least that height."""
-    side = max(box[2] - box[0], box[3] - box[1])
-    draw.rectangle(box, outline=INK_RGB, width=max(math.ceil(side / 60), 2) + 2)
-    draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline=colour, width=max(round(side / 60), 2))
-    font = _font(int(max(min(side / 7, 36), letter_px, 12)))
-    left, top, right, bottom = draw.textbbox((0, 0), label, font=font)
-    width, height = right - left + 8, bottom - top + 6
-    x, y = max(box[0], 0), box[1] - height if box[1] >= height else max(box[1], 0)
-    draw.rectangle([x, y, x + width, y + height], fill=colour)
-    draw.text((x + 4 - left, y + 3 - top), label, fill=INK_RGB, font=font)
-
-
-def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return a font of that size; Pillow before 10.1 has one of a fixed size."""
-    try:
-        return ImageFont.load_default(size_px)
-    except TypeError:
-        return ImageFont.load_default()

@@ -23,7 +23,7 @@ COMBINE: Mapping[Purpose, list[str]] = {
     "person": ["average", "median", "tokens", "concatenate"],
     "image": list(FIELDS["combine"].kind) if isinstance(FIELDS["combine"].kind, tuple) else [],
 }
-OF_PEOPLE = ("face", "mark", "preset", "preset_panel", "adetailer", "adetailer_weight")
+OF_PEOPLE = ("mark", "preset", "preset_panel", "adetailer", "adetailer_weight")
 """What is there for people alone, whatever the variant."""
 
 

@@ -15,12 +15,13 @@ from lib_faceid.ui.paste import build_paste, still_missing
 from lib_faceid.ui.photos import LARGEST, Photos, add, remove, reweigh, show
 from lib_faceid.ui.preview import View
 from lib_faceid.ui.purpose import COMBINE, build_purpose
+from lib_faceid.ui.saved_card import saved_html
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import forget_shown, photo_gallery, upload_button
 from lib_faceid.ui.words import WORDS
 from lib_faceid.units.unit import AUTO, FIELDS, Purpose, Unit
 
-__all__ = ["References", "build_references", "wire_references"]
+__all__ = ["References", "Seen", "build_references", "wire_references"]
 
 NOBODY = ""
 MAX_PHOTO_WEIGHT = 3
@@ -60,10 +61,17 @@ class References:
     save_panel: Any
     name: Any
     save: Any
+    asked: Any
+    """Hidden: what was clicked in the strip of faces."""
+    card: Any
+    """What is known of the saved person."""
 
 
-def build_references(prefix: str, chosen: str = NOBODY) -> References:
-    """Return the components, made where gradio stands right now. chosen: the saved person that the page opens with."""
+def build_references(prefix: str, chosen: str = NOBODY, known: str = "") -> References:
+    """Return the components, made where gradio stands right now.
+
+    chosen: the saved person with whom the page opens; known: HTML on what is known of that person.
+    """
     words = WORDS["person"]  # what a unit begins with
     enabled = gr.Checkbox(value=bool(chosen), label=FIELDS["enabled"].label, elem_id=f"{prefix}_enabled")
     purpose, part = build_purpose(prefix)
@@ -90,27 +98,32 @@ def build_references(prefix: str, chosen: str = NOBODY) -> References:
             mark = gr.Button("Mark face…", size="sm", elem_id=f"{prefix}_mark")
     marking = build_marking(prefix, mark)
     cards = gr.HTML(elem_id=f"{prefix}_cards")
-    face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, **labels("face", prefix))
-    combine = gr.Dropdown(COMBINE["person"], value=FIELDS["combine"].default, **labels("combine", prefix))
+    asked = gr.Textbox("", label="Asked", elem_id=f"{prefix}_asked", elem_classes=["faceid-hidden"])
+    face = gr.Dropdown([LARGEST], value=LARGEST, allow_custom_value=True, visible=False, **labels("face", prefix))
+    combine = gr.Dropdown(
+        COMBINE["person"], value=FIELDS["combine"].default, visible=False, **labels("combine", prefix)
+    )
     with gr.Row(elem_classes=["faceid-joined"]):
         people = list(dict.fromkeys([NOBODY, chosen]))
         person = gr.Dropdown(people, value=chosen, allow_custom_value=True, **labels("person", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
+    card = gr.HTML(known, elem_id=f"{prefix}_saved")
     with gr.Accordion(words.save, open=False, elem_id=f"{prefix}_save_person") as save_panel:
         name = gr.Textbox(label="Name", info=words.save_info, max_lines=1, elem_id=f"{prefix}_name")
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
     return References(
         enabled, purpose, part, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
         photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, save_panel, name, save,
+        asked, card,
     )  # fmt: skip
 
 
-def wire_references(parts: References, services: Services, how: Mapping[str, Any]) -> None:
-    """Let the components act on each other. how: the unit's other components by field."""
+def wire_references(parts: References, services: Services, how: Mapping[str, Any]) -> Seen:
+    """Let the components act on each other, and return what shows photos. how: the unit's other components by field."""
     photo = (parts.selected, parts.picked, parts.photo_weight)
-    shown = [parts.images, parts.gallery, parts.cards, parts.face, *photo, parts.message]
+    shown = [parts.images, parts.gallery, parts.cards, parts.face, parts.combine, *photo, parts.message]
     view = [parts.purpose, parts.face, how["clip_crop"], how["image_crop"], how["adapter"], how["variant"]]
-    seen = _Seen(services, parts.gallery, [parts.images, *view], shown)
+    seen = Seen(services, parts.gallery, [parts.images, *view], shown)
     _wire_coming(parts, services, seen)
     _wire_picking(parts, seen)
     for chooser in (parts.purpose, parts.face, how["clip_crop"], how["image_crop"]):
@@ -123,10 +136,11 @@ def wire_references(parts: References, services: Services, how: Mapping[str, Any
     wire_marking(parts.marking, parts.images, parts.selected, parts.face, parts.message)
     _wire_webcam(parts)
     _wire_saved(parts, services, [how["clip_crop"], how["image_crop"]])
+    return seen
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class Seen:
     """How photos are looked at, and what then changes in the page."""
 
     services: Services
@@ -145,11 +159,14 @@ class _Seen:
         now = show(self.services, photos, view)
         forget_shown(self.gallery)
         chosen = index if index is not None and index < len(photos) else (0 if len(photos) == 1 else None)
+        is_choice = view.purpose == "person" and (len(now.faces) > 2 or (view.face != LARGEST and not is_emptied))
+        face = gr.update(choices=now.faces, visible=is_choice)
         return [
             photos,
             gr.update(value=now.gallery, visible=bool(photos)),
             now.cards,
-            gr.update(choices=now.faces, value=LARGEST) if is_emptied else gr.update(choices=now.faces),
+            face | {"value": LARGEST} if is_emptied else face,
+            gr.update(visible=len(photos) > 1),
             chosen,
             gr.update(visible=chosen is not None),
             gr.update() if chosen is None else _weight_of(photos, chosen, view.purpose),
@@ -163,7 +180,7 @@ class _Seen:
         return [gr.update()] * len(self.shown) if is_same else self.again(photos, view, index)
 
 
-def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
+def _wire_coming(parts: References, services: Services, seen: Seen) -> None:
     def came(sources: Any, enabled: bool, pasted: str, photos: Photos, *view: Any) -> list[Any]:
         if sources is None:
             return [gr.update()] * (len(seen.shown) + 4)
@@ -180,7 +197,7 @@ def _wire_coming(parts: References, services: Services, seen: _Seen) -> None:
     parts.upload.upload(came, [parts.upload, *inputs], outputs, queue=False)
 
 
-def _wire_picking(parts: References, seen: _Seen) -> None:
+def _wire_picking(parts: References, seen: Seen) -> None:
     def picked(photos: Photos, purpose: Purpose, event: gr.SelectData) -> list[Any]:
         index = int(event.index)  # pyright: ignore[reportArgumentType] - a pair in a table only
         return [index, gr.update(visible=True), _weight_of(photos, index, purpose)]
@@ -242,6 +259,9 @@ def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> 
         [parts.name, parts.purpose, parts.images, parts.face, parts.combine, *crops],
         [parts.person, parts.message],
         queue=False,
+    )
+    parts.person.change(
+        lambda name, purpose: saved_html(services, name, purpose), [parts.person, parts.purpose], [parts.card], **QUICK
     )
     parts.person.input(
         lambda person, was: [was or bool(person), ""],

@@ -21,9 +21,36 @@ from lib_faceid.units.unit import Purpose, Unit
 if TYPE_CHECKING:
     from lib_faceid.journal.journal import Journal
 
-__all__ = ["Services", "attempt", "problem"]
+__all__ = ["Foreseen", "Known", "Services", "attempt", "problem"]
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a saved person or image was made from."""
+
+    number: int
+    """Of pictures."""
+    scores: Sequence[float]
+    """Of the photos' reports, 0 to 1; of those that have one."""
+    day: str
+    """When it was saved, as 2026-11-26."""
+    recogniser: str = ""
+    """Of a person: what made the numbers; "" where that is not known."""
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """With which adapter a unit will be drawn."""
+
+    name: str
+    label: str
+    """Of its variant."""
+    trained_on: str
+    """The recogniser whose vectors it reads; "" where it reads none."""
+    assumed: str
+    """What is assumed about it."""
 
 
 def _absent(*_args: Any) -> NoReturn:
@@ -45,6 +72,8 @@ class Services:
     """Says in a sentence which adapter "Auto" takes right now, and why not a better one."""
     variant_of: Callable[[str, Purpose], Variant | None] = _absent
     """The variant of an adapter by file name, or of "Auto" for a purpose; None while that is not known."""
+    foresee: Callable[[str, str, Purpose], Foreseen] = _absent
+    """adapter, variant and purpose of a unit -> what it will be drawn with. Raises where nothing can be used."""
     look: Callable[[str, View], Preview] = _absent
     """photo (base64), what of the unit's fields decides it -> what will be used of the photo. Of an image: in the crop
     `image_crop`, where "Auto" is the square."""
@@ -54,8 +83,12 @@ class Services:
     """The names of the saved people, or of the saved images."""
     saved_of: Callable[[Sequence[str], Purpose], str] = _absent
     """short hashes of photos -> the name of what was saved of them for that purpose; empty where there is none."""
+    known_of: Callable[[str], Known] = _absent
+    """The name of a saved person or image -> what is known of what it was made from."""
     save: Callable[[str, Unit], str] = _absent
     """name, a unit with photos -> a sentence about the person or the image that was saved."""
+    doubt: Callable[[Unit], str] = lambda _unit: ""
+    """Says why a unit will not work well here, however good its photos are, in a few words; "" for no reason."""
     setup: Callable[[], SetupReport] = _absent
     diagnostics: Callable[[], str] = _absent
     accept_licence: Callable[[str], None] = _absent

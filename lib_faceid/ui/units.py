@@ -14,11 +14,14 @@ from lib_faceid.ui.parts import leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
 from lib_faceid.ui.purpose import wire_purpose
 from lib_faceid.ui.references import build_references, wire_references
+from lib_faceid.ui.saved_card import saved_html
 from lib_faceid.ui.services import Services
 from lib_faceid.ui.settings import build_settings
 from lib_faceid.ui.setup import build_setup
+from lib_faceid.ui.spreading import OneUnit, wire_asked
 from lib_faceid.ui.templates import build_templates
-from lib_faceid.units.unit import FIELDS
+from lib_faceid.ui.truth import build_truth, truth_html, wire_truth
+from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = ["MAX_UNITS", "Services", "Units", "build_units"]
 
@@ -39,6 +42,8 @@ class Units:
     """Of the job as a whole."""
     aim: list[Any]
     """What is aimed for, where the host's own button draws the pictures of the search."""
+    parts: list[OneUnit]
+    """Who is drawn by each, how that is shown, and where."""
 
     @property
     def arguments(self) -> list[Any]:
@@ -54,12 +59,13 @@ def build_units(
     tab: "txt2img" or "img2img", for the elements' ids; count: units, 1 to 10; person: who is chosen in the first one;
     aims: whether a likeness can be aimed for here, by the host's own button.
     """
-    units = Units([], [], [], [], [])
+    units = Units([], [], [], [], [], [])
     with gr.Accordion("IP-Adapter FaceID", open=is_open, elem_id=f"{tab}_faceid") as accordion:
         with gr.Tabs(elem_id=f"{tab}_faceid_units"):
             for number in range(min(max(count, 1), MAX_UNITS)):
                 with gr.Tab(f"Unit {number}", elem_id=f"{tab}_faceid_{number}"):
                     _add_unit(units, tab, number, services, "" if number else person)
+        wire_asked(units.parts, services)
         units.options.extend(build_job_options(tab))
         units.infotext_fields.extend(options_infotext_fields(units.options))
         if aims:
@@ -77,13 +83,16 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
     prefix = f"{tab}_faceid_{number}"
     with gr.Row(elem_classes=["faceid-unit"]):
         with gr.Column(min_width=300, elem_classes=["faceid-who"]):
-            who = build_references(prefix, person)
+            card = saved_html(services, person, "person") if person else ""
+            who = build_references(prefix, person, card)
         with gr.Column(min_width=300, elem_classes=["faceid-how"]):
             how = build_settings(prefix, services)
-    wire_references(who, services, how)
+    units.parts.append(OneUnit(who, wire_references(who, services, how), how["region"]))
     shown = {**vars(who), **how, "mark": who.marking.button}
     wire_purpose(shown, services)
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
+    truth = truth_html(services, Unit(enabled=True, person=person)) if person else ""
+    wire_truth(build_truth(prefix, truth), who.cards, dict(zip(FIELDS, components, strict=True)), services)
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)
     units.who.extend([who.enabled, who.person, who.cards])

@@ -39,7 +39,7 @@ def test_a_file_that_is_no_picture_is_answered_in_words(page: Page, tmp_path: Pa
 @pytest.mark.one_gradio
 def test_what_is_taken_out_leaves_no_face_number_and_no_unit_without_anybody(page: Page, photos: Path) -> None:
     """The number of a face is not asked of the next photo, and nobody is drawn where there is nobody."""
-    drop(page, photos / "Chris.jpeg")
+    drop(page, photos / "solvay_conference_1927.png")
     page.locator(f"{UNIT}_enabled input:checked").wait_for(timeout=WAIT_MS)
     choose(page, "face", "1")
     page.locator(f"{UNIT}_clear").click()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.driving import UNIT, WAIT_MS, drop, element, keep, open_part
+from tests.browser.driving import UNIT, WAIT_MS, add, element, keep, open_part
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -47,7 +47,7 @@ def left_in_english(page: Page) -> set[str]:
 def test_nothing_is_left_in_english(german: Page, photos: Path) -> None:
     assert element(german, "enabled").inner_text().strip() == "Aktivieren"
     assert german.evaluate("document.documentElement.lang") == "de"
-    drop(german, photos / "Paul.jpeg")
+    add(german, photos / "Paul.jpeg", photos / "Paul2.jpeg")
     open_part(german, "advanced")
     german.locator("#txt2img_faceid_setup > .label-wrap").click()
     german.locator("#txt2img_faceid_setup table").wait_for(timeout=WAIT_MS)
@@ -56,13 +56,14 @@ def test_nothing_is_left_in_english(german: Page, photos: Path) -> None:
     german.keyboard.press("Escape")
     keep(german, "german")
     assert left_in_english(german) == set()
-    german.locator(f"{UNIT}_cards").get_by_text("gut (").wait_for(timeout=WAIT_MS)
+    german.locator(f"{UNIT}_cards").get_by_text("gut (").first.wait_for(timeout=WAIT_MS)
 
 
-def test_what_changes_later_is_translated_too(german: Page) -> None:
+def test_what_changes_later_is_translated_too(german: Page, photos: Path) -> None:
     """A label that gradio writes anew, an option that is chosen: its value stays the word that a job knows."""
     element(german, "purpose").get_by_text("Bild", exact=True).click()
     german.locator(f"{UNIT}_weight").get_by_text("Gewicht des Bildes").wait_for(timeout=WAIT_MS)
+    add(german, photos / "Paul.jpeg", photos / "no_face.jpeg")
     element(german, "combine").locator("input").click()
     german.locator("li", has_text="abziehen (subtract)").click(timeout=WAIT_MS)
     assert element(german, "combine").locator("input").input_value() == "subtract"

@@ -63,7 +63,8 @@ def test_each_photo_has_its_own_weight_and_can_be_removed(page: Page, photos: Pa
     number(page, "photo_weight").fill("2")
     number(page, "photo_weight").blur()
     page.wait_for_timeout(1000)
-    choose(page, "face", "1")  # anything that shows the photos anew
+    open_part(page, "advanced")
+    choose(page, "clip_crop", "head")  # anything that shows the photos anew
     element(page, "cards").locator("text=weight 2").wait_for(timeout=WAIT_MS)
     element(page, "remove").click()
     page.locator(f"{UNIT}_cards .faceid-card").nth(2).wait_for(state="detached", timeout=WAIT_MS)
@@ -195,7 +196,7 @@ def test_an_image_is_a_prompt_without_any_face(page: Page, photos: Path) -> None
     assert "FaceID 0: ip-adapter-plus_sd15 (IP-Adapter Plus)" in told
     assert "style transfer" in told
     purpose(page, "person")
-    element(page, "face").wait_for(state="visible", timeout=WAIT_MS)
+    element(page, "preset").wait_for(state="visible", timeout=WAIT_MS)
     assert not element(page, "image_part").is_visible()
     page.locator(f"{UNIT}_cards .faceid-card").get_by_text("no face", exact=True).wait_for(timeout=WAIT_MS)
 
@@ -268,15 +269,16 @@ def test_nothing_sticks_out(page: Page, address: str, photos: Path, width: int, 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_everything_can_be_reached_by_the_keyboard(page: Page) -> None:
+def test_everything_can_be_reached_by_the_keyboard(page: Page, photos: Path) -> None:
     """Tab visits the controls of a unit, in the order in which they stand."""
+    add(page, photos / "Paul.jpeg", photos / "Paul2.jpeg")
     element(page, "enabled").locator("input").focus()
     visited: list[str] = []
     for _ in range(60):
         page.keyboard.press("Tab")
         visited.append(page.evaluate("document.activeElement?.closest('[id^=txt2img_faceid_0_]')?.id ?? ''"))
     order = list(dict.fromkeys(name.removeprefix("txt2img_faceid_0_") for name in visited if name))
-    wanted = ["upload", "face", "combine", "person", "preset", "adapter", "weight", "structure", "lora"]
+    wanted = ["upload", "cards", "combine", "person", "preset", "adapter", "weight", "structure", "lora"]
     assert [name for name in order if name in wanted] == wanted
 
 

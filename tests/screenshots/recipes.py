@@ -134,7 +134,7 @@ def _accordion(page: Page, cast: Cast) -> Sequence[Locator]:
     drop(page, cast.one)
     number(page, "weight").fill("0.9")
     number(page, "weight").blur()
-    return [page.locator("#txt2img_faceid > .label-wrap"), element(page, "adapter"), element(page, "combine")]
+    return [page.locator("#txt2img_faceid > .label-wrap"), element(page, "adapter"), element(page, "person")]
 
 
 def _in_webui(page: Page, cast: Cast) -> Sequence[Locator]:
