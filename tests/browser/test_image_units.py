@@ -20,7 +20,6 @@ USED = (
     "image",
     "upload",
     "image_part",
-    "combine",
     "person",
     "adapter",
     "weight",
@@ -29,7 +28,8 @@ USED = (
     "image_crop",
     "noise",
 )
-OF_PEOPLE = (
+NOT_SHOWN = (
+    "combine",  # of one image there is nothing to combine
     "face",
     "mark",
     "preset",
@@ -105,7 +105,7 @@ def test_only_what_an_image_uses_is_shown_and_nothing_calls_it_a_photo(page: Pag
     page.locator(f".faceid-buttons:has({UNIT}_upload) input[type=file]").set_input_files(twice)
     element(page, "message").get_by_text("That image is here already.").wait_for(timeout=WAIT_MS)
     keep(page, "image-unit")
-    shown = {name for name in (*USED, *OF_PEOPLE) if element(page, name).is_visible()}
+    shown = {name for name in (*USED, *NOT_SHOWN) if element(page, name).is_visible()}
     assert shown == set(USED)
     assert page.locator(f"{UNIT} :text-is('Add images…')").first.is_visible()
     said = words_of(page)
