@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 __all__ = ["LOOKS", "Candidate", "Draw", "Look", "Plan", "Search", "search"]
 
-LOOKS = (0.3, 0.6, 0.7)
+LOOKS = (0.3, 0.7)
 """After which fractions of the steps candidates are looked at. Measured, as the next is: docs/LIKENESS.md."""
 SPARE = 1
 """So many more are finished than are kept: what is seen on the way does not tell the last ones apart."""
