@@ -248,7 +248,7 @@ def test_without_a_checkpoint_the_miniature_draws(tmp_path: Path, capsys: pytest
     assert main(["generate", "--person", "robin", *prompt, "--seed", "7", "--steps", "2"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"No checkpoint was found in {Path('models/Stable-diffusion')}, so this draws with the mini")
-    assert "FaceID 0: ip-adapter-faceid_sd15_miniature (FaceID) · 1 face · weight 0.80" in said
+    assert "sd15_miniature (FaceID Plus v2) · 1 face · weight 0.80" in said
     picture = Image.open(tmp_path / "out" / "seed7.png")
     assert picture.size == (128, 128)
     assert "Steps: 2, Sampler: DDIM, CFG scale: 2," in picture.info["parameters"]
@@ -293,7 +293,7 @@ def test_without_diffusers_it_says_what_to_install(
     somebody: str, models: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "lib_faceid.hosts.diffusers.pipeline")
-    monkeypatch.delattr(sys.modules["lib_faceid.hosts.diffusers"], "host")
+    monkeypatch.delattr(sys.modules["lib_faceid.hosts.diffusers"], "pipeline")
     monkeypatch.setitem(sys.modules, "diffusers", None)
     monkeypatch.setitem(sys.modules, "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion", None)
     assert main(["generate", "--identity", somebody, *models, *QUICK]) == 2
@@ -307,7 +307,7 @@ def test_miniatures_fill_a_folder_of_their_own(
         monkeypatch.setattr(miniature_models, name, lambda path, *kind: path)
     assert main(["miniature", "small"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 16
+    assert len(said) == 17
     assert f"{Path('small/faceid/faces/robin.safetensors')}" in said
     assert f"{Path('small/faceid/ip-adapter-faceid-plusv2_sdxl.bin')}" in said
     faces = tmp_path / "full" / "faceid" / "faces"

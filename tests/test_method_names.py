@@ -35,6 +35,7 @@ ALLOWED = {  # file -> why it names a method
     "lib_faceid/methods/loading.py": "what such files are called, in the sentence that refuses another",
     "lib_faceid/miniature/adapter.py": "random files in the published layouts, under the published names",
     "lib_faceid/miniature/folder.py": "the same",
+    "lib_faceid/miniature/plus.py": "files in the published layouts, under their names",
     "lib_faceid/miniature/portrait.py": "a file in a published layout, under its name",
     "lib_faceid/models/image_encoders.py": "the repository that publishes the encoders",
 }
