@@ -248,7 +248,7 @@ def test_without_a_checkpoint_the_miniature_draws(tmp_path: Path, capsys: pytest
     assert main(["generate", "--person", "robin", *prompt, "--seed", "7", "--steps", "2"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"No checkpoint was found in {Path('models/Stable-diffusion')}, so this draws with the mini")
-    assert "sd15_miniature (FaceID Plus v2) · 1 face · weight 0.80" in said
+    assert "FaceID 0: ip-adapter-faceid-plusv2_sd15_miniature (FaceID Plus v2) · 1 face · weight 0.80" in said
     picture = Image.open(tmp_path / "out" / "seed7.png")
     assert picture.size == (128, 128)
     assert "Steps: 2, Sampler: DDIM, CFG scale: 2," in picture.info["parameters"]

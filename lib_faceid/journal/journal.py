@@ -147,12 +147,8 @@ class Journal:
         kept = now.tags if tags is None else rows.tags_of(",".join(tags))
         return self._changed(now.number, lambda run: replace(run, note=run.note if note is None else note, tags=kept))
 
-    def set_diagnosis(self, number: int | str, diagnosis: Any) -> Run:
-        """Keep with a run what was found to be wrong, as plain values, and return the run."""
-        return self.change_diagnosis(number, lambda _: diagnosis)
-
     def change_diagnosis(self, number: int | str, change: Callable[[Any], Any]) -> Run:
-        """Keep with a run what a function makes of the diagnosis that is kept with it, and return the run."""
+        """Keep with a run, as plain values, what a function makes of the diagnosis kept with it, and return the run."""
         return self._changed(self.run(number).number, lambda run: replace(run, diagnosis=plain(change(run.diagnosis))))
 
     def try_of(self, number: int | str, trial: Mapping[str, Any]) -> Run:

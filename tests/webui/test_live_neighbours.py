@@ -116,18 +116,12 @@ def acting(bench: Bench, row: Row) -> list[bool | None]:
     return [*answers, seen.restored]
 
 
-def decided(change: NDArray[np.float64], side: str) -> float:
-    """How many times more the picture changed in the quarter on that side than in the opposite one."""
-    left, _, _, right = (float(part.mean()) for part in np.array_split(change, 4, axis=1))
-    return left / right if side == "left" else right / left
-
-
 def check_place(row: Row, seen: Measured) -> None:
     """The person is where the row says, and the picture is that of the row that it names."""
     if row.side:
-        # Self-attention carries some of it across a picture drawn in one piece, and how much depends on the prompt.
-        alone, beside = (decided(change, row.side) for change in (seen.change_alone, seen.change))
-        assert beside > min(2.4, 0.75 * alone), (beside, alone)
+        left, _, _, right = (float(part.mean()) for part in np.array_split(seen.change, 4, axis=1))
+        one, other = (left, right) if row.side == "left" else (right, left)
+        assert one > row.times * other, (left, right)
     if missing := [name for name in row.same_as if name not in pictures]:
         pytest.skip(f"{missing} were not drawn: whether {row.name} draws the same is not known")
     for at, image in enumerate(seen.picture if row.same_as else ()):

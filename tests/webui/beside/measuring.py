@@ -41,8 +41,6 @@ class Measured:
     """[N, H, W, 3], drawn by both."""
     change: NDArray[np.float64]
     """[H, W]: where we changed it."""
-    change_alone: NDArray[np.float64]
-    """[H, W]: where we change the picture without the neighbour."""
     log: str
 
 
@@ -78,8 +76,7 @@ class Bench:
             restored=plain.png == again.png,
             trouble=tuple(line for one in (plain, ours, theirs, both, with_lora, again) for line in trouble(one.log)),
             picture=picture,
-            change=_change(picture, _stack(theirs, count)),
-            change_alone=_change(_stack(ours, count), _stack(plain, count)),
+            change=np.abs(picture.astype(float) - _stack(theirs, count)).mean(axis=(0, 3)),
             log=self.said + both.log,
         )
 
@@ -140,10 +137,6 @@ def away_from(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 def trouble(log: str) -> list[str]:
     """The lines that speak of errors."""
     return [line.strip()[:300] for line in log.splitlines() if any(word in line for word in TROUBLE)]
-
-
-def _change(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return np.abs(one.astype(float) - other).mean(axis=(0, 3))
 
 
 def _stack(answer: Answer, count: int) -> NDArray[np.uint8]:

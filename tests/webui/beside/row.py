@@ -50,6 +50,8 @@ class Row:
     """How far the two pictures may be apart, for any channel of any pixel."""
     side: str = ""
     """Where the person has to act: what changes in that quarter is far more than in the opposite one."""
+    times: float = 2.4
+    """How many times more."""
     note: str = ""
 
     @property

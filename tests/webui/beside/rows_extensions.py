@@ -65,6 +65,7 @@ TILES = (
         request=WIDER,
         unit=LEFT,
         side="left",
+        times=2,  # drawn in one piece: self-attention carries some of it across
     ),
     Row(
         "Tiled Diffusion",
