@@ -38,12 +38,14 @@
         }
     }
 
-    // A job that has searched for a setting says so in its answer: the fold then shows the curve.
+    // A job that has searched for a setting says so in its answer: the fold then shows the curve. One that was drawn at
+    // weight 0 is compared with the picture that was looked at.
     function showAim(tab) {
         const info = document.querySelector(`#generation_info_${tab} textarea`)?.value ?? "";
         if (aims.get(tab) === info) return;
         aims.set(tab, info);
         if (info.includes('"FaceID aim": {')) document.querySelector(`#${tab}_faceid_aim_show`)?.click();
+        if (info.includes('"FaceID compared":')) document.querySelector(`#${tab}_faceid_diagnosis_again`)?.click();
     }
 
     // The host's line for a job that failed has no colour of its own.

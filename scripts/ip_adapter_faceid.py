@@ -18,6 +18,7 @@ from lib_faceid.hosts.webui import settings as webui_settings
 from lib_faceid.hosts.webui import tags as webui_tags
 from lib_faceid.hosts.webui.callback_order import Callbacks
 from lib_faceid.hosts.webui.host import WebUI
+from lib_faceid.hosts.webui.looks import LOOKS, begin_plain, keep_looks
 from lib_faceid.hosts.webui.plot_legend import put_likeness_into_legend
 from lib_faceid.hosts.webui.saving import mark_picture
 from lib_faceid.ui import units as ui
@@ -38,13 +39,14 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        services = replace(services_for(WebUI()), journal=webui_journal.journal_if_on)
+        services = replace(services_for(WebUI()), journal=webui_journal.journal_if_on, facts_of=LOOKS.facts_of)
         tab = "img2img" if is_img2img else "txt2img"
         units = ui.build_units(tab, services, webui_settings.setting("faceid_unit_count"), aims=True)
         self.infotext_fields = units.infotext_fields
         return units.arguments
 
     def before_process(self, p: Any, *args: Any) -> None:
+        begin_plain(p, args)
         webui_aiming.begin_aim(p, args)
 
     def process(self, p: Any, *args: Any) -> None:
@@ -69,6 +71,7 @@ class FaceIDScript(scripts.Script):  # pyright: ignore[reportUntypedBaseClass]
 
     def postprocess(self, p: Any, processed: Any, *args: Any) -> None:
         recording.record(p, processed)  # before they are sorted
+        keep_looks(p, processed)
         webui.finish(p, processed)
 
 

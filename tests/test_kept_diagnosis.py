@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from journal_runs import run_of
+from PIL import Image
 
 from lib_faceid.diagnosis.kept import diagnose_picture, diagnose_run, facts_of_run, say_not_it, to_try, try_change
 from lib_faceid.errors import UnitError
-from lib_faceid.journal.journal import Journal
+from lib_faceid.journal.journal import Journal, open_journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
 from lib_faceid.journal.shown import diagnosis_lines
 from lib_faceid.ui.services import Services
@@ -173,3 +175,44 @@ def test_a_look_at_weight_0_is_compared_with_and_without_it_that_is_said() -> No
     assert not any("weight 0 were not looked at" in line for line in beside["unseen"])
     assert beside["facts"]["plain_look"]["saturation"] == 0.0
     assert beside["facts"]["look"] == alone["facts"]["look"]
+
+
+def test_a_run_is_compared_with_pictures_at_weight_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lib_faceid.__main__ import main
+    from lib_faceid.models.folders import usual_roots
+
+    pictures = {}
+    for name, level in {"drawn": 90, "plain": 0}.items():
+        noise = np.random.default_rng(5).integers(0, 40, (64, 64, 3), np.uint8)
+        pictures[name] = tmp_path / f"{name}.png"
+        Image.fromarray(noise + np.uint8(level)).save(pictures[name])
+    score = {**SCORE, "size_px": [64, 64]}
+    run = low(pictures=(Drawn(5, score, str(pictures["drawn"])),))
+    assert facts_of_run(run).plain_look is None
+    plain = facts_of_run(run, [np.zeros((64, 64, 3), np.uint8)]).plain_look
+    assert plain is not None
+    assert plain.clipped == 1.0
+    roots = usual_roots(tmp_path)
+    journal = open_journal(roots)
+    journal.add(run)
+    asked = ["journal", "diagnose", "F-000001", "--webui", str(tmp_path)]
+    assert main(asked) == 0
+    assert "weight 0 were not looked at" in capsys.readouterr().out
+    assert main([*asked, "--plain", str(pictures["plain"])]) == 0
+    assert "weight 0 were not looked at" not in capsys.readouterr().out
+    assert main([*asked, "--plain"]) == 2, "there is no checkpoint here"
+    assert "There is no checkpoint" in capsys.readouterr().err
+    pictures["drawn"].unlink()
+    assert main([*asked, "--plain", str(pictures["plain"])]) == 2
+    assert "not where they were" in capsys.readouterr().err
+
+
+def test_a_picture_at_weight_0_is_drawn_where_the_run_was_drawn(tmp_path: Path) -> None:
+    from lib_faceid.app.again import at_weight_0
+    from lib_faceid.app.resources import Resources
+    from lib_faceid.app.session import Session
+    from lib_faceid.models.folders import Roots
+
+    run = low(versions={"host": "webui"})
+    with pytest.raises(UnitError, match="was drawn by webui, and would differ here"):
+        at_weight_0(Session(Resources(Roots((tmp_path,)))), run, run.pictures)

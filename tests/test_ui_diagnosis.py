@@ -14,7 +14,8 @@ from PIL import Image
 
 from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.resources import Resources
-from lib_faceid.app.session import GeneratedImage
+from lib_faceid.app.session import GeneratedImage, Session
+from lib_faceid.diagnosis.last_looks import LastLooks
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.likeness.score import PictureScore, UnitScore
 from lib_faceid.models.folders import Roots
@@ -32,14 +33,15 @@ SERVICES = Services()
 
 
 def test_rows_one_after_the_other() -> None:
-    state, html, try_it, not_it = diagnosis._looked(SERVICES, PARAMETERS)
+    state, html, try_it, not_it, compare = diagnosis._looked(SERVICES, PARAMETERS)
+    assert not compare["visible"], "nobody saw how it looks"
     assert [row["id"] for row in state["rows"]] == ["low_weight", "contradiction"]
     assert "weight 0.1; likeness 0.20" in html
     assert try_it["visible"]
     assert not_it["visible"]
-    state, html, _, _ = diagnosis._next(SERVICES, state)
+    state, html, *_ = diagnosis._next(SERVICES, state)
     assert "exclude each other" in html
-    state, html, try_it, not_it = diagnosis._next(SERVICES, state)
+    state, html, try_it, not_it, _ = diagnosis._next(SERVICES, state)
     assert "Another seed" in html
     assert not try_it["visible"]
     assert not not_it["visible"]
@@ -94,6 +96,63 @@ def test_the_folds_are_in_the_page_and_no_argument_of_a_job() -> None:
     assert not [one for one in arguments if "diagnosis" in one or "template" in one]
 
 
+def seen(level: int, box: Box | None = None, side_px: int = 64) -> tuple[np.ndarray, PictureScore]:
+    """A picture of one grey with noise in its middle, and a score with its face there."""
+    noise = np.random.default_rng(5).integers(0, 40, (side_px, side_px, 1), np.uint8)
+    picture = np.full((side_px, side_px, 3), level, np.uint8) + noise
+    unit = UnitScore(0, 0.5, box or Box(0.2, 0.2, 0.8, 0.8))
+    return picture, PictureScore("a", (unit,), faces=1, size_px=(side_px, side_px))
+
+
+def test_a_look_at_weight_0_belongs_to_the_pictures_of_the_same_settings() -> None:
+    looks = LastLooks()
+    plain = PARAMETERS.partition(', FaceID 0: "')[0].partition(" FaceID 0")[0].rstrip(", ") + ", FaceID compared: at 0"
+    other = PARAMETERS.replace("Seed: 5", "Seed: 6")
+    assert not looks.keep_plain(plain, seen(90)[0]), "there is no picture to compare with yet"
+    for parameters in (PARAMETERS, other):
+        looks.keep(parameters, *seen(90))
+    assert looks.facts_of(PARAMETERS).plain_look is None
+    assert looks.keep_plain(plain, np.zeros((64, 64, 3), np.uint8))
+    facts = looks.facts_of(PARAMETERS)
+    assert facts.plain_look is not None
+    assert facts.plain_look.clipped == 1.0
+    assert facts.look == looks.facts_of(other).look
+    assert facts.units[0].likeness == (0.5,)
+    assert looks.facts_of(other).plain_look is None
+    for number in range(70):
+        looks.keep(f"a\nSteps: {number}, Sampler: x, Size: 1x1", *seen(90))
+    assert looks.facts_of(PARAMETERS).look is None, "only the last are known"
+
+
+def test_a_click_compares_with_weight_0_by_our_own_page_or_by_the_hosts_button() -> None:
+    looks = LastLooks()
+    looks.keep(PARAMETERS, *seen(90))
+    services = replace(SERVICES, facts_of=looks.facts_of)
+    assert not diagnosis._looked(services, PARAMETERS)[4]["visible"], "nothing here can draw it"
+    by_host = diagnosis._looked(services, PARAMETERS, by_host=True)
+    assert by_host[4]["visible"]
+    assert json.loads(diagnosis._plain_job(by_host[0])) == {"seed": 5, "request": '{"plain": true}', "generate": True}
+    own = replace(services, draw_plain=lambda text: looks.keep_plain(text, seen(90)[0]) and None)
+    state, html, *_, compare = diagnosis._looked(own, PARAMETERS)
+    assert compare["visible"]
+    assert "at weight 0 were not looked at" in html
+    meanwhile, then = diagnosis._compared(own, state)
+    assert "Drawing the same picture" in meanwhile[1]
+    assert "at weight 0 were not looked at" not in then[1]
+    assert not then[4]["visible"]
+    assert diagnosis._again(own, state)[1] == then[1]
+    looks.keep(PARAMETERS, *seen(90))
+    assert "drawn with other settings" in diagnosis._again(own, state)[1]
+
+
+def test_what_cannot_be_drawn_at_weight_0_is_a_sentence_below_the_diagnosis(tmp_path: Path) -> None:
+    last = LastPictures(Session(Resources(Roots((tmp_path,)))))
+    services = replace(SERVICES, facts_of=last.facts_of, draw_plain=last.draw_plain)
+    _, then = diagnosis._compared(services, diagnosis._looked(services, PARAMETERS)[0])
+    assert "none of the last" in then[1]
+    assert "weight 0.1" in then[1]
+
+
 def test_a_template_fills_the_prompt_and_is_saved(tmp_path: Path) -> None:
     services = replace(SERVICES, templates_folder=tmp_path)
     form = templates._blocks_of(services, "Window light")
@@ -114,7 +173,7 @@ def test_the_last_picture_is_looked_at(has_score: bool, tmp_path: Path) -> None:
     class DoneJob:
         prepared = ()
 
-    last = LastPictures(Resources(Roots((tmp_path,))))
+    last = LastPictures(Session(Resources(Roots((tmp_path,)))))
     unit = UnitScore(0, 0.5, Box(0.2, 0.2, 0.8, 0.8))
     score = PictureScore("a", (unit,), faces=2, others=1, size_px=(64, 64)) if has_score else None
     image = Image.fromarray(np.full((64, 64, 3), 90, np.uint8))

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lib_faceid.units.aim_request import INFOTEXT_KEY
+from lib_faceid.likeness.score import PictureScore, UnitScore
+from lib_faceid.units.aim_request import INFOTEXT_KEY, PLAIN_TEXT
+from lib_faceid.units.job_options import options_of
 from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.region import Box
 from lib_faceid.units.unit import Unit
 from tests.played_webui import Host, P
 
@@ -127,3 +130,36 @@ def test_what_cannot_be_aimed_for_ends_the_job(played: SimpleNamespace, args: li
     with pytest.raises(Exception, match=words):
         p.init()
     assert not played.jobs
+
+
+def test_a_job_at_weight_0_is_one_picture_of_nobody_and_no_aim(played: SimpleNamespace) -> None:
+    looks = import_module("lib_faceid.hosts.webui.looks")
+    p = Job(["a person"] * 3, batch_size=3)
+    args = [*Unit.from_dict(UNIT).to_dict().values(), True, 8, 0, 1, True, PLAIN_TEXT]
+    assert options_of(args).best_of == 8
+    looks.begin_plain(p, args)
+    played.begin(p, args)
+    assert not played.jobs
+    assert p.n_iter == p.batch_size == 1
+    assert [unit.weight for unit in with_overrides([Unit.from_dict(UNIT), Unit()], p)] == [0, 0.8]
+    assert looks.INFOTEXT_KEY in p.extra_generation_params
+    untouched = Job(["a person"])
+    looks.begin_plain(untouched, [*args[:-1], ""])
+    assert looks.INFOTEXT_KEY not in untouched.extra_generation_params
+
+
+def test_the_pictures_of_a_job_are_looked_at_where_somebody_was_scored(played: SimpleNamespace) -> None:
+    looks, scores = (import_module(f"lib_faceid.hosts.webui.{name}") for name in ("looks", "scores"))
+    settings = "a\nSteps: 4, Sampler: x, Seed: 7, Size: 64x64, FaceID 0: {}"
+    image = np.full((64, 64, 3), 90, np.uint8)
+    processed = SimpleNamespace(images=["grid", image], infotexts=["", settings], index_of_first_image=1)
+    p = Job(["a person"])
+    looks.keep_looks(p, processed)
+    assert looks.LOOKS.facts_of(settings).look is None
+    score = PictureScore("a", (UnitScore(0, 0.5, Box(0.2, 0.2, 0.8, 0.8)),), faces=1, size_px=(64, 64))
+    scores.scores_of(p).add(0, 7, score)
+    looks.keep_looks(p, processed)
+    assert looks.LOOKS.facts_of(settings).look.contrast == pytest.approx(0, abs=1e-3)
+    plain = Job(["a person"], extra_generation_params={looks.INFOTEXT_KEY: "at weight 0"})
+    looks.keep_looks(plain, processed)
+    assert looks.LOOKS.facts_of(settings).plain_look == looks.LOOKS.facts_of(settings).look

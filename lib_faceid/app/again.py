@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lib_faceid.app.last_pictures import without_people
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import GeneratedImage, Session
@@ -14,10 +18,10 @@ from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import file_of
 from lib_faceid.jobs.recording import pixels_sha256, used_unit, versions
 from lib_faceid.journal.journal import Journal
-from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.journal.run import Drawn, Run, UsedUnit
 from lib_faceid.units.unit import Unit
 
-__all__ = ["SAME", "Again", "again", "checkpoint_of", "draw_again", "first_difference"]
+__all__ = ["SAME", "Again", "again", "at_weight_0", "checkpoint_of", "draw_again", "first_difference", "requests_of"]
 
 SAME = "The same pixels."
 
@@ -34,6 +38,13 @@ class Again:
 
 def again(run: Run, resources: Resources) -> Again:
     """Return every setting of a run. Raises UnitError for what is not here any more, or was no job of one pass."""
+    requests = requests_of(run)
+    units: dict[int, Unit] = {one.number: _unit(one, resources) for one in run.units if isinstance(one.number, int)}
+    return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
+
+
+def requests_of(run: Run) -> tuple[Request, ...]:
+    """Return one request for each picture of a run. Raises UnitError for one that was no job of one pass."""
     if not run.pictures:
         raise UnitError(f"{run.id} has no picture to draw again.")
     try:
@@ -41,12 +52,21 @@ def again(run: Run, resources: Resources) -> Again:
         steps, cfg = int(run.settings["Steps"]), float(run.settings["CFG scale"])
     except (KeyError, ValueError) as error:
         raise UnitError(f"{run.id} does not say how it was drawn ({error}). Draw it where it was drawn.") from error
-    requests = tuple(
+    return tuple(
         Request(run.prompt if one.prompt is None else one.prompt, run.negative, (width, height), steps, cfg, one.seed)
         for one in run.pictures
     )
-    units: dict[int, Unit] = {one.number: _unit(one, resources) for one in run.units if isinstance(one.number, int)}
-    return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
+
+
+def at_weight_0(session: Session, run: Run, pictures: Sequence[Drawn]) -> list[NDArray[np.uint8]]:
+    """Return what the settings of some of a run's pictures give at weight 0, RGB [H, W, 3] each. Raises FaceIDError."""
+    if (host := run.versions.get("host", HOST)) != HOST:
+        raise UnitError(
+            f"{run.id} was drawn by {host}, and would differ here. Draw it there at weight 0 and name the file."
+        )
+    checkpoint = checkpoint_of(run, session.resources)
+    requests = requests_of(replace(run, pictures=tuple(pictures)))
+    return [np.asarray(without_people(session, checkpoint, one).convert("RGB")) for one in requests]
 
 
 def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[GeneratedImage, str]]:

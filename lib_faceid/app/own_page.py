@@ -109,10 +109,11 @@ def build_page(session: Session, count: int = 3, note: str = "") -> Any:
     resources = session.resources
     names = list(resources.checkpoints())
     loaded = {"name": names[0] if names else ""}
-    last = LastPictures(resources)
+    last = LastPictures(session)
     services = replace(
         services_for(OwnHost(resources, lambda: loaded["name"])),
         facts_of=last.facts_of,
+        draw_plain=last.draw_plain,
         journal=lambda: journal_if_on(resources),
         doubt=lambda unit: ROUGHLY if is_stranger(loaded["name"], [unit]) else "",
     )
@@ -194,7 +195,7 @@ def _wire(
         for moment in live.moments():
             is_new, shown = len(moment.generated) != shown, len(moment.generated)
             if is_new:
-                last.keep(job, moment.generated)
+                last.keep(job, moment.generated, path)
             finished[:] = [(job, moment)]
             pictures, texts = (_gallery(moment), _applied(job, moment)) if is_new else (gr.update(), gr.update())
             can_sort = gr.update(visible=moment.is_over and can_be_sorted(moment.generated))

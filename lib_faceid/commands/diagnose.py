@@ -32,6 +32,12 @@ def add_diagnose(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--noticed", type=text, default="", metavar="ROW", help="what you see: the id of a row of the map"
     )
+    parser.add_argument(
+        "--plain",
+        type=Path,
+        metavar="FILE",
+        help="what the same settings and seed give at weight 0, to compare",
+    )
     parser.add_argument("--json", action="store_true", help="the same as data")
     parser.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
@@ -44,6 +50,8 @@ def _diagnose(options: Options) -> None:
 
     if options.noticed and options.noticed not in row_ids():
         raise FileError(f"--noticed is {options.noticed!r}; one of {', '.join(row_ids())} was expected.")
+    if options.plain and len(options.FILE) > 1:
+        raise FileError(f"--plain is one picture, and {len(options.FILE)} are diagnosed. Name one at a time.")
     found: list[tuple[str, Diagnosis]] = []
     for path in options.FILE:
         for name, facts in _facts(path, options):
@@ -56,6 +64,8 @@ def _diagnose(options: Options) -> None:
 
 def _facts(path: Path, options: Options) -> list[tuple[str, Facts]]:
     if path.suffix.lower() == ".json":
+        if options.plain:
+            raise FileError(f"{path.name} is a report, and --plain goes with one picture. Name the picture itself.")
         from lib_faceid.diagnosis.reports import facts_of_report
 
         report = _with_parameters(_json(path), path.parent)
@@ -90,7 +100,8 @@ def _facts_of_picture(path: Path, options: Options) -> Facts:
     with Image.open(path) as image:
         parameters = parameters_in(image, path.name)
     people: dict[int | str, Known] = {number: _known(who, options) for number, who in enumerate(options.person)}
-    return facts_of_picture(parameters, picture_rgb, people, analyser_of(options) if people else None)
+    plain_rgb = read_photo(options.plain) if options.plain else None
+    return facts_of_picture(parameters, picture_rgb, people, analyser_of(options) if people else None, plain_rgb)
 
 
 def _known(who: str, options: Options) -> Known:

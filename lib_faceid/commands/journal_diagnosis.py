@@ -10,11 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.commands.values import text
+from lib_faceid.errors import UnitError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lib_faceid.journal.run import Run
     from lib_faceid.models.folders import Roots
 
 __all__ = ["add_diagnose_run", "add_try"]
+
+DRAWN = Path()  # no file: drawn by us
 
 Options = argparse.Namespace
 RootsOf = Callable[[Options], "Roots"]
@@ -26,6 +33,10 @@ def add_diagnose_run(command: argparse.ArgumentParser, roots_of: RootsOf) -> Non
     command.add_argument(
         "--not-it", type=text, metavar="ROW", help="a row of the map that is not it: never first again"
     )
+    command.add_argument(
+        "--plain", type=Path, nargs="?", const=DRAWN, metavar="FILE",
+        help="compare its look with that of the same settings at weight 0: a picture, or without FILE one drawn now",
+    )  # fmt: skip
 
 
 def add_try(command: argparse.ArgumentParser, roots_of: RootsOf) -> None:
@@ -38,15 +49,29 @@ def add_try(command: argparse.ArgumentParser, roots_of: RootsOf) -> None:
 
 def _diagnose(options: Options, roots: Roots) -> None:
     from lib_faceid.commands.diagnose import words_of
-    from lib_faceid.diagnosis.kept import diagnose_run, say_not_it
+    from lib_faceid.diagnosis.kept import diagnose_run, facts_of_run, say_not_it
     from lib_faceid.journal.journal import open_journal
 
     journal = open_journal(roots)
     run = journal.run(options.RUN)
     if options.not_it:
         say_not_it(journal, run.number, options.not_it)
-    found = diagnose_run(journal, run.number)
+    facts = facts_of_run(run, _plain(run, options.plain, roots)) if options.plain else None
+    found = diagnose_run(journal, run.number, facts)
     print(json.dumps(found.as_dict(), indent=2) if options.json else words_of(run.id, found))
+
+
+def _plain(run: Run, given: Path, roots: Roots) -> list[NDArray[np.uint8]]:
+    """Return what the settings of a run's pictures give at weight 0: the picture that was given, or drawn now."""
+    from lib_faceid.app.again import at_weight_0
+    from lib_faceid.app.resources import Resources
+    from lib_faceid.app.session import Session
+    from lib_faceid.diagnosis.kept import looked_at
+    from lib_faceid.pictures.photo import read_photo
+
+    if not looked_at(run):
+        raise UnitError(f"The pictures of {run.id} are not where they were: there is nothing to compare with.")
+    return at_weight_0(Session(Resources(roots)), run, looked_at(run)) if given == DRAWN else [read_photo(given)]
 
 
 def _try(options: Options, roots: Roots) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lib_faceid.diagnosis.evidence import Change
 from lib_faceid.diagnosis.facts import Facts
@@ -17,21 +20,29 @@ from lib_faceid.likeness.score import PictureScore
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.parameters import parameters_from
 
-__all__ = ["diagnose_picture", "diagnose_run", "facts_of_run", "say_not_it", "to_try", "try_change"]
+__all__ = ["diagnose_picture", "diagnose_run", "facts_of_run", "looked_at", "say_not_it", "to_try", "try_change"]
 
 MAX_LOOKED_AT = 8  # pictures of a run
 
 
-def facts_of_run(run: Run) -> Facts:
-    """Return what the journal knows of a run: its settings, the scores of all its pictures, and their files' looks."""
+def facts_of_run(run: Run, plain: Sequence[NDArray[np.uint8]] = ()) -> Facts:
+    """Return what the journal knows of a run: its settings, the scores of all its pictures, and their files' looks.
+
+    plain: what the settings of the pictures `looked_at` give at weight 0, in their order; fewer will do.
+    """
     facts = facts_of_parameters(parameters_from(run.infotext()))
     facts = with_scores(facts, [_score(one) for one in run.pictures if one.score])
-    there = [one for one in run.pictures if one.score and one.path and Path(one.path).is_file()][:MAX_LOOKED_AT]
+    there = looked_at(run)
     try:
         pictures = [read_photo(Path(one.path)) for one in there]
     except FaceIDError:  # something else lies there now: its look says nothing
         return facts
-    return with_looks(facts, pictures, [_score(one) for one in there]) if there else facts
+    return with_looks(facts, pictures, [_score(one) for one in there], plain) if there else facts
+
+
+def looked_at(run: Run) -> list[Drawn]:
+    """Return the pictures of a run whose files are there, so that how they look can be said."""
+    return [one for one in run.pictures if one.score and one.path and Path(one.path).is_file()][:MAX_LOOKED_AT]
 
 
 def diagnose_run(journal: Journal, number: int | str, facts: Facts | None = None) -> Diagnosis:

@@ -20,7 +20,7 @@ from lib_faceid.references.record import Record
 from lib_faceid.units.infotext import KEY, unit_from_infotext
 from lib_faceid.units.unit import Unit
 
-__all__ = ["facts_of_parameters", "of_record", "with_looks", "with_scores"]
+__all__ = ["facts_of_parameters", "first_box", "of_record", "with_looks", "with_scores"]
 
 HALF = 0.5
 NO_FACE = "no face"
@@ -65,7 +65,7 @@ def with_looks(
     plain: Sequence[NDArray[np.uint8]] = (),
 ) -> Facts:
     """Return the facts with how the pictures look where the first face is, and those without the person, if any."""
-    boxes = [_first_box(score) for score in scores] or [None] * len(pictures)
+    boxes = [first_box(score) for score in scores] or [None] * len(pictures)
     looks = [look_at(picture, box) for picture, box in zip(pictures, boxes, strict=False)]
     plains = [look_at(picture, box) for picture, box in zip(plain, boxes or [None] * len(plain), strict=False)]
     return replace(facts, look=_mean_look(looks), plain_look=_mean_look(plains) or facts.plain_look)
@@ -128,7 +128,8 @@ def _scored(unit: UnitFacts, scores: Sequence[PictureScore]) -> UnitFacts:
     )
 
 
-def _first_box(score: PictureScore) -> Sequence[float] | None:
+def first_box(score: PictureScore) -> Sequence[float] | None:
+    """Return where the first unit's face is that was found, in fractions of the picture."""
     return next((tuple(unit.box) for unit in score.units if unit.box is not None), None)
 
 

@@ -7,7 +7,7 @@ host's own components by their ids, which are the WebUI's on every page.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -17,10 +17,15 @@ from lib_faceid.diagnosis.facts import Facts
 from lib_faceid.diagnosis.map import NOTHING_ELSE, Diagnosis, diagnose
 from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import Services, attempt
+from lib_faceid.units.aim_request import PLAIN_TEXT
 from lib_faceid.units.unit import FIELDS
 
 __all__ = ["SET_JOB", "build_diagnosis", "rows_html"]
 
+OTHERWISE = (
+    "The picture at weight 0 was drawn with other settings than this one. Draw a picture with those of the page, look "
+    "at it, then compare."
+)
 LAST_PARAMETERS = """() => {
     const root = typeof gradioApp === "function" ? gradioApp() : document;
     const info = root.querySelector("#generation_info_%(tab)s textarea");
@@ -39,22 +44,29 @@ SET_JOB = """(text) => {
     const root = typeof gradioApp === "function" ? gradioApp() : document;
     const ids = {prompt: "prompt textarea", negative: "neg_prompt textarea", cfg: "cfg_scale input[type=number]",
         steps: "steps input[type=number]", seed: "seed input", best_of: "faceid_best_of input[type=number]",
-        keep: "faceid_keep input[type=number]"};
+        keep: "faceid_keep input[type=number]", request: "faceid_aim_request textarea"};
     const wanted = JSON.parse(text || "{}");
-    for (const [name, value] of Object.entries(wanted)) {
+    const type = (name, value) => {
         const field = ids[name] && root.querySelector(`#%(tab)s_${ids[name]}`);
-        if (!field) continue;
+        if (!field) return;
         const kind = field.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
         Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, value);
         for (const event of ["input", "change", "blur"]) field.dispatchEvent(new Event(event, {bubbles: true}));
-    }
-    if (wanted.generate) setTimeout(() => root.querySelector("#%(tab)s_generate")?.click(), 600);
+    };
+    for (const [name, value] of Object.entries(wanted)) type(name, value);
+    if (wanted.generate) setTimeout(() => {
+        root.querySelector("#%(tab)s_generate")?.click();
+        if (wanted.request) setTimeout(() => type("request", ""), 100);  // of this job alone
+    }, 600);
     return text;
 }"""
 
 
-def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
-    """Make the fold where gradio stands right now, and wire it. units: the components of all fields of all units."""
+def build_diagnosis(tab: str, services: Services, units: Sequence[Any], *, by_host: bool = False) -> None:
+    """Make the fold where gradio stands right now, and wire it. units: the components of all fields of all units.
+
+    by_host: whether the host's own button can draw the picture at weight 0.
+    """
     prefix = f"{tab}_faceid_diagnosis"
     with gr.Accordion("What went wrong", open=False, elem_id=prefix):
         look = gr.Button("Look at the last picture", size="sm", elem_id=f"{prefix}_look")
@@ -62,21 +74,30 @@ def build_diagnosis(tab: str, services: Services, units: Sequence[Any]) -> None:
         with gr.Row(elem_classes=["faceid-buttons"]):
             try_it = gr.Button("Try this", size="sm", visible=False, elem_id=f"{prefix}_try")
             not_it = gr.Button("Not it", size="sm", visible=False, elem_id=f"{prefix}_not")
+            compare = gr.Button("Compare with weight 0", size="sm", visible=False, elem_id=f"{prefix}_compare")
+        again = gr.Button("Look again", elem_id=f"{prefix}_again", elem_classes=["faceid-hidden"])
         # Hidden by style, not by gradio: an invisible component takes no value from JavaScript.
         last = gr.Textbox("", label="Last settings", elem_id=f"{prefix}_last", elem_classes=["faceid-hidden"])
         typed = gr.Textbox("", label="Typed", elem_id=f"{prefix}_typed", elem_classes=["faceid-hidden"])
         state = gr.State({})
-    outputs = [state, shown, try_it, not_it]
+    outputs = [state, shown, try_it, not_it, compare]
     # The script's answer is what the function is given: a script alone starts nothing after it (gradio 3).
-    look.click(lambda text: _looked(services, text), [last], outputs, **script(LAST_PARAMETERS % {"tab": tab}), **QUICK)
+    by_last = script(LAST_PARAMETERS % {"tab": tab})
+    look.click(lambda text: _looked(services, text, by_host=by_host), [last], outputs, **by_last, **QUICK)
     not_it.click(lambda found: _next(services, found), [state], outputs, **QUICK)
     try_it.click(lambda found: _tried(services, found, len(units)), [state], [typed, shown, *units], **QUICK).then(
         None, [typed], [typed], **script(SET_JOB % {"tab": tab}), **QUICK
     )
+    again.click(lambda found: _again(services, found), [state], outputs, **QUICK)  # by the page's script
+    if by_host:
+        set_job = script(SET_JOB % {"tab": tab})
+        compare.click(_plain_job, [state], [typed], **QUICK).then(None, [typed], [typed], **set_job, **QUICK)
+    else:
+        compare.click(lambda found: _compared(services, found), [state], outputs, show_progress="hidden")
 
 
-def _looked(services: Services, parameters: str) -> list[Any]:
-    """Return what is shown of the last picture's diagnosis."""
+def _looked(services: Services, parameters: str, *, by_host: bool = False, note: str = "") -> list[Any]:
+    """Return what is shown of a picture's diagnosis. by_host: see `build_diagnosis`; note: a line below it."""
     if not parameters.strip():
         return _shown({}, notice("There is no picture yet. Draw one first.", "warning"))
     facts, problem = attempt(services.facts_of, parameters)
@@ -84,8 +105,32 @@ def _looked(services: Services, parameters: str) -> list[Any]:
         return _shown({}, notice(problem, "error"))
     found, run, problem = _diagnosed(services, parameters, facts)
     rows = [one.as_dict() for one in found.findings]
-    state = {"rows": rows, "at": 0, "seed": facts.seed, "unseen": [*found.unseen, problem], "run": run}
+    is_alone = facts.look is not None and facts.plain_look is None
+    state = {
+        "rows": rows, "at": 0, "seed": facts.seed, "unseen": [*found.unseen, problem, note], "run": run,
+        "parameters": parameters, "compares": is_alone and (by_host or services.draw_plain is not None),
+    }  # fmt: skip
     return _state(state, found)
+
+
+def _again(services: Services, state: Mapping[str, Any]) -> list[Any]:
+    """Return the diagnosis of the same picture, after the host drew one at weight 0."""
+    found = _looked(services, state.get("parameters", ""), by_host=True)
+    return _looked(services, state["parameters"], by_host=True, note=OTHERWISE) if found[0].get("compares") else found
+
+
+def _compared(services: Services, state: Mapping[str, Any]) -> Iterator[list[Any]]:
+    """Draw the picture at weight 0, and give what is shown meanwhile and then."""
+    yield _shown(state, notice("Drawing the same picture at weight 0…"))
+    parameters, draw = state.get("parameters", ""), services.draw_plain
+    problem = attempt(draw, parameters)[1] if draw else ""
+    yield _looked(services, parameters, note=problem)
+
+
+def _plain_job(state: Mapping[str, Any]) -> str:
+    """Return as JSON what is typed into the request so that the host's own button draws it at weight 0."""
+    seed = {} if state.get("seed") is None else {"seed": state["seed"]}
+    return json.dumps({**seed, "request": PLAIN_TEXT, "generate": True})
 
 
 def _diagnosed(services: Services, parameters: str, facts: Facts) -> tuple[Diagnosis, str, str]:
@@ -125,9 +170,10 @@ def _state(state: Mapping[str, Any], found: Diagnosis | None = None) -> list[Any
 
 
 def _shown(state: Mapping[str, Any], html: str, row: Mapping[str, Any] | None = None) -> list[Any]:
-    """Return state, HTML and the two buttons; the first only where a button can make the change."""
+    """Return state, HTML and the three buttons; the first only where a button can make the change."""
     can_try = row is not None and row["change"]["value"] is not None
-    return [dict(state), html, gr.update(visible=can_try), gr.update(visible=row is not None)]
+    is_seen = (can_try, row is not None, bool(state.get("compares")))
+    return [dict(state), html, *(gr.update(visible=one) for one in is_seen)]
 
 
 def _next(services: Services, state: Mapping[str, Any]) -> list[Any]:

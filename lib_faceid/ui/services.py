@@ -101,6 +101,9 @@ class Services:
     """Where a team's prompt templates lie; None where none can be saved."""
     facts_of: Callable[[str], Facts] = _facts_of_metadata
     """A picture's metadata -> what is known of its run."""
+    draw_plain: Callable[[str], None] | None = None
+    """A picture's metadata -> from then on `facts_of` knows how its settings look at weight 0. None where the host's
+    own button draws that."""
     journal: Callable[[], Journal | None] = lambda: None
     """The journal, where runs are written down; None where that is off."""
 

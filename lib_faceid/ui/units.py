@@ -71,7 +71,7 @@ def build_units(
         if aims:
             parts = build_aim(f"{tab}_faceid_aim", info=HOST_AIM)
             units.aim.append(wire_host_aim(tab, parts, units.components))
-        build_diagnosis(tab, services, units.components)
+        build_diagnosis(tab, services, units.components, by_host=aims)
         build_templates(tab, services)
         build_setup(f"{tab}_faceid_setup", services)
     for component in leaves(accordion):

@@ -10,12 +10,17 @@ from typing import Any
 from lib_faceid.arguments import as_number
 from lib_faceid.errors import UnitError
 
-__all__ = ["AIMED_FIELDS", "INFOTEXT_KEY", "AimRequest", "aim_of", "is_aim", "without_aim_text"]
+__all__ = [
+    "AIMED_FIELDS", "INFOTEXT_KEY", "PLAIN_TEXT", "AimRequest", "aim_of", "is_aim", "is_plain", "without_aim_text",
+]  # fmt: skip
 
 AIMED_FIELDS = ("weight", "structure", "lora")
 """The settings of a unit that can be searched for."""
 INFOTEXT_KEY = "FaceID aim"
 """What the metadata say of it under: never read back, because the unit's line has the value that was found."""
+
+PLAIN_TEXT = '{"plain": true}'
+"""What the page sends in its last value for a job at weight 0, which the diagnosis compares a picture with."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ def aim_of(args: Sequence[Any]) -> AimRequest | None:
         return AimRequest.from_dict(sent[0])
     if not args or not _is_aim_text(args[-1]) or not args[-1] or any(isinstance(one, Mapping) for one in args):
         return None
+    if is_plain(args):
+        return None
     try:
         values = json.loads(args[-1])
     except ValueError as error:
@@ -76,10 +83,15 @@ def without_aim_text(args: Sequence[Any]) -> list[Any]:
     return [*args[:-1]] if is_there else [*args]
 
 
+def is_plain(args: Sequence[Any]) -> bool:
+    """Say whether the page's last value asks for its job at weight 0."""
+    return bool(args) and args[-1] == PLAIN_TEXT
+
+
 def is_aim(values: Any) -> bool:
     """Say whether an object of a request aims, and is no unit."""
     return isinstance(values, Mapping) and "aim" in values
 
 
 def _is_aim_text(value: Any) -> bool:
-    return isinstance(value, str) and (not value or value.startswith('{"aim"'))
+    return isinstance(value, str) and (value in ("", PLAIN_TEXT) or value.startswith('{"aim"'))

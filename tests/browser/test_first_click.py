@@ -103,7 +103,17 @@ def test_what_went_wrong_is_named_and_tried(first: Page) -> None:
     first.locator("#txt2img_faceid_diagnosis .label-wrap").first.click()
     first.locator("#txt2img_faceid_diagnosis_look").click()
     first.locator(".faceid-diagnosis").get_by_text("weight 0.05").wait_for(timeout=WAIT_MS)
+    fold = first.locator("#txt2img_faceid_diagnosis")
+    alone = fold.get_by_text("at weight 0 were not looked at")
+    alone.wait_for(timeout=WAIT_MS)
     keep(first, "diagnosis")
+    first.locator("#txt2img_faceid_diagnosis_compare").click()
+    alone.wait_for(state="detached", timeout=DRAW_MS)
+    first.locator("#txt2img_faceid_diagnosis_compare").wait_for(state="hidden", timeout=DRAW_MS)
+    first.locator(".faceid-diagnosis").get_by_text("weight 0.05").wait_for(timeout=DRAW_MS)
+    assert not alone.count()
+    assert first.locator("#html_info_txt2img .faceid-parameters").inner_text() == before, "the picture stays"
+    keep(first, "diagnosis-compared")
     first.locator("#txt2img_faceid_diagnosis_try").click()
     first.wait_for_function(
         "before => { const now = document.querySelector('#html_info_txt2img .faceid-parameters'); "

@@ -14,7 +14,7 @@ import pytest
 from gallery import photo_of
 
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
-from tests.webui.browsing import WAIT_MS, choose, generate, go_to, keep, open_page, upload, value_of
+from tests.webui.browsing import WAIT_MS, choose, drawn, generate, go_to, keep, open_page, upload, value_of
 from tests.webui.server import Server
 from tests.webui.test_live_api import PREFIX, ask
 from tests.webui.test_live_likeness import BLUE, WHO, miniature
@@ -105,6 +105,19 @@ def test_what_went_wrong_is_tried_and_becomes_a_child(page: Page) -> None:
     page.locator("#txt2img_faceid_diagnosis_look").click()
     shows(page, "txt2img_faceid_diagnosis_rows", "only a little like the person")
     keep(page, "journal-2-diagnosis")
+    fold = page.locator("#txt2img_faceid_diagnosis")
+    alone = fold.get_by_text("at weight 0 were not looked at")
+    assert alone.count() == 1
+    before = drawn(page)
+    page.locator("#txt2img_faceid_diagnosis_compare").click()
+    page.locator("#txt2img_interrupt").wait_for(state="visible", timeout=WAIT_MS)
+    page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=3 * WAIT_MS)
+    alone.wait_for(state="detached", timeout=WAIT_MS)
+    shows(page, "txt2img_faceid_diagnosis_rows", "only a little like the person")
+    assert value_of(page.locator("#txt2img_faceid_0_weight")) == "0.15", "the page keeps its weight"
+    assert drawn(page) != before
+    assert page.locator("#txt2img_faceid_aim_request textarea").input_value() == ""
+    keep(page, "journal-2-compared")
     page.locator("#txt2img_faceid_diagnosis_try").click()
     page.locator("#txt2img_interrupt").wait_for(state="visible", timeout=WAIT_MS)
     page.locator("#txt2img_interrupt").wait_for(state="hidden", timeout=3 * WAIT_MS)

@@ -11,6 +11,7 @@ from modules import shared
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui.api import adapter_files, journal
 from lib_faceid.hosts.webui.job import say
+from lib_faceid.hosts.webui.pictures import pictures_of
 from lib_faceid.hosts.webui.scores import scores_by_image
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.preparing import Prepared
@@ -45,7 +46,7 @@ def record(p: Any, processed: Any) -> None:
                 str(getattr(image, "already_saved_as", None) or ""),
                 scores.get(number),
             )
-            for number, (image, infotext) in enumerate(_pictures(processed))
+            for number, (image, infotext) in enumerate(pictures_of(processed))
         ]
         if not finished:
             return
@@ -62,11 +63,3 @@ def _say(p: Any, processed: Any, message: str) -> None:
     """Show a message under the pictures: what the WebUI shows there was put together before."""
     say(p, message)
     processed.comments += f"{message}\n"
-
-
-def _pictures(processed: Any) -> list[tuple[Any, str]]:
-    """Return the job's pictures with their metadata: no grid, and of an inpainted one no mask."""
-    first = processed.index_of_first_image
-    images, texts = processed.images[first:], processed.infotexts[first:]
-    each = max(len(images) // len(texts), 1) if texts else 1
-    return list(zip(images[::each], texts, strict=False))
