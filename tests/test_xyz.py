@@ -10,7 +10,8 @@ import pytest
 
 from lib_faceid.errors import UnitError
 from lib_faceid.hosts.webui.plot_axes import add_axes, axis_options
-from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.job_options import JobOptions
+from lib_faceid.units.overrides import with_option_overrides, with_overrides
 from lib_faceid.units.unit import Unit
 
 
@@ -61,3 +62,14 @@ def test_cells_do_not_see_each_other() -> None:
 def test_a_value_that_cannot_be_is_refused() -> None:
     with pytest.raises(UnitError, match="weight is 5"):
         with_overrides(UNITS, cell(SimpleNamespace(), "[FaceID] Identity weight", "5"))
+
+
+def test_best_of_and_its_target_are_set_for_a_cell() -> None:
+    p = SimpleNamespace()
+    of_cell = cell(cell(p, "[FaceID] Best of", "4"), "[FaceID] Likeness target", "0.6")
+    before = JobOptions(keep=2, best_of=2)
+    assert with_option_overrides(before, of_cell) == JobOptions(best_of=4, likeness_target=0.6, keep=2)
+    assert with_option_overrides(before, p) == before
+    assert with_option_overrides(before, cell(p, "[FaceID] Likeness target", "0")).likeness_target is None
+    with pytest.raises(UnitError, match="keep is 2 and best_of is 1"):
+        with_option_overrides(before, cell(p, "[FaceID] Best of", "1"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -93,7 +94,7 @@ def build_diagnosis(tab: str, services: Services, units: Sequence[Any], *, by_ho
         set_job = script(SET_JOB % {"tab": tab})
         compare.click(_plain_job, [state], [typed], **QUICK).then(None, [typed], [typed], **set_job, **QUICK)
     else:
-        compare.click(lambda found: _compared(services, found), [state], outputs, show_progress="hidden")
+        compare.click(partial(_compared, services), [state], outputs, show_progress="hidden")
 
 
 def _looked(services: Services, parameters: str, *, by_host: bool = False, note: str = "") -> list[Any]:

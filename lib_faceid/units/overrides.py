@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Unit
 
-__all__ = ["override", "with_overrides"]
+__all__ = ["override", "override_option", "with_option_overrides", "with_overrides"]
 
 _ATTRIBUTE = "faceid_overrides"  # of a host's job: (unit number or None, field) -> value
+_OPTIONS = "faceid_option_overrides"  # option of the job -> value
 
 
 def override(p: Any, number: int | None, name: str, value: Any) -> None:
@@ -37,3 +40,14 @@ def _for_unit(number: int | None, unit: Unit, overrides: Mapping[tuple[int | Non
     """Return a unit's overrides; those of its own number win over those for all units that are on."""
     common = {name: value for (which, name), value in overrides.items() if which is None and unit.enabled}
     return common | {name: value for (which, name), value in overrides.items() if which == number}
+
+
+def override_option(p: Any, name: str, value: Any) -> None:
+    """Set an option of the job `p` alone."""
+    setattr(p, _OPTIONS, {**getattr(p, _OPTIONS, {}), name: value})
+
+
+def with_option_overrides(options: JobOptions, p: Any) -> JobOptions:
+    """Return the job's options as its overrides want them. Raises UnitError for a value that cannot be."""
+    overrides: Mapping[str, Any] = getattr(p, _OPTIONS, {})
+    return replace(options, **overrides) if overrides else options

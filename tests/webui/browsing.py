@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WAIT_MS = 60_000
 JOB_MS = 180_000
+CHOSEN_WITHIN_S = 30
 
 
 def open_page(browser: Browser, server: Server) -> Page:
@@ -66,11 +67,17 @@ def wait_until_on(page: Page, number: int) -> None:
 
 
 def choose(page: Page, name: str, text: str) -> None:
-    """Choose from one of txt2img's lists, by its id."""
+    """Choose from one of txt2img's lists, by its id. Some are filled when they are first seen, which takes a moment."""
     control = page.locator(f"#tab_txt2img #{name}")
-    control.locator("input").click()
-    control.locator("input").fill(text)
-    control.locator("li", has_text=text).first.click()
+    option = control.locator("li", has_text=text).first
+    for _ in range(CHOSEN_WITHIN_S):
+        control.locator("input").click()
+        control.locator("input").fill(text)
+        page.wait_for_timeout(1000)
+        if option.is_visible():
+            break
+        control.locator("input").blur()  # what was typed does not look at a list that came later
+    option.click()
 
 
 def value_of(control: Locator) -> str | bool:

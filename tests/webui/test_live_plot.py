@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,24 @@ def test_the_legend_says_how_alike_each_cell_is(miniature: Server, unit: dict[st
     assert np.array_equal(cells[1], alone.images[0])
     assert grid.shape[0] > 2 * (cells[0].shape[0] + 12)
     assert any(np.array_equal(grid[y : y + 128, x : x + 128], cells[1]) for y, x in corners(grid, cells[1]))
+
+
+def test_the_best_of_one_and_of_four_are_plotted_beside_each_other(miniature: Server, unit: dict[str, object]) -> None:
+    (plot,) = [
+        one for one in miniature.get("/sdapi/v1/script-info") if one["name"] == "x/y/z plot" and not one["is_img2img"]
+    ]
+    axes = plot["args"][0]["choices"]
+    across = [axes.index("[FaceID] Best of"), "4, 1", []]
+    down = [axes.index("[FaceID] Likeness target"), "0, 0.01", []]
+    arguments = [*across, *down, 0, "", [], True, True, False, True, False, False, False, 0, False]
+    job = {**JOB, "steps": 6}
+    answer = clean(miniature.txt2img(unit, script_name="x/y/z plot", script_args=arguments, **job))
+    texts = answer.info["infotexts"][-4:]
+    assert [re.findall(r"tried: (\d+)", text) for text in texts] == [["4"], [], ["1"], []], "the easy target takes one"
+    best, alone = scores_in(answer)[:2]
+    assert best["likeness"] >= alone["likeness"]
+    assert f"[FaceID] Best of: 4: {best['likeness']:.2f}"[:-3] in answer.log
+    assert "mean likeness along Y: [FaceID] Likeness target: 0" in answer.log
 
 
 def corners(grid: np.ndarray, cell: np.ndarray) -> list[tuple[int, int]]:

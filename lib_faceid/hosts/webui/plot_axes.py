@@ -1,4 +1,4 @@
-"""The unit's fields as axes of the WebUI's X/Y/Z plot: for all active units, and for each unit by its number."""
+"""Axes of the WebUI's X/Y/Z plot: the unit's fields, for all active units and for each by its number, and best of."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from lib_faceid.units.overrides import override
+from lib_faceid.units.job_options import OPTIONS
+from lib_faceid.units.overrides import override, override_option
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import FIELDS, Range
 
 __all__ = ["add_axes", "axis_options"]
 
 PLOTTED = [name for name in FIELDS if name not in ("images", "mask", "unlike")]
+OF_JOB = {"best_of": int, "likeness_target": float}
 
 
 def add_axes(plot: Any, unit_count: int, choices: Mapping[str, Callable[[], list[str]]]) -> None:
@@ -30,7 +32,15 @@ def axis_options(
 
     make: the plot's own `AxisOption`; choices: what may be chosen for a field, asked when the plot wants to know.
     """
-    return [_option(make, number, name, choices) for number in (None, *range(unit_count)) for name in PLOTTED]
+    of_units = [_option(make, number, name, choices) for number in (None, *range(unit_count)) for name in PLOTTED]
+    return [*of_units, *(_of_job(make, name) for name in OF_JOB)]
+
+
+def _of_job(make: Callable[..., Any], name: str) -> Any:
+    def apply(p: Any, value: Any, _values: Any) -> None:
+        override_option(p, name, value)
+
+    return make(f"[FaceID] {OPTIONS[name].label}", OF_JOB[name], apply, choices=None)
 
 
 def _option(

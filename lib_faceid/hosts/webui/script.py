@@ -27,7 +27,7 @@ from lib_faceid.jobs.choosing import Models
 from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import options_of
-from lib_faceid.units.overrides import with_overrides
+from lib_faceid.units.overrides import with_option_overrides, with_overrides
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import tag_key
 from lib_faceid.units.unit import Unit
@@ -67,7 +67,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
         return
     finish(p)
     try:
-        options = options_for(p, options_of(args))
+        options = options_for(p, with_option_overrides(options_of(args), p))
         begin_scores(p, is_wanted=options.score)
         units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):

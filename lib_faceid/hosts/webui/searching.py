@@ -166,6 +166,7 @@ def begin_search(
             )
         return job.judge_of(image)
 
+    p.extra_generation_params.pop(INFOTEXT_KEY, None)  # of the cell before: all jobs of a plot share these
     if options.searches:
         clear(p)
         Searching(p, options, judge_of, say).begin()
