@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lib_faceid.errors import FaceIDError
     from lib_faceid.faces.analyser import Face, FaceAnalyser, load_face_analyser
     from lib_faceid.faces.report import PhotoReport
-    from lib_faceid.likeness.judging import Wanted, judge
+    from lib_faceid.likeness.judging import Expected, judge
     from lib_faceid.likeness.score import PictureScore, UnitScore
     from lib_faceid.methods.adapter import Adapter
     from lib_faceid.methods.loading import load_adapter
@@ -45,6 +45,7 @@ __all__ = [
     "ClipVision",
     "Contribution",
     "Diagnosis",
+    "Expected",
     "Face",
     "FaceAnalyser",
     "FaceIDError",
@@ -64,7 +65,6 @@ __all__ = [
     "UnitFacts",
     "UnitScore",
     "Variant",
-    "Wanted",
     "diagnose",
     "identity_from_photos",
     "inject",
@@ -81,7 +81,7 @@ __all__ = [
 _MODULES = {
     "diagnosis.facts": ("Facts", "UnitFacts"),
     "diagnosis.map": ("Diagnosis", "diagnose"),
-    "likeness.judging": ("Wanted", "judge"),
+    "likeness.judging": ("Expected", "judge"),
     "likeness.score": ("PictureScore", "UnitScore"),
     "methods.adapter": ("Adapter",),
     "methods.loading": ("load_adapter",),

@@ -30,7 +30,7 @@ from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.presets import read_presets
 from lib_faceid.units.schema import unit_schema
 from lib_faceid.units.script_args import units_from_args
-from lib_faceid.units.tags import tag_key, units_called
+from lib_faceid.units.tags import tag_key, units_of_tags
 from lib_faceid.units.unit import FIELDS, Photo
 
 FOLDER = Path(__file__).parent / "fixtures" / "compat"
@@ -120,7 +120,7 @@ def test_keys_in_pictures() -> None:
 def test_tags_in_prompts() -> None:
     told = fixture("tags.json")
     for row in told["prompts"]:
-        rest, units = units_called(row["prompt"], "", lambda _: told["saved"])
+        rest, units = units_of_tags(row["prompt"], "", lambda _: told["saved"])
         assert rest == row["rest"]
         same_units(units, row["units"])
     assert [tag_key(0), tag_key(3)] == told["keys"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib_faceid.errors import FileError, PhotoError
 from lib_faceid.faces.face import Face, FaceSearch
-from lib_faceid.likeness.judging import Wanted, judge, matched
+from lib_faceid.likeness.judging import Expected, judge, matched
 from lib_faceid.likeness.score import PictureScore, UnitScore, swapped
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
@@ -59,11 +59,11 @@ def person(which: int, recogniser: str = RECOGNISER) -> Identity:
     return Identity(20 * torch.eye(512)[which : which + 1], recogniser=recogniser)
 
 
-def seen(*faces: Face, **wanted: Wanted) -> PictureScore:
-    return judge(PICTURE, list(wanted.values()), Seeing(faces))
+def seen(*faces: Face, **expected: Expected) -> PictureScore:
+    return judge(PICTURE, list(expected.values()), Seeing(faces))
 
 
-A, B = Wanted(0, person(ANNA)), Wanted(1, person(BERT))
+A, B = Expected(0, person(ANNA)), Expected(1, person(BERT))
 A_LEFT, B_RIGHT = replace(A, region=LEFT), replace(B, region=RIGHT)
 
 
@@ -137,7 +137,7 @@ def test_faces_that_nobody_asked_for_are_counted() -> None:
 
 @pytest.mark.parametrize("recogniser", ["w600k_r50-4c06341c", ""])
 def test_another_recogniser_gives_a_sentence_and_no_number(recogniser: str) -> None:
-    stranger = Wanted("tag 0", person(BERT, recogniser))
+    stranger = Expected("tag 0", person(BERT, recogniser))
     score = seen(face(0.5, anna=0.5, bert=0.8), face(0.2), a=A, b=stranger)
     assert [unit.likeness for unit in score.units] == [0.5, None]
     assert "another recogniser" in score.units[1].note
@@ -163,7 +163,7 @@ def test_a_face_beyond_the_edge_is_still_in_the_picture() -> None:
 
 def test_several_photos_count_by_their_mean() -> None:
     both = Identity(20 * torch.eye(512)[:2], recogniser=RECOGNISER)
-    assert seen(face(0.5, anna=0.6), a=Wanted(0, both)).likeness == pytest.approx(0.6 / 2**0.5, abs=1e-4)
+    assert seen(face(0.5, anna=0.6), a=Expected(0, both)).likeness == pytest.approx(0.6 / 2**0.5, abs=1e-4)
 
 
 def test_what_is_no_picture_is_refused(analyser: object) -> None:
@@ -230,7 +230,7 @@ def test_a_face_that_is_shared_swaps_nobody() -> None:
 
 def test_a_score_survives_json() -> None:
     score = seen(
-        face(0.25, bert=0.5), face(0.75, anna=0.45), face(0.5), a=A_LEFT, b=B_RIGHT, c=Wanted("tag 0", person(CLEO))
+        face(0.25, bert=0.5), face(0.75, anna=0.45), face(0.5), a=A_LEFT, b=B_RIGHT, c=Expected("tag 0", person(CLEO))
     )
     assert PictureScore.from_dict(score.as_dict()) == score
     assert PictureScore.from_dict({**score.as_dict(), "version": 2, "new": 1}) == score

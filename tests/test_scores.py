@@ -23,7 +23,7 @@ from lib_faceid.errors import MissingModelError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
-from lib_faceid.likeness.judging import Wanted, judge
+from lib_faceid.likeness.judging import Expected, judge
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
@@ -105,7 +105,7 @@ def test_a_picture_has_the_score_that_insightface_alone_computes(
 ) -> None:
     ((face,),) = room.insightface(saved(one, room.folder / "one.png"))
     assert likenesses(one.score) == [pytest.approx(face["cosines"][ANN], abs=1e-3)]
-    wrong = judge(np.asarray(one.image), [Wanted(0, PEOPLE[BEN])], analyser)
+    wrong = judge(np.asarray(one.image), [Expected(0, PEOPLE[BEN])], analyser)
     assert likenesses(wrong) == [pytest.approx(face["cosines"][BEN], abs=1e-3)]
     assert face["cosines"][ANN] > face["cosines"][BEN]
 
@@ -131,16 +131,16 @@ def test_a_face_that_nobody_asked_for_is_another_one(room: Room) -> None:
 
 
 def test_swapped_regions_are_reported_as_swapped(two: GeneratedImage, analyser: FaceAnalyser) -> None:
-    wanted = [Wanted(0, PEOPLE[ANN], PLACES["right"]), Wanted(1, PEOPLE[BEN], PLACES["left"])]
-    swapped = judge(np.asarray(two.image), wanted, analyser)
+    expected = [Expected(0, PEOPLE[ANN], PLACES["right"]), Expected(1, PEOPLE[BEN], PLACES["left"])]
+    swapped = judge(np.asarray(two.image), expected, analyser)
     assert swapped.is_swapped
     assert "FaceID 0 and FaceID 1 are swapped." in swapped.notes
-    upright = [Wanted(0, PEOPLE[ANN], PLACES["left"]), Wanted(1, PEOPLE[BEN], PLACES["right"])]
+    upright = [Expected(0, PEOPLE[ANN], PLACES["left"]), Expected(1, PEOPLE[BEN], PLACES["right"])]
     assert not judge(np.asarray(two.image), upright, analyser).is_swapped
 
 
 def test_a_picture_without_a_face_says_so(analyser: FaceAnalyser) -> None:
-    empty = judge(np.full((128, 128, 3), 90, np.uint8), [Wanted(0, PEOPLE[ANN])], analyser)
+    empty = judge(np.full((128, 128, 3), 90, np.uint8), [Expected(0, PEOPLE[ANN])], analyser)
     assert (empty.likeness, empty.faces) == (None, 0)
     assert empty.notes == ["FaceID 0: no face was found in the picture."]
 
@@ -211,5 +211,5 @@ def test_whoever_is_each_images_own_is_who_it_is_judged_by(room: Room, analyser:
     first, second = room.draw([each], replace(ONE, steps=2), replace(ONE, steps=2, seed=2))
     for generated, name in ((first, ANN), (second, BEN)):
         assert likenesses(generated.score) == likenesses(
-            judge(np.asarray(generated.image), [Wanted(0, PEOPLE[name])], analyser)
+            judge(np.asarray(generated.image), [Expected(0, PEOPLE[name])], analyser)
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lib_faceid.errors import UnitError
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
 from lib_faceid.units.prompt_units import units_of_batch, units_of_passes
-from lib_faceid.units.tags import Names, Tag, find_tags, nobody, tag_for, tag_key, units_called, units_of
+from lib_faceid.units.tags import Names, Tag, find_tags, nobody, tag_for, tag_key, units_of, units_of_tags
 from lib_faceid.units.unit import FIELDS, Purpose, Unit
 
 # The WebUI's own pattern for a tag of any extra network (modules/extra_networks.py of v1.10.1).
@@ -36,7 +36,7 @@ def nobody_is_asked(_: Purpose) -> tuple[str, ...]:
 
 
 def called(prompt: str, negative: str = "") -> list[Unit]:
-    return units_called(prompt, negative, saved)[1]
+    return units_of_tags(prompt, negative, saved)[1]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def called(prompt: str, negative: str = "") -> list[Unit]:
     ],
 )  # fmt: skip
 def test_a_tag_is_a_unit(tag: str, expected: dict[str, object]) -> None:
-    rest, units = units_called(f"a photo <faceid:{tag}>, smiling", "", saved)
+    rest, units = units_of_tags(f"a photo <faceid:{tag}>, smiling", "", saved)
     assert rest == "a photo , smiling"
     assert units == [Unit.from_dict(expected)]
     assert units[0].enabled
@@ -76,7 +76,7 @@ def test_a_tag_is_a_unit(tag: str, expected: dict[str, object]) -> None:
 
 def test_tags_are_taken_out_where_the_webui_takes_them_out() -> None:
     prompt = "(<faceid:Anna:0.4>:1.2) [x:<faceid:Bert>:0.5] \\<lora:other:1> <faceid:Anna:0.4>"
-    rest, units = units_called(prompt, "", saved)
+    rest, units = units_of_tags(prompt, "", saved)
     assert [(unit.person, unit.weight) for unit in units] == [("Anna", 0.4), ("Bert", 0.8), ("Anna", 0.4)]
     assert rest == HOST_TAG.sub(lambda found: "" if found[1] == "faceid" else found[0], prompt)
 
@@ -127,7 +127,7 @@ def test_half_a_tag_is_neither_dropped_nor_read_as_words(prompt: str) -> None:
     "prompt", ["<faceid_other:Anna>", "<faceid-other>", "faceid: Anna", "<lora:faceid:1>", "< Anna >"]
 )
 def test_what_is_no_tag_of_ours_is_left_alone(prompt: str) -> None:
-    assert units_called(prompt, prompt, nobody_is_asked) == (prompt, [])
+    assert units_of_tags(prompt, prompt, nobody_is_asked) == (prompt, [])
 
 
 @pytest.mark.parametrize("negative", ["blurry <faceid:Anna:0.8>", "<faceid:Nobody>", "<FaceID:Anna", "< faceid:>"])
@@ -161,7 +161,7 @@ def test_capitals_count_where_two_names_differ_in_nothing_else() -> None:
     ],
 )  # fmt: skip
 def test_the_tag_of_an_image_is_a_unit_for_an_image(tag: str, expected: dict[str, object]) -> None:
-    rest, units = units_called(f"a boat <image:{tag}>, at sea", "", saved)
+    rest, units = units_of_tags(f"a boat <image:{tag}>, at sea", "", saved)
     assert rest == "a boat , at sea"
     assert units == [Unit.from_dict(expected | {"purpose": "image"})]
 
@@ -199,7 +199,7 @@ def test_a_mistake_in_the_tag_of_an_image_is_named(prompt: str, words: str) -> N
 
 @pytest.mark.parametrize("prompt", ["<image>", "an <image of a cat>", "<image_1>", "image: a cat", "<lora:image:1>"])
 def test_the_word_image_alone_is_no_tag(prompt: str) -> None:
-    assert units_called(prompt, prompt, nobody_is_asked) == (prompt, [])
+    assert units_of_tags(prompt, prompt, nobody_is_asked) == (prompt, [])
 
 
 def test_a_library_is_asked_once_for_each_kind_of_name_that_a_tag_needs() -> None:
@@ -209,7 +209,7 @@ def test_a_library_is_asked_once_for_each_kind_of_name_that_a_tag_needs() -> Non
         asked.append(purpose)
         return saved(purpose)
 
-    units_called("<faceid:Anna> <faceid:Bert>", "", names)
+    units_of_tags("<faceid:Anna> <faceid:Bert>", "", names)
     assert asked == ["person"]
 
 
@@ -273,7 +273,7 @@ PIECES = st.lists(
 @given(prompt=PIECES, negative=PIECES)
 def test_any_prompt_is_read_or_refused_in_words(prompt: str, negative: str) -> None:
     try:
-        rest, units = units_called(prompt, negative, saved)
+        rest, units = units_of_tags(prompt, negative, saved)
     except UnitError:
         return
     assert len(units) == prompt.count("<faceid:") + prompt.count("<image:")
@@ -283,7 +283,7 @@ def test_any_prompt_is_read_or_refused_in_words(prompt: str, negative: str) -> N
 @given(st.text())
 def test_text_without_a_tag_is_untouched(text: str) -> None:
     if "faceid" not in text.lower() and "image" not in text.lower():
-        assert units_called(text, text, nobody_is_asked) == (text, [])
+        assert units_of_tags(text, text, nobody_is_asked) == (text, [])
 
 
 def unit(person: str, hires: str = "both") -> Unit:

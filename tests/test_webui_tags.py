@@ -137,7 +137,7 @@ def test_each_pass_of_hires_fix_has_its_own_people(
     p = P([first], enable_hr=True, all_hr_prompts=[hires])
     host.draw(p)
     job = job_of(p)
-    assert [(unit.person, unit.hires) for unit in job.called] == expected
+    assert [(unit.person, unit.hires) for unit in job.tagged] == expected
     p.is_hr_pass = True
     host.network.activate(p, [])
     assert job_of(p) is job

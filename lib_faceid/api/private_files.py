@@ -41,8 +41,8 @@ class PrivateFiles:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        wanted = _FILE_ROUTE.search(scope["path"]) if scope["type"] == "http" else None
-        if wanted is None or not self._is_private(wanted["path"]):
+        file = _FILE_ROUTE.search(scope["path"]) if scope["type"] == "http" else None
+        if file is None or not self._is_private(file["path"]):
             await self._app(scope, receive, send)
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(_REFUSED)).encode())]

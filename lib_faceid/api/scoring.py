@@ -8,7 +8,7 @@ from typing import Any
 from lib_faceid.api.bodies import MAX_UNITS, only, reference_in
 from lib_faceid.api.services import ApiServices
 from lib_faceid.errors import UnitError
-from lib_faceid.likeness.judging import Wanted, judge
+from lib_faceid.likeness.judging import Expected, judge
 from lib_faceid.likeness.meaning import answer_of
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import photo_from_request
@@ -24,10 +24,10 @@ def scored(body: Mapping[str, Any], services: ApiServices) -> dict[str, Any]:
     """Return the score of each picture of a request, in their order. Raises FaceIDError."""
     only(body, ("images", "people"))
     pictures, people = (_list(body, name, most) for name, most in (("images", MOST_PICTURES), ("people", MAX_UNITS)))
-    wanted = [_wanted(number, one, services) for number, one in enumerate(people)]
+    expected = [_expected(number, one, services) for number, one in enumerate(people)]
     policy, analyser = services.policy(), services.face_analyser()
     sources = [photo_from_request(picture, policy) for picture in pictures]
-    return {"pictures": [answer_of(judge(read_photo(source), wanted, analyser)) for source in sources]}
+    return {"pictures": [answer_of(judge(read_photo(source), expected, analyser)) for source in sources]}
 
 
 def _list(body: Mapping[str, Any], name: str, most: int) -> list[Any]:
@@ -37,7 +37,7 @@ def _list(body: Mapping[str, Any], name: str, most: int) -> list[Any]:
     return values
 
 
-def _wanted(number: int, value: Any, services: ApiServices) -> Wanted:
+def _expected(number: int, value: Any, services: ApiServices) -> Expected:
     """Return who was asked for by one entry of `people`: a reference, and perhaps the region that it acted in."""
     name, region = f"people[{number}]", EVERYWHERE
     if isinstance(value, Mapping):
@@ -45,9 +45,9 @@ def _wanted(number: int, value: Any, services: ApiServices) -> Wanted:
         value = {key: one for key, one in value.items() if key != "region"}
     unit = reference_in({name: value}, name)
     if unit.person:
-        return Wanted(number, services.people().identity(unit.person), _box(name, region))
+        return Expected(number, services.people().identity(unit.person), _box(name, region))
     joined = join_unit(unit, services.face_analyser(), policy=services.policy())
-    return Wanted(number, joined.identity, _box(name, region))
+    return Expected(number, joined.identity, _box(name, region))
 
 
 def _box(name: str, region: Any) -> Box | None:

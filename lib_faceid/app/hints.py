@@ -8,9 +8,9 @@ from lib_faceid.app.resources import Resources
 from lib_faceid.miniature.trained import STRANGER_NAME, TRAINED_NAME
 from lib_faceid.units.unit import Unit
 
-__all__ = ["EXPECTED", "NOBODY_ASKED", "ROUGHLY", "STRANGER", "first_person", "hint", "is_stranger"]
+__all__ = ["EXPECTED", "NO_UNIT_IS_ON", "ROUGHLY", "STRANGER", "first_person", "hint", "is_stranger"]
 
-NOBODY_ASKED = (
+NO_UNIT_IS_ON = (
     "No unit is on: the picture shows what the prompt alone gives, and nobody in particular. Open IP-Adapter FaceID, "
     "drop a photo or choose a saved person, and tick Enable."
 )
@@ -26,14 +26,14 @@ STRANGER = (
 ROUGHLY = "weak: the miniature draws strangers roughly"
 
 
-def hint(checkpoint: str, units: Sequence[Unit], *, is_called: bool) -> str:
+def hint(checkpoint: str, units: Sequence[Unit], *, has_tags: bool) -> str:
     """Return what to know before a picture is drawn with these units; "" where all is as it should be.
 
-    is_called: whether the prompt calls somebody by a tag.
+    has_tags: whether the prompt calls somebody by a tag.
     """
     acting = [unit for unit in units if unit.acts]
-    if not acting and not is_called:
-        return NOBODY_ASKED
+    if not acting and not has_tags:
+        return NO_UNIT_IS_ON
     return STRANGER if is_stranger(checkpoint, acting) else ""
 
 

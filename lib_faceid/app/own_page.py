@@ -238,8 +238,8 @@ def _hint(args: Sequence[Any]) -> str:
         checkpoint, units, requests, _ = asked_for(args)
     except FaceIDError as error:
         return notice(problem(error), "warning")
-    is_called = bool(find_tags(requests[0].prompt)[1]) if requests else False
-    return notice(hint(checkpoint, units, is_called=is_called), "warning")
+    has_tags = bool(find_tags(requests[0].prompt)[1]) if requests else False
+    return notice(hint(checkpoint, units, has_tags=has_tags), "warning")
 
 
 def state_html(moment: Moment) -> str:

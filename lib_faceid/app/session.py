@@ -20,9 +20,9 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
+from lib_faceid.jobs.expected import Judge, expected_in, judge_for
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.jobs.wanted import Judge, judge_for, wanted_in
 from lib_faceid.likeness.meaning import LIKENESS_KEY, infotext_of
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.search import Search
@@ -30,7 +30,7 @@ from lib_faceid.likeness.watching import Watches
 from lib_faceid.pictures.provenance import XMP, XMP_KEY
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
-from lib_faceid.units.tags import find_tags, units_called
+from lib_faceid.units.tags import find_tags, units_of_tags
 from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ class Session:
 
     def job(self, units: Sequence[Unit], request: Request) -> Job:
         """Return the job of these units and of those in the request's prompt tags. Raises UnitError."""
-        _, called = units_called(request.prompt, request.negative, self.resources.people().names)
-        return Job(units, self.resources.models(), called)
+        _, tagged = units_of_tags(request.prompt, request.negative, self.resources.people().names)
+        return Job(units, self.resources.models(), tagged)
 
     def prepare(self, job: Job, checkpoint: Path) -> tuple[Prepared, ...]:
         """Return the job's units, ready for that checkpoint, whose weights are not loaded for it.
@@ -138,7 +138,7 @@ class Session:
 
         Raises UnitError where there is nobody to judge by, MismatchError for people of another recogniser.
         """
-        return judge_for(wanted_in(prepared, image), self.resources.face_analyser(), counts)
+        return judge_for(expected_in(prepared, image), self.resources.face_analyser(), counts)
 
     def _face_analyser(self) -> FaceAnalyser:
         """Return the face models, without an offer to download them: the picture is finished without."""

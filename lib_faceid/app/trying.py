@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from lib_faceid.hosts.diffusers.request import LARGEST_SEED, Request
+from lib_faceid.jobs.expected import Judge
 from lib_faceid.jobs.job import Job
-from lib_faceid.jobs.wanted import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import JobOptions
 

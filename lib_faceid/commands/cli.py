@@ -136,8 +136,8 @@ def _generate(options: Options) -> None:
     from lib_faceid.commands.ui import or_miniature
     from lib_faceid.units.tags import find_tags
 
-    is_called = bool(find_tags(options.prompt)[1])
-    units = units_of(options.units) if options.units or not is_called else []
+    has_tags = bool(find_tags(options.prompt)[1])
+    units = units_of(options.units) if options.units or not has_tags else []
     require_folder(options.out)
     resources = resources_of(options, units)
     if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature

@@ -23,7 +23,7 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.face import Face, largest
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job, Prepared
-from lib_faceid.likeness.judging import Wanted, cosines, judge
+from lib_faceid.likeness.judging import Expected, cosines, judge
 from lib_faceid.likeness.meaning import answer_of
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.miniature.trained import (
@@ -89,7 +89,7 @@ class _Subject:
         """Return how alike a picture is to the photo, whoever was drawn; None without face models."""
         if self.analyser is None or self.person is None:
             return None
-        return judge(np.asarray(image), [Wanted(0, self.person)], self.analyser)
+        return judge(np.asarray(image), [Expected(0, self.person)], self.analyser)
 
 
 @dataclass(frozen=True)

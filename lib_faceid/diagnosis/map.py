@@ -92,8 +92,8 @@ class Diagnosis:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
         rows = [finding.as_dict() for finding in self.findings]
-        told = {"is_clean": self.is_clean, "words": self.words, "rows": rows, "unseen": list(self.unseen)}
-        return {**told, "refused": [finding.row.id for finding in self.refused]}
+        values = {"is_clean": self.is_clean, "words": self.words, "rows": rows, "unseen": list(self.unseen)}
+        return {**values, "refused": [finding.row.id for finding in self.refused]}
 
 
 def diagnose(facts: Facts) -> Diagnosis:

@@ -120,10 +120,10 @@ def style_ignored(facts: Facts) -> Evidence | None:
     figures, strength = [], 0.0
     if facts.text_match is not None:
         plain = facts.plain_text_match
-        wanted = MATCH if plain is None else IGNORED * plain
-        if facts.text_match < wanted:
-            strength = 0.4 + 0.5 * ramp(facts.text_match / max(wanted, 0.01), 1, 0.5)
-            figures = [f"match of prompt and picture {facts.text_match:.3f}, {wanted:.3f} at least was expected"]
+        lowest = MATCH if plain is None else IGNORED * plain
+        if facts.text_match < lowest:
+            strength = 0.4 + 0.5 * ramp(facts.text_match / max(lowest, 0.01), 1, 0.5)
+            figures = [f"match of prompt and picture {facts.text_match:.3f}, {lowest:.3f} at least was expected"]
     if blocks.words > MOST_WORDS:
         strength = max(strength, 0.3) + 0.3 * ramp(blocks.words, MOST_WORDS, 120)
         figures += [f"{blocks.words} words; about {MOST_WORDS} are followed"]

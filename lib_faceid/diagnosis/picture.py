@@ -13,7 +13,7 @@ from PIL import Image
 from lib_faceid.diagnosis.facts import Facts, UnitFacts
 from lib_faceid.diagnosis.reading import facts_of_parameters, of_record, with_looks, with_scores
 from lib_faceid.errors import FileError
-from lib_faceid.likeness.judging import Looks, Wanted, judge
+from lib_faceid.likeness.judging import Expected, Looks, judge
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.record import Record
 from lib_faceid.units.parameters import parameters_from
@@ -56,9 +56,9 @@ def facts_of_picture(
         of_known = {"recogniser": known.identity.recogniser, **of_record(known.record)}
         units[number] = replace(units.get(number, UnitFacts(number=number)), **of_known)
     facts = replace(facts, units=tuple(units.values()))
-    wanted = [Wanted(number, known.identity, box_of(units[number].region)) for number, known in people.items()]
+    expected = [Expected(number, known.identity, box_of(units[number].region)) for number, known in people.items()]
     plain = [] if plain_rgb is None else [plain_rgb]
-    if not wanted:  # whose the faces are is not known: only how the picture looks
+    if not expected:  # whose the faces are is not known: only how the picture looks
         return with_looks(facts, [picture_rgb], plain=plain)
-    scores = [judge(picture_rgb, wanted, looks)] if looks is not None else []
+    scores = [judge(picture_rgb, expected, looks)] if looks is not None else []
     return with_looks(with_scores(facts, scores), [picture_rgb], scores, plain)

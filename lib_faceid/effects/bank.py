@@ -198,20 +198,20 @@ def _both_sides(slots: Tensor) -> dict[bool, Tensor]:
 
 def _check_fit(weights: KeyValueWeights, cross: Sequence[AttentionLayer]) -> None:
     """Raise MismatchError unless there is exactly one fitting pair of weights for each layer."""
-    wanted = {layer.index: (layer.hidden_dim, layer.context_dim) for layer in cross}
+    expected = {layer.index: (layer.hidden_dim, layer.context_dim) for layer in cross}
     found = {index: tuple(weight.shape) for index, weight in weights.to_k_ip.items()}
-    if wanted == found and wanted == {index: tuple(weight.shape) for index, weight in weights.to_v_ip.items()}:
+    if expected == found and expected == {index: tuple(weight.shape) for index, weight in weights.to_v_ip.items()}:
         return
     if cross[0].context_dim != weights.cross_attention_dim:
         raise MismatchError(
             f"{weights.name} is for {weights.base} (cross attention {weights.cross_attention_dim}), and this UNet has "
             f"{cross[0].context_dim}. Adapters exist for SD 1.5 (768) and SDXL (2048)."
         )
-    same = len(found) == len(wanted)
-    differing = next((index for index in wanted if index in found and wanted[index] != found[index]), None)
-    layers = f"it has {len(found)} cross-attention layers, the UNet {len(wanted)}"
+    same = len(found) == len(expected)
+    differing = next((index for index in expected if index in found and expected[index] != found[index]), None)
+    layers = f"it has {len(found)} cross-attention layers, the UNet {len(expected)}"
     if same and differing is not None:
-        layers = f"layer {differing} takes {list(found[differing])} weights there, and {list(wanted[differing])} here"
+        layers = f"layer {differing} takes {list(found[differing])} weights there, and {list(expected[differing])} here"
     raise MismatchError(
         f"{weights.name} does not fit this UNet: {layers}. Both are {weights.base}: one of them is a small or "
         f"cut-down model (such as SSD-1B, BK-SDM or a miniature), for which only an adapter of its own will do."

@@ -47,14 +47,14 @@ def differences(report: Report) -> list[str]:
     """Return what is not as in the paper of the protocol, a sentence each; and who judged."""
     protocol, plan = report.plan.protocol, report.plan
     notes = [f"Judged by {report.judge}, {_about_judge(report)}."]
-    wanted = (
+    compared = (
         ("People", protocol.people, len(plan.people)),
         ("Pictures for each person and prompt", protocol.images, len(plan.seeds)),
         ("Prompts from a file", protocol.file_prompts, len(plan.prompts) - len(protocol.prompts)),
         ("Steps", protocol.steps, plan.steps),
     )
     notes += [
-        f"{what}: {there} in the protocol, {here} here." for what, there, here in wanted if there not in (None, here)
+        f"{what}: {there} in the protocol, {here} here." for what, there, here in compared if there not in (None, here)
     ]
     if protocol.judge and protocol.judge_word not in report.judge.lower():
         notes.append(

@@ -33,7 +33,7 @@ def first_node_names(path: Path, count: int) -> list[str]:
         return names
 
 
-def _messages(data: Bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+def _messages(data: Bytes, at: int, end: int, field: int) -> Iterator[tuple[int, int]]:
     """Give where each field of that number lies between two places; stop at what is no protobuf."""
     while at < end:
         key, at = _varint(data, at, end)
@@ -48,7 +48,7 @@ def _messages(data: Bytes, at: int, end: int, wanted: int) -> Iterator[tuple[int
             return
         if at + size > end:
             return
-        if key >> 3 == wanted and kind == MESSAGE:
+        if key >> 3 == field and kind == MESSAGE:
             yield at, at + size
         at += size
 

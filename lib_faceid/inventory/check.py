@@ -214,7 +214,7 @@ def _encoder_row(encoder: str, roots: Roots) -> Row:
     )
 
 
-def _face_row(roots: Roots, wanted: Sequence[str]) -> Row:
+def _face_row(roots: Roots, recognisers: Sequence[str]) -> Row:
     published, pack = entry("buffalo_l"), find_face_pack(roots)
     if pack is None:
         return _missing(published)
@@ -227,7 +227,7 @@ def _face_row(roots: Roots, wanted: Sequence[str]) -> Row:
             return replace(_damaged("face_models", path, note, published), paths=paths)
     name = pack.recogniser.stem  # most often that is enough, and 170 MB need not be hashed
     recogniser = name if is_as_trained(name) else f"{name}-{sha256_of(pack.recogniser)[:8]}"
-    notes = (untrained_note(recogniser, one) for one in wanted or [TRAINED_ON])
+    notes = (untrained_note(recogniser, one) for one in recognisers or [TRAINED_ON])
     return Row(
         kind="face_models",
         label=f"Face models {pack.detector.parent.name}",

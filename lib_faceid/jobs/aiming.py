@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.errors import UnitError
-from lib_faceid.jobs.wanted import Judge
+from lib_faceid.jobs.expected import Judge
 from lib_faceid.likeness.aim import Aim, Goal, Probe, aim, change_between
 from lib_faceid.units.unit import FIELDS, Range, Unit
 

@@ -97,12 +97,12 @@ def read_as(adapter: Adapter) -> str:
     return f"{adapter.name} reads {READ_AS[adapter.purpose]}."
 
 
-def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, dim: int) -> list[Adapter]:
+def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], name: str, dim: int) -> list[Adapter]:
     """Return the adapters of one variant: those recognised as it, else those that can be read as it and as others.
 
     Raises MismatchError for an unknown variant, MissingModelError where there is no adapter of it.
     """
-    variant = named_by_user(wanted)
+    variant = named_by_user(name)
     if recognised := [adapter for adapter in fitting if adapter.variant is variant]:
         return recognised
     undecided = {
@@ -112,7 +112,7 @@ def _of_variant(fitting: Sequence[Adapter], files: Sequence[Path], wanted: str, 
     for path in files:
         if path.stem in undecided:
             with suppress(MismatchError):
-                read.append(identify_adapter(path, wanted))
+                read.append(identify_adapter(path, name))
     if read:
         return read
     there = ", ".join(f"{adapter.name} ({adapter.variant.label})" for adapter in fitting) or "none at all"
@@ -160,9 +160,9 @@ def _best(fitting: Sequence[Adapter], models: Models, saved: Sequence[Reference]
 def _missing(variant: Variant, models: Models, saved: Sequence[Reference]) -> str:
     """Return what a variant needs and cannot have, as a sentence; empty where nothing is missing."""
     if saved:
-        wanted = [read.key for read in variant.reads if any(read.key not in one.features for one in saved)]
-        kinds = " and ".join("a face" if key == ARCFACE else f"CLIP features ({key.encoder})" for key in wanted)
-        return f"the saved reference was made without {kinds}." if wanted else ""
+        lacking = [read.key for read in variant.reads if any(read.key not in one.features for one in saved)]
+        kinds = " and ".join("a face" if key == ARCFACE else f"CLIP features ({key.encoder})" for key in lacking)
+        return f"the saved reference was made without {kinds}." if lacking else ""
     try:
         for encoder in variant.encoders:
             models.clip_vision(encoder)

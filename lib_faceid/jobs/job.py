@@ -15,10 +15,10 @@ from lib_faceid.effects.effect import Lora
 from lib_faceid.effects.injection import Contribution, Injection, inject
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.expected import expected_in
 from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
-from lib_faceid.jobs.wanted import wanted_in
-from lib_faceid.likeness.judging import Wanted
+from lib_faceid.likeness.judging import Expected
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
@@ -52,10 +52,10 @@ UNPLACED = (
 class Job:
     """The state of one running job. Closing it twice, or before it was ever attached, is harmless."""
 
-    def __init__(self, units: Sequence[Unit], models: Models, called: Sequence[Unit] = ()) -> None:
+    def __init__(self, units: Sequence[Unit], models: Models, tagged: Sequence[Unit] = ()) -> None:
         """Units: by their places in the page; called: those that the prompt calls besides."""
         self._models = models
-        numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(called))]
+        numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(tagged))]
         self._units: list[tuple[int | str, Unit]] = [(number, unit) for number, unit in numbered if unit.acts]
         self._prepared: dict[tuple[int, tuple[int, ...]], tuple[Prepared, ...]] = {}
         self._measured: tuple[nn.Module, int, tuple[int, ...]] | None = None
@@ -150,9 +150,9 @@ class Job:
         """
         return faces_in(picture, self._models.face_analyser())
 
-    def wanted(self, image: int = 0) -> list[Wanted]:
+    def expected(self, image: int = 0) -> list[Expected]:
         """Return who was asked for in an image, counted from 0 through the job: the people, and where each acts."""
-        return wanted_in(self.prepared, image, self._places)
+        return expected_in(self.prepared, image, self._places)
 
     def overlap(self, number: int | str, part: Box, image: int) -> float | None:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""

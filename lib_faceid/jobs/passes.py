@@ -55,14 +55,14 @@ class Places:
         unit, in the order of the units.
         """
         notes: list[str] = []
-        for image, (picture, wanted) in enumerate(zip(pictures, people, strict=True), first):
+        for image, (picture, expected) in enumerate(zip(pictures, people, strict=True), first):
             photo = analyse(picture, analyser)
-            self._seen[image] = _bound(photo, wanted, analyser.recogniser)
+            self._seen[image] = _bound(photo, expected, analyser.recogniser)
             missing = self._seen[image].count(None)
             if missing:
                 notes.append(
-                    f"Auto region: image {image + 1} has {len(photo.faces)} faces for {len(wanted)} units; "
-                    f"{'all' if missing == len(wanted) else missing} of them act in their column of the picture."
+                    f"Auto region: image {image + 1} has {len(photo.faces)} faces for {len(expected)} units; "
+                    f"{'all' if missing == len(expected) else missing} of them act in their column of the picture."
                 )
         return notes
 

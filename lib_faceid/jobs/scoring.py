@@ -36,12 +36,12 @@ class Scoring:
 
         image: which of the job's pictures it is, from 0. None where nobody was asked for, or nothing can look.
         """
-        wanted = [] if self._is_off else self._job.wanted(image)
-        if not wanted:
+        expected = [] if self._is_off else self._job.expected(image)
+        if not expected:
             return None, []
         try:
-            score = judge(picture, wanted, self._face_analyser())
+            score = judge(picture, expected, self._face_analyser())
         except FaceIDError as error:
             self._is_off = True
             return None, [NOT_LOOKED_AT.format(error)]
-        return score, self._watches.add(wanted, score)
+        return score, self._watches.add(expected, score)

@@ -77,30 +77,30 @@ class Query:
         return f"SELECT {columns} FROM {self.source} {where}ORDER BY {by} LIMIT ?", [*self.values, size]
 
 
-def query(db: sqlite3.Connection, wanted: Filter, after: Sequence[Any] = ()) -> Query:
+def query(db: sqlite3.Connection, criteria: Filter, after: Sequence[Any] = ()) -> Query:
     """Return what finds the runs behind a key, (number,) or (likeness, number), that a filter wants."""
-    text = index_condition(db, wanted.text) if wanted.text.strip() else None
-    found = _source(db, wanted, text)
-    if wanted.text.strip() and not found.source.startswith("words"):
-        _add_text(db, found, wanted.text, text)
-    if wanted.tag and not found.source.startswith("tags"):
-        found.add("EXISTS (SELECT 1 FROM tags WHERE tag = ? AND run = runs.number)", wanted.tag)
-    _add_likeness(found, wanted)
-    _add_times(found, wanted)
-    _add_key(found, wanted.order, after)
+    text = index_condition(db, criteria.text) if criteria.text.strip() else None
+    found = _source(db, criteria, text)
+    if criteria.text.strip() and not found.source.startswith("words"):
+        _add_text(db, found, criteria.text, text)
+    if criteria.tag and not found.source.startswith("tags"):
+        found.add("EXISTS (SELECT 1 FROM tags WHERE tag = ? AND run = runs.number)", criteria.tag)
+    _add_likeness(found, criteria)
+    _add_times(found, criteria)
+    _add_key(found, criteria.order, after)
     return found
 
 
-def _source(db: sqlite3.Connection, wanted: Filter, text: Condition | None) -> Query:
+def _source(db: sqlite3.Connection, criteria: Filter, text: Condition | None) -> Query:
     """Return the query along the table that gives the pages in their order with the least looking."""
-    if wanted.person:
+    if criteria.person:
         found = Query("people CROSS JOIN runs ON runs.number = people.run", "people.run", "people.likeness")
-        found.add("people.name = ?", wanted.person)
+        found.add("people.name = ?", criteria.person)
         return found
-    is_newest = wanted.order == "newest"
-    if wanted.tag and (is_newest or _count(db, "tags WHERE tag = ?", [wanted.tag], FEW) < FEW):
+    is_newest = criteria.order == "newest"
+    if criteria.tag and (is_newest or _count(db, "tags WHERE tag = ?", [criteria.tag], FEW) < FEW):
         found = Query("tags CROSS JOIN runs ON runs.number = tags.run", "tags.run", "runs.likeness")
-        found.add("tags.tag = ?", wanted.tag)
+        found.add("tags.tag = ?", criteria.tag)
         return found
     if text and is_newest:
         condition, values = text
@@ -108,7 +108,7 @@ def _source(db: sqlite3.Connection, wanted: Filter, text: Condition | None) -> Q
         found.add(condition, *values)
         return found
     found = Query("runs", "runs.number", "runs.likeness")
-    if wanted.scores and is_newest and _are_few(db, wanted):
+    if criteria.scores and is_newest and _are_few(db, criteria):
         found.number = "+runs.number"  # a unary plus: not by the table's own order, but by the index, then sorted
     return found
 
@@ -127,31 +127,31 @@ def _count(db: sqlite3.Connection, table: str, values: Sequence[object], limit: 
     return db.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {limit})", values).fetchone()[0]
 
 
-def _are_few(db: sqlite3.Connection, wanted: Filter) -> bool:
+def _are_few(db: sqlite3.Connection, criteria: Filter) -> bool:
     """Say whether so few runs have the likeness that it is faster to sort them all."""
     narrowed = Query("runs INDEXED BY runs_by_likeness", "number", "runs.likeness")
-    _add_likeness(narrowed, wanted)
+    _add_likeness(narrowed, criteria)
     text, values = narrowed.text("1", "newest", FEW)
     return len(db.execute(text.replace("ORDER BY number DESC ", ""), values).fetchall()) < FEW
 
 
-def _add_likeness(found: Query, wanted: Filter) -> None:
-    if wanted.scores:
+def _add_likeness(found: Query, criteria: Filter) -> None:
+    if criteria.scores:
         found.add(f"{found.likeness} IS NOT NULL")
-    if wanted.lowest is not None:
-        found.add(f"{found.likeness} >= ?", wanted.lowest)
-    if wanted.highest is not None:
-        found.add(f"{found.likeness} <= ?", wanted.highest)
+    if criteria.lowest is not None:
+        found.add(f"{found.likeness} >= ?", criteria.lowest)
+    if criteria.highest is not None:
+        found.add(f"{found.likeness} <= ?", criteria.highest)
 
 
-def _add_times(found: Query, wanted: Filter) -> None:
+def _add_times(found: Query, criteria: Filter) -> None:
     """Later runs have later numbers: a time is a number, which one row of the index on the times says."""
-    if wanted.since is not None:
+    if criteria.since is not None:
         first = "SELECT number FROM runs WHERE time >= ? ORDER BY time, number LIMIT 1"
-        found.add(f"{found.number} >= coalesce(({first}), 9223372036854775807)", wanted.since)
-    if wanted.until is not None:
+        found.add(f"{found.number} >= coalesce(({first}), 9223372036854775807)", criteria.since)
+    if criteria.until is not None:
         last = "SELECT number FROM runs WHERE time <= ? ORDER BY time DESC, number DESC LIMIT 1"
-        found.add(f"{found.number} <= coalesce(({last}), 0)", wanted.until)
+        found.add(f"{found.number} <= coalesce(({last}), 0)", criteria.until)
 
 
 def _add_key(found: Query, order: str, after: Sequence[Any]) -> None:

@@ -100,38 +100,38 @@ class Journal:
 
     def run(self, number: int | str) -> Run:
         """Return a run by its number, or by what it is called. Raises UnitError where there is none."""
-        wanted = number_of(number) if isinstance(number, str) else number
+        key = number_of(number) if isinstance(number, str) else number
         found = []
         if self.is_there:
             with connected(self.file) as db:
-                found = rows.read(db, [wanted])
+                found = rows.read(db, [key])
         if not found:
-            raise UnitError(f"There is no run {task_id(wanted)} in the journal. It was forgotten, or never was.")
+            raise UnitError(f"There is no run {task_id(key)} in the journal. It was forgotten, or never was.")
         return found[0]
 
-    def page(self, wanted: Filter = ALL, after: Sequence[float] = (), size: int = 50) -> Page:
+    def page(self, criteria: Filter = ALL, after: Sequence[float] = (), size: int = 50) -> Page:
         """Return the first runs that a filter wants, or those behind the page that `after` is of."""
         if not self.is_there:
             return Page((), ())
         size = min(max(size, 1), MAX_PAGE)
         with connected(self.file) as db:
-            found = query(db, wanted, after)
+            found = query(db, criteria, after)
             shown = ", ".join(f"substr(runs.{name}, 1, {SHOWN})" for name in ("prompt", "tried", "note"))
             columns = (
                 f"runs.number, runs.time, runs.people, {found.likeness}, runs.pictures, runs.tags, runs.parent, {shown}"
             )
-            text, values = found.text(columns, wanted.order, size + 1)
+            text, values = found.text(columns, criteria.order, size + 1)
             lines = db.execute(text, values).fetchall()
         entries = tuple(_entry(line) for line in lines[:size])
         is_more, last = len(lines) > size, lines[:size][-1:]
-        key = () if not is_more else (last[0][3], last[0][0]) if wanted.order == "likeness" else (last[0][0],)
+        key = () if not is_more else (last[0][3], last[0][0]) if criteria.order == "likeness" else (last[0][0],)
         return Page(entries, key)
 
-    def runs(self, wanted: Filter = ALL) -> Iterator[Run]:
+    def runs(self, criteria: Filter = ALL) -> Iterator[Run]:
         """Give every run that a filter wants, whole, in its order."""
         after: tuple[float, ...] = ()
         while True:
-            page = self.page(wanted, after, CHUNK)
+            page = self.page(criteria, after, CHUNK)
             if page.entries:
                 with connected(self.file) as db:
                     found = rows.read(db, [number_of(entry.id) for entry in page.entries])
@@ -179,9 +179,9 @@ class Journal:
 
     def tree(self, number: int | str) -> tuple[Step, ...]:
         """Return the runs that were made from one another, from the first one on, of which this is one."""
-        wanted = self.run(number).number
+        key = self.run(number).number
         with connected(self.file) as db:
-            return steps_of(db, wanted)
+            return steps_of(db, key)
 
     def curve(self, person: str, count: int = 500) -> tuple[Point, ...]:
         """Return the likeness over a person's last runs, the earliest first."""
@@ -207,8 +207,8 @@ class Journal:
 
     def remove(self, numbers: Iterable[int | str]) -> int:
         """Take single runs out for good, and return how many there were."""
-        wanted = [number_of(one) if isinstance(one, str) else one for one in numbers]
-        return forgetting.remove(self.file, wanted) if self.is_there else 0
+        keys = [number_of(one) if isinstance(one, str) else one for one in numbers]
+        return forgetting.remove(self.file, keys) if self.is_there else 0
 
     def keep_thumbnails(self, number: int | str, jpegs: Iterable[bytes]) -> None:
         """Keep the small pictures of a run, all or none, in their order. Only where a setting asks for it."""
@@ -221,19 +221,19 @@ class Journal:
         """Return the small pictures that were kept with a run, as JPEG, by the number of their picture from 0 on."""
         if not self.is_there:
             return {}
-        wanted = number_of(number) if isinstance(number, str) else number
+        key = number_of(number) if isinstance(number, str) else number
         with connected(self.file) as db:
             query = "SELECT picture, jpeg FROM thumbnails WHERE run = ? ORDER BY picture"
-            return {picture: bytes(jpeg) for picture, jpeg in db.execute(query, (wanted,))}
+            return {picture: bytes(jpeg) for picture, jpeg in db.execute(query, (key,))}
 
     def first_thumbnails(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Return the first small picture of each of these runs that has one, by what the run is called."""
-        wanted = [number_of(one) for one in ids]
-        if not self.is_there or not wanted:
+        keys = [number_of(one) for one in ids]
+        if not self.is_there or not keys:
             return {}
-        query = f"SELECT run, jpeg FROM thumbnails WHERE picture = 0 AND run IN ({', '.join('?' * len(wanted))})"
+        query = f"SELECT run, jpeg FROM thumbnails WHERE picture = 0 AND run IN ({', '.join('?' * len(keys))})"
         with connected(self.file) as db:
-            return {task_id(run): bytes(jpeg) for run, jpeg in db.execute(query, wanted)}
+            return {task_id(run): bytes(jpeg) for run, jpeg in db.execute(query, keys)}
 
     def sha256(self, path: Path) -> str:
         """Return the SHA-256 of a model file, computed once for as long as it does not change; "" for no file."""

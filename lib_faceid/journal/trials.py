@@ -32,7 +32,7 @@ OF_PICTURE = ("Prompt", "Negative prompt", "Seed", "Variation seed", LIKENESS_KE
 
 def run_with(db: sqlite3.Connection, parameters: Mapping[str, str]) -> Run | None:
     """Return the last run with a picture of those settings, as `parameters_from` reads them; None where none has."""
-    wanted, seed = _of_run(parameters), parameters.get("Seed", "")
+    of_run, seed = _of_run(parameters), parameters.get("Seed", "")
     prompt, negative = (parameters.get(name, "") for name in OF_PICTURE[:2])
     query = (
         "SELECT number FROM runs WHERE number > (SELECT max(number) FROM runs) - ? AND negative = ? "
@@ -41,7 +41,7 @@ def run_with(db: sqlite3.Connection, parameters: Mapping[str, str]) -> Run | Non
     for (number,) in db.execute(query, (LOOKED_AT, negative, prompt)).fetchall():
         (run,) = rows.read(db, [number])
         drawn = [one for one in run.pictures if (run.prompt if one.prompt is None else one.prompt) == prompt]
-        if seed in {str(one.seed) for one in drawn} and _of_run(run.settings) == wanted:
+        if seed in {str(one.seed) for one in drawn} and _of_run(run.settings) == of_run:
             return run
     return None
 

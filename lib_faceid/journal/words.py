@@ -123,14 +123,14 @@ def row_condition(db: sqlite3.Connection, text: str) -> Condition:
 
 
 @lru_cache(maxsize=16)
-def _wanted(text: str) -> tuple[tuple[str, bool], ...]:
+def _marked_words(text: str) -> tuple[tuple[str, bool], ...]:
     return tuple((word, len(word) > SHORT) for word in words_of(text))
 
 
-def _has_words(wanted: str, *texts: str) -> bool:
+def _has_words(text: str, *texts: str) -> bool:
     found = set(words_of(" ".join(texts)))
     return all(
-        word in found or (is_cut and any(one.startswith(word) for one in found)) for word, is_cut in _wanted(wanted)
+        word in found or (is_cut and any(one.startswith(word) for one in found)) for word, is_cut in _marked_words(text)
     )
 
 

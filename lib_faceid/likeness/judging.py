@@ -23,7 +23,7 @@ from lib_faceid.unet.regions import Region
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.region import Box
 
-__all__ = ["CLEARLY", "Looks", "Wanted", "assigned", "cosines", "judge", "matched"]
+__all__ = ["CLEARLY", "Expected", "Looks", "assigned", "cosines", "judge", "matched"]
 
 CLEARLY = 0.1
 """So much more alike has a face to be to another unit's person before it is called hers."""
@@ -43,10 +43,10 @@ class Looks(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
+class Expected:
     """Who was asked for by one unit, and where.
 
-    >>> Wanted(0, person).region is None  # anywhere in the picture
+    >>> Expected(0, person).region is None  # anywhere in the picture
     True
     """
 
@@ -68,18 +68,18 @@ class Wanted:
         return box.left <= x <= box.right and box.top <= y <= box.bottom
 
 
-def judge(picture_rgb: NDArray[np.uint8], wanted: Sequence[Wanted], analyser: Looks) -> PictureScore:
+def judge(picture_rgb: NDArray[np.uint8], expected: Sequence[Expected], analyser: Looks) -> PictureScore:
     """Return whose face is which in a picture (uint8 RGB [H, W, 3]), and how alike each is to who was asked for.
 
     analyser: of the recogniser that made the identities; units whose identity is of another one, or of an unknown one,
     get a sentence and no number. Nobody wanted gives a score without units. Raises PhotoError for what is no picture.
 
-    >>> score = judge(read_photo("me.jpg"), [Wanted(0, identity_from_photos("me.jpg"))], load_face_analyser())
+    >>> score = judge(read_photo("me.jpg"), [Expected(0, identity_from_photos("me.jpg"))], load_face_analyser())
     >>> round(score.likeness, 2), score.faces
     (1.0, 1)
     """
-    found = _Found(picture_rgb, wanted, analyser)
-    units = tuple(found.unit(at) for at in range(len(wanted)))
+    found = _Found(picture_rgb, expected, analyser)
+    units = tuple(found.unit(at) for at in range(len(expected)))
     return PictureScore(
         analyser.recogniser, units, len(found.boxes), found.others, found.size_px, _whole(units, found.others)
     )
@@ -134,23 +134,24 @@ def cosines(people: Sequence[Identity], faces: Sequence[Face]) -> Floats:
     """
     if not people or not faces:
         return np.zeros((len(people), len(faces)))
-    wanted = np.stack([one.averaged().normed_embeddings[0].numpy() for one in people]).astype(np.float64)
+    expected = np.stack([one.averaged().normed_embeddings[0].numpy() for one in people]).astype(np.float64)
     seen = np.stack([face.id_embedding for face in faces]).astype(np.float64)
-    return wanted @ (seen / np.linalg.norm(seen, axis=1, keepdims=True)).T
+    return expected @ (seen / np.linalg.norm(seen, axis=1, keepdims=True)).T
 
 
 class _Found:
     """The faces of one picture, each with the unit whose it is."""
 
-    def __init__(self, picture_rgb: NDArray[np.uint8], wanted: Sequence[Wanted], analyser: Looks) -> None:
-        self._picture_rgb, self._wanted, self._recogniser = picture_rgb, wanted, analyser.recogniser
+    def __init__(self, picture_rgb: NDArray[np.uint8], expected: Sequence[Expected], analyser: Looks) -> None:
+        self._picture_rgb, self._expected, self._recogniser = picture_rgb, expected, analyser.recogniser
         seen = analyser.search(picture_rgb)
         self._faces, self.size_px = seen.faces, seen.photo_size_px
         self.boxes = [_within(Box.from_px(face.box, *self.size_px)) for face in seen.faces]
-        self._comparable = [is_same_space(one.identity.recogniser, analyser.recogniser) for one in wanted]
-        self._alike = cosines([one.identity for one in wanted], seen.faces)
+        self._comparable = [is_same_space(one.identity.recogniser, analyser.recogniser) for one in expected]
+        self._alike = cosines([one.identity for one in expected], seen.faces)
         may = [
-            [fits and one.holds(box) for box in self.boxes] for one, fits in zip(wanted, self._comparable, strict=True)
+            [fits and one.holds(box) for box in self.boxes]
+            for one, fits in zip(expected, self._comparable, strict=True)
         ]
         self._may = np.array(may, bool).reshape(self._alike.shape)
         self._own = matched(self._alike, self._may)
@@ -163,7 +164,7 @@ class _Found:
 
     def unit(self, at: int) -> UnitScore:
         """Return what became of a unit, by its place among those wanted."""
-        one, face, sharing = self._wanted[at], self._own[at], None
+        one, face, sharing = self._expected[at], self._own[at], None
         if not self._comparable[at]:
             return UnitScore(one.number, note=_other_recogniser(one, self._recogniser), is_comparable=False)
         if face is None and self._may[at].any():
@@ -172,8 +173,8 @@ class _Found:
         if face is None:
             return UnitScore(one.number, note=self._missing(at))
         other = self._more_like(at, face)
-        looks_like = None if other is None else self._wanted[other].number
-        shares_with = None if sharing is None else self._wanted[sharing].number
+        looks_like = None if other is None else self._expected[other].number
+        shares_with = None if sharing is None else self._expected[sharing].number
         note = _note(one.number, looks_like, shares_with, None if other is None else float(self._alike[other, face]))
         measures = measure(self._faces[face], self._picture_rgb)
         likeness = float(self._alike[at, face])
@@ -188,7 +189,7 @@ class _Found:
 
     def _missing(self, at: int) -> str:
         """Return why a unit has no face, in a sentence."""
-        one = self._wanted[at]
+        one = self._expected[at]
         if not self.boxes:
             return f"{infotext_key(one.number)}: no face was found in the picture."
         free = [face for face in range(len(self.boxes)) if face not in self._own]
@@ -209,7 +210,7 @@ def _inside(box: Box) -> Box:
     return Box(box.left + across, box.top + down, box.right - across, box.bottom - down)
 
 
-def _other_recogniser(one: Wanted, recogniser: str) -> str:
+def _other_recogniser(one: Expected, recogniser: str) -> str:
     made = one.identity.recogniser or "an unknown one"
     return (
         f"{infotext_key(one.number)}: its person was seen by another recogniser ({made}) than the one that is loaded "

@@ -23,7 +23,7 @@ MEASURE_DIGITS = 3
 class UnitScore:
     """What became of one unit in one picture.
 
-    >>> judge(read_photo("me.jpg"), [Wanted(0, person)], load_face_analyser()).units[0].is_comparable
+    >>> judge(read_photo("me.jpg"), [Expected(0, person)], load_face_analyser()).units[0].is_comparable
     False
     """
 

@@ -115,8 +115,8 @@ class Search:
     @property
     def meets_target(self) -> bool:
         """Whether all that are kept reach the target; true without one."""
-        wanted = self.plan.target
-        return wanted is None or all(_value(self.candidates[one].likeness) >= wanted for one in self.chosen)
+        target = self.plan.target
+        return target is None or all(_value(self.candidates[one].likeness) >= target for one in self.chosen)
 
     def infotext(self, seeds: Sequence[int]) -> str:
         """Return it as metadata have it: "best of: 8, first seed: 100, target: 0.6, tried: 4, UNet calls: 58"."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lib_faceid.likeness.drift import DriftWatch
-from lib_faceid.likeness.judging import Wanted
+from lib_faceid.likeness.judging import Expected
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.units.infotext import infotext_key
 
@@ -20,10 +20,10 @@ class Watches:
     def __init__(self) -> None:
         self._watches: dict[tuple[str, str], DriftWatch] = {}
 
-    def add(self, wanted: Sequence[Wanted], score: PictureScore) -> list[str]:
+    def add(self, expected: Sequence[Expected], score: PictureScore) -> list[str]:
         """Take the score of one more picture, and return a sentence for each person whose likeness has fallen."""
         lines: list[str] = []
-        for one, unit in zip(wanted, score.units, strict=True):
+        for one, unit in zip(expected, score.units, strict=True):
             if unit.likeness is None:
                 continue
             key = one.identity.fingerprint, score.recogniser

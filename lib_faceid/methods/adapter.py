@@ -163,9 +163,9 @@ class Adapter:
     def _features(self, reference: Reference, read: Reads) -> Features:
         found = reference.features.get(read.key)
         if found is None:
-            wanted = "a face recogniser's vector" if read.key == ARCFACE else f"CLIP features ({read.key.encoder})"
+            feature = "a face recogniser's vector" if read.key == ARCFACE else f"CLIP features ({read.key.encoder})"
             raise MismatchError(
-                f"{self.name} is {self.variant.label}, which reads {wanted}, and this reference was made without. "
+                f"{self.name} is {self.variant.label}, which reads {feature}, and this reference was made without. "
                 f"Make it again from its pictures, or use an adapter that does not need them."
             )
         return found

@@ -131,9 +131,9 @@ def _published(path: Path, fingerprint: str) -> str | None:  # noqa: ARG001 - th
     return registry.known_files().get(sha256_of(path))
 
 
-def _variant_from_user(path: Path, found: tuple[Variant, ...], wanted: str) -> tuple[Variant, str]:
+def _variant_from_user(path: Path, found: tuple[Variant, ...], name: str) -> tuple[Variant, str]:
     """Return the variant that the user chose, where its tensors can be read as that one."""
-    variant = registry.named_by_user(wanted)
+    variant = registry.named_by_user(name)
     if variant not in found:
         raise MismatchError(
             f"{path.name} cannot be read as {variant.label} ({variant.base_labels}); its tensors fit "

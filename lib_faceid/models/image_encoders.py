@@ -116,14 +116,14 @@ def encoder_in(path: Path) -> str:
 
 def require_encoder(shapes: Mapping[str, Shape], encoder: str, file_name: str) -> None:
     """Raise WrongFamilyError, which says what the file holds, unless these tensors are that encoder's."""
-    wanted = image_encoder(encoder)
+    expected = image_encoder(encoder)
     found = _recognised(shapes)
     if found is None:
-        raise WrongFamilyError(f"{file_name} is not a CLIP image encoder. {wanted.remedy}")
+        raise WrongFamilyError(f"{file_name} is not a CLIP image encoder. {expected.remedy}")
     if found.id != encoder:
         raise WrongFamilyError(
-            f"{file_name} is {found.label} (width {found.width}); {wanted.label} (width {wanted.width}, pictures of "
-            f"{IMAGE_SIZE_PX} px) is needed. {wanted.remedy}"
+            f"{file_name} is {found.label} (width {found.width}); {expected.label} (width {expected.width}, pictures "
+            f"of {IMAGE_SIZE_PX} px) is needed. {expected.remedy}"
         )
 
 

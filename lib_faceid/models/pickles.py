@@ -119,10 +119,10 @@ class _Machine:
             raise ValueError(f"a memo number of {index}")
         self.memo[index] = self.stack[-1]
 
-    def call(self, called: Any, arguments: Any) -> Any:
+    def call(self, function: Any, arguments: Any) -> Any:
         """Return what a call gives: by the table, or an Unknown."""
-        name = called.name if isinstance(called, Named | Unknown) else type(called).__name__
-        if isinstance(called, Named) and name in self.calls:
+        name = function.name if isinstance(function, Named | Unknown) else type(function).__name__
+        if isinstance(function, Named) and name in self.calls:
             return self.calls[name](*arguments)
         self.unknown.add(name)
         return Unknown(name)
@@ -132,12 +132,12 @@ class _Machine:
             raise TypeError("a name that is no text")
         self.stack.append(Named(f"{module}.{name}"))
 
-    def new_object(self, arguments: Any, called: Any) -> None:
-        self.stack.append(self.call(called, arguments))
+    def new_object(self, arguments: Any, function: Any) -> None:
+        self.stack.append(self.call(function, arguments))
 
     def made_of_mark(self) -> None:
-        called, *arguments = self.pop_mark()
-        self.stack.append(self.call(called, arguments))
+        function, *arguments = self.pop_mark()
+        self.stack.append(self.call(function, arguments))
 
     def persist(self, identity: Any) -> None:
         if self.persistent is None:

@@ -278,7 +278,7 @@ CALLS: Calls = {
     "torch._utils._rebuild_parameter_with_state": _inner,
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _inner,
     "torch._utils._rebuild_device_tensor_from_numpy": _inner,
-    "torch._tensor._rebuild_from_type_v2": lambda called, _kind, values, *_: CALLS[called.name](*values),
+    "torch._tensor._rebuild_from_type_v2": lambda function, _kind, values, *_: CALLS[function.name](*values),
     "torch._utils._rebuild_sparse_tensor": _odd("sparse"),
     "torch._utils._rebuild_sparse_csr_tensor": _odd("sparse"),
     "torch._utils._rebuild_nested_tensor": _odd("nested"),

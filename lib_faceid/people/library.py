@@ -72,8 +72,8 @@ class People:
     def names(self, purpose: Purpose | None = None) -> tuple[str, ...]:
         """Return what is saved, by name: people, images, or both. For both, files are not opened."""
         files = self._files().items()
-        wanted = [name for name, file in files if purpose is None or purpose_of(file) == purpose]
-        return tuple(sorted(wanted, key=str.casefold))
+        named = [name for name, file in files if purpose is None or purpose_of(file) == purpose]
+        return tuple(sorted(named, key=str.casefold))
 
     def path(self, name: str) -> Path:
         """Return a person's file. Raises FileError when there is none of this name."""
@@ -190,7 +190,7 @@ class People:
 
     def most_alike(self, identity: Identity) -> tuple[tuple[str, float], ...]:
         """Return (name, cosine) of everybody who was made by the same recogniser, the most alike first."""
-        wanted = identity.median().normed_embeddings[0]
+        direction = identity.median().normed_embeddings[0]
         alike = [
             (name, known.direction)
             for name, known in self._known()
@@ -198,7 +198,7 @@ class People:
         ]
         if not alike:
             return ()
-        cosines = torch.stack([direction for _, direction in alike]) @ wanted
+        cosines = torch.stack([direction for _, direction in alike]) @ direction
         found = zip((name for name, _ in alike), cosines.tolist(), strict=True)
         return tuple(sorted(found, key=lambda pair: -pair[1]))
 
@@ -261,8 +261,8 @@ class People:
 
     def _same_name(self, name: str) -> str:
         """Return the person whose file this name would overwrite, also on a disk that knows no capitals."""
-        wanted = folded(name)
-        return next((one for one in self._files() if folded(one) == wanted), "")
+        key = folded(name)
+        return next((one for one in self._files() if folded(one) == key), "")
 
 
 def _busy() -> FileError:

@@ -84,9 +84,9 @@ def _build_switch(services: JournalServices) -> None:
         on = gr.Button("Switch the journal on", size="sm", elem_id="faceid_journal_on")
         off = gr.Button("Switch it off", size="sm", elem_id="faceid_journal_off")
 
-    def switched(wanted: bool) -> str:
-        _, problem = attempt(services.switch, wanted)
-        return notice(problem, "warning") if problem else notice(ON if wanted else OFF, "good")
+    def switched(criteria: bool) -> str:
+        _, problem = attempt(services.switch, criteria)
+        return notice(problem, "warning") if problem else notice(ON if criteria else OFF, "good")
 
     on.click(lambda: switched(True), None, [state], **QUICK)
     off.click(lambda: switched(False), None, [state], **QUICK)
@@ -138,8 +138,8 @@ def _build_export(services: JournalServices, filters: Sequence[Any]) -> None:
             csv = gr.Button("As CSV", size="sm", elem_id="faceid_journal_csv")
             json = gr.Button("As JSON", size="sm", elem_id="faceid_journal_json")
         link = gr.HTML(elem_id="faceid_journal_link")
-    csv.click(lambda *wanted: _exported(services, wanted, "csv"), list(filters), [link], queue=False)
-    json.click(lambda *wanted: _exported(services, wanted, "json"), list(filters), [link], queue=False)
+    csv.click(lambda *criteria: _exported(services, criteria, "csv"), list(filters), [link], queue=False)
+    json.click(lambda *criteria: _exported(services, criteria, "json"), list(filters), [link], queue=False)
 
 
 def _build_forget(services: JournalServices) -> None:
@@ -158,8 +158,8 @@ def _build_forget(services: JournalServices) -> None:
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:
-    def page(after: Sequence[float], *wanted: Any) -> list[Any]:
-        found, problem = attempt(_page, services, wanted, after)
+    def page(after: Sequence[float], *criteria: Any) -> list[Any]:
+        found, problem = attempt(_page, services, criteria, after)
         if found is None:
             return [gr.update(), after, gr.update(), notice(problem, "warning")]
         entries, small = found
@@ -167,7 +167,7 @@ def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Seque
         return [gr.update(value=_rows(entries)), list(entries.after), small, notice(empty)]
 
     find, older = buttons
-    find.click(lambda *wanted: page([], *wanted), list(filters), list(shown), **QUICK)
+    find.click(lambda *criteria: page([], *criteria), list(filters), list(shown), **QUICK)
     older.click(page, [shown[1], *filters], list(shown), **QUICK)
 
 
@@ -228,10 +228,10 @@ def _keep(services: JournalServices, number: str, note: str, tags: str) -> str:
     return notice(f"{run.id} has its note and tags.", "good") if run else notice(problem, "warning")
 
 
-def _exported(services: JournalServices, wanted: Sequence[Any], form: str) -> str:
+def _exported(services: JournalServices, criteria: Sequence[Any], form: str) -> str:
     """Return a link that holds the file: nothing of it is written to the disk of the server."""
     write = {"csv": as_csv, "json": as_json}[form]
-    text, problem = attempt(lambda: "".join(write(islice(services.journal().runs(_filter(wanted)), MAX_EXPORTED))))
+    text, problem = attempt(lambda: "".join(write(islice(services.journal().runs(_filter(criteria)), MAX_EXPORTED))))
     if text is None:
         return notice(problem, "warning")
     data = base64.b64encode(text.encode("utf-8-sig" if form == "csv" else "utf-8")).decode()
@@ -239,19 +239,19 @@ def _exported(services: JournalServices, wanted: Sequence[Any], form: str) -> st
     return f'<a download="{name}" href="data:text/{form};base64,{data}">Save {name}</a>'
 
 
-def _filter(wanted: Sequence[Any]) -> Filter:
-    person, tag, text, order, lowest, highest, since, until = wanted
+def _filter(criteria: Sequence[Any]) -> Filter:
+    person, tag, text, order, lowest, highest, since, until = criteria
     limits = (None if lowest <= -1 else lowest, None if highest >= 1 else highest)
     dates = (seconds_of(since), seconds_of(until, is_end=True))
     return Filter(person.strip(), tag.strip(), text, *limits, *dates, order)
 
 
-def _page(services: JournalServices, wanted: Sequence[Any], after: Sequence[float]) -> tuple[Page, str]:
+def _page(services: JournalServices, criteria: Sequence[Any], after: Sequence[float]) -> tuple[Page, str]:
     """Return a page of the list, and in HTML the small pictures that were kept of its runs."""
     from lib_faceid.ui.journal_html import thumbnails_html
 
     journal = services.journal()
-    page = journal.page(_filter(wanted), after, SIZE)
+    page = journal.page(_filter(criteria), after, SIZE)
     small = journal.first_thumbnails(one.id for one in page.entries)
     return page, thumbnails_html([(one.id, score_text(one.likeness)) for one in page.entries], small)
 

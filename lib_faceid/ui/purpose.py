@@ -113,5 +113,5 @@ def _wire_chosen_by_hand(purpose: Any, adapter: Any, variant: Any, saved: Any) -
 def _wire_part(part: Any, weight_type: Any) -> None:
     """Let what is wanted of an image and the weight type follow each other."""
     parts = {weight_type: part for part, weight_type in PARTS.items()}
-    part.input(lambda wanted: PARTS[wanted], [part], [weight_type], **QUICK)
+    part.input(lambda chosen: PARTS[chosen], [part], [weight_type], **QUICK)
     weight_type.change(lambda chosen: gr.update(value=parts.get(chosen)), [weight_type], [part], **QUICK)

@@ -23,7 +23,7 @@ from lib_faceid.units.unit import AUTO, FIELDS, Purpose, Unit
 
 __all__ = ["References", "Seen", "build_references", "wire_references"]
 
-NOBODY = ""
+NO_PHOTO = ""
 MAX_PHOTO_WEIGHT = 3
 
 
@@ -67,7 +67,7 @@ class References:
     """What is known of the saved person."""
 
 
-def build_references(prefix: str, chosen: str = NOBODY, known: str = "") -> References:
+def build_references(prefix: str, chosen: str = NO_PHOTO, known: str = "") -> References:
     """Return the components, made where gradio stands right now.
 
     chosen: the saved person with whom the page opens; known: HTML on what is known of that person.
@@ -104,7 +104,7 @@ def build_references(prefix: str, chosen: str = NOBODY, known: str = "") -> Refe
         COMBINE["person"], value=FIELDS["combine"].default, visible=False, **labels("combine", prefix)
     )
     with gr.Row(elem_classes=["faceid-joined"]):
-        people = list(dict.fromkeys([NOBODY, chosen]))
+        people = list(dict.fromkeys([NO_PHOTO, chosen]))
         person = gr.Dropdown(people, value=chosen, allow_custom_value=True, **labels("person", prefix))
         refresh = gr.Button("\U0001f504", elem_id=f"{prefix}_refresh_people", elem_classes=["tool"])
     card = gr.HTML(known, elem_id=f"{prefix}_saved")
@@ -188,7 +188,7 @@ def _wire_coming(parts: References, services: Services, seen: Seen) -> None:
         more, message = add(photos, sources if isinstance(sources, list) else [sources], seen_as.purpose)
         is_first = bool(more) and not photos
         missing = notice(still_missing(services, pasted, more), "warning")
-        person = NOBODY if is_first else gr.update()  # a photo is drawn, and not who was chosen before it
+        person = NO_PHOTO if is_first else gr.update()  # a photo is drawn, and not who was chosen before it
         return [*seen.again(more, seen_as, message=message), enabled or is_first, None, missing, person]
 
     inputs = [parts.enabled, parts.pasted, *seen.looked_at]
@@ -245,7 +245,7 @@ def _wire_webcam(parts: References) -> None:
 def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> None:
     def names(purpose: Purpose) -> list[Any]:
         found, message = attempt(services.saved, purpose)
-        return [gr.update(choices=[NOBODY, *(found or ())]), notice(message, "warning")]
+        return [gr.update(choices=[NO_PHOTO, *(found or ())]), notice(message, "warning")]
 
     def saved(name: str, purpose: Purpose, photos: Photos, *fields: str) -> list[Any]:
         settings = dict(zip(("face", "combine", "clip_crop", "image_crop"), fields, strict=True))

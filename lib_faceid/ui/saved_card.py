@@ -13,8 +13,8 @@ __all__ = ["saved_html"]
 
 def saved_html(services: Services, names: str, purpose: Purpose) -> str:
     """Return a card for each saved name of a unit, with `|` between several; nothing for none."""
-    wanted = [name.strip() for name in (names or "").split("|")]
-    return "".join(_card(services, name, purpose) for name in wanted if name)
+    saved = [name.strip() for name in (names or "").split("|")]
+    return "".join(_card(services, name, purpose) for name in saved if name)
 
 
 def _card(services: Services, name: str, purpose: Purpose) -> str:
@@ -30,5 +30,5 @@ def _card(services: Services, name: str, purpose: Purpose) -> str:
             f"quality {lowest:.2f}" if len(known.scores) == 1 else f"quality {lowest:.2f} to {max(known.scores):.2f}"
         )
     facts = ", ".join(filter(None, [made, quality, f"saved {known.day}"]))
-    told = f"<strong>{escape(name)}</strong><span>{escape(facts)}</span>"
-    return f'<div class="faceid-card faceid-saved"><div>{told}</div></div>'
+    text = f"<strong>{escape(name)}</strong><span>{escape(facts)}</span>"
+    return f'<div class="faceid-card faceid-saved"><div>{text}</div></div>'

@@ -135,8 +135,8 @@ def _bar(name: str, done: int, total: int | None) -> str:
 
 def missing(report: SetupReport) -> list[Entry]:
     """Return the models that can be had, each once."""
-    wanted = {row.entry.id: row.entry for row in report.rows if row.status != "found" and row.entry}
-    return list(wanted.values())
+    lacking = {row.entry.id: row.entry for row in report.rows if row.status != "found" and row.entry}
+    return list(lacking.values())
 
 
 def licence_text(one: Entry) -> str:

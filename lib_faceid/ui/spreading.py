@@ -51,17 +51,17 @@ def wire_asked(units: Sequence[OneUnit], services: Services) -> None:
 
         def answered(text: str, crop: str, *held: Any, number: int = number) -> list[Any]:
             view = View(clip_crop=crop)
-            given, told = _given(services, text, number, held, view)
-            return _updates(units, given, view, number, told)
+            given, message = _given(services, text, number, held, view)
+            return _updates(units, given, view, number, message)
 
         crop = unit.seen.looked_at[3]
         unit.who.asked.input(answered, [unit.who.asked, crop, *held], outputs, **QUICK)
 
 
-def shares(services: Services, photos: Photos, wanted: Sequence[int], view: View) -> list[Share]:
+def shares(services: Services, photos: Photos, faces: Sequence[int], view: View) -> list[Share]:
     """Return what each of several units is given: one face of the photo, or else the photos of one person."""
-    if wanted:
-        parts = [(photos[:1], str(face)) for face in sorted(wanted)]  # faces are counted from the left
+    if faces:
+        parts = [(photos[:1], str(face)) for face in sorted(faces)]  # faces are counted from the left
     else:
         looks = [attempt(services.look, one["image"], view)[0] for one in photos]
         parts = [([photos[at] for at in group], LARGEST) for group in people_in(looks)]
@@ -83,12 +83,12 @@ def _given(services: Services, text: str, number: int, held: Sequence[Any], view
     if len(places) < 2:
         return {}, notice(NO_ROOM, "warning")
     given = dict(zip(places, parts, strict=False))
-    told = ", ".join(f"unit {at}: {share.region}" for at, share in given.items())
+    message = ", ".join(f"unit {at}: {share.region}" for at, share in given.items())
     left = f" {len(parts) - len(given)} more found no free unit." if len(parts) > len(given) else ""
-    return given, notice(f"One person each. {told[:1].upper()}{told[1:]}.{left}", "warning" if left else "good")
+    return given, notice(f"One person each. {message[:1].upper()}{message[1:]}.{left}", "warning" if left else "good")
 
 
-def _updates(units: Sequence[OneUnit], given: Mapping[int, Share], view: View, source: int, told: str) -> list[Any]:
+def _updates(units: Sequence[OneUnit], given: Mapping[int, Share], view: View, source: int, message: str) -> list[Any]:
     """Return an update for each output: what is shown of a unit's photos, its switch and its region."""
     updates: list[Any] = []
     for number, unit in enumerate(units):
@@ -99,6 +99,6 @@ def _updates(units: Sequence[OneUnit], given: Mapping[int, Share], view: View, s
             shown = unit.seen.again(share.photos, view._replace(face=share.face), 0 if len(share.photos) == 1 else None)
             shown[unit.seen.shown.index(unit.who.face)] |= {"value": share.face}
             updates += [*shown, True, share.region or gr.update()]
-        if number == source and told:
-            updates[-3] = told  # the last of what is shown is the message
+        if number == source and message:
+            updates[-3] = message  # the last of what is shown is the message
     return updates

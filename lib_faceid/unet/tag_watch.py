@@ -22,7 +22,7 @@ class TagWatch:
         """UNet calls in those steps that came without tags."""
         self.unplaced_calls = 0
         """UNet calls with people in regions that showed a part of the picture whose place was not known."""
-        self._wanted = 0
+        self._expected = 0
         self._is_odd = False
         self._slots: list[Tensor] = []
         self._odd: list[tuple[int, list[Tensor]]] = []
@@ -31,7 +31,7 @@ class TagWatch:
         """Expect that many rows of people from now on."""
         self._end_step()
         self.steps += 1
-        self._wanted = rows
+        self._expected = rows
 
     def record_call(self, slots: Tensor | None, *, is_placed: bool = True) -> None:
         """Take note of a UNet call: the slots of its rows, or None for one without tags; whether regions could hold."""
@@ -45,9 +45,9 @@ class TagWatch:
     def missed(self) -> int:
         """Return from how many steps people were missing. Waits for the GPU where a step was odd."""
         self._end_step()
-        return sum(sum(int((slots > 0).sum()) for slots in calls) < wanted for wanted, calls in self._odd)
+        return sum(sum(int((slots > 0).sum()) for slots in calls) < expected for expected, calls in self._odd)
 
     def _end_step(self) -> None:
         if self._is_odd:
-            self._odd.append((self._wanted, self._slots))
+            self._odd.append((self._expected, self._slots))
         self._is_odd, self._slots = False, []

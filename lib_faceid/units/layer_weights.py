@@ -24,9 +24,9 @@ def read_factors(text: str) -> Mapping[int, float] | tuple[float, ...]:
     if any(":" in entry for entry in entries):
         return _pairs(entries)
     if entries and len(entries) not in map(len, BLOCKS.values()):
-        wanted = " or ".join(f"{len(stages)} ({family})" for family, stages in BLOCKS.items())
+        expected = " or ".join(f"{len(stages)} ({family})" for family, stages in BLOCKS.items())
         raise UnitError(
-            f"layer_weights has {len(entries)} factors; {wanted} were expected, or pairs of block and factor: "
+            f"layer_weights has {len(entries)} factors; {expected} were expected, or pairs of block and factor: "
             f'"3:2.5,6:1".'
         )
     return tuple(map(_factor, entries))

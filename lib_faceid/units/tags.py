@@ -25,8 +25,8 @@ __all__ = [
     "refuse_negative",
     "tag_for",
     "tag_key",
-    "units_called",
     "units_of",
+    "units_of_tags",
 ]
 
 NETWORKS: Mapping[Purpose, str] = {"person": "faceid", "image": "image"}
@@ -81,7 +81,7 @@ def find_tags(prompt: str) -> tuple[str, tuple[Tag, ...]]:
     return rest, tuple(sorted(tags, key=lambda tag: tag.purpose == "image"))
 
 
-def units_called(prompt: str, negative: str, names: Names) -> tuple[str, list[Unit]]:
+def units_of_tags(prompt: str, negative: str, names: Names) -> tuple[str, list[Unit]]:
     """Return the prompt without its tags, and the units that they call. Raises UnitError."""
     refuse_negative(negative)
     rest, tags = find_tags(prompt)
@@ -92,9 +92,9 @@ def refuse_negative(negative: str) -> None:
     """Raise UnitError where a negative prompt calls somebody."""
     if found := _TAG.search(negative) or _ALMOST.search(negative):
         network = "image" if "image" in found.group()[:12].lower() else "faceid"
-        called = "images" if network == "image" else "people"
+        what = "images" if network == "image" else "people"
         raise UnitError(
-            f"The negative prompt has a <{network}:...> tag, which would be read as words there. Take it out: {called} "
+            f"The negative prompt has a <{network}:...> tag, which would be read as words there. Take it out: {what} "
             f"are called from the prompt only."
         )
 
@@ -168,8 +168,8 @@ def _saved_name(name: str, purpose: Purpose, saved: Names) -> str:
     if found := _found(name, saved(other)):
         raise UnitError(f"{problem}that is a saved {other}. Write {tag_for(found, purpose=other)}.")
     exact = {unicodedata.normalize("NFC", one): one for one in saved(purpose)}
-    wanted = unicodedata.normalize("NFC", name).casefold()
-    near = difflib.get_close_matches(wanted, [form.casefold() for form in exact], n=1)
+    folded = unicodedata.normalize("NFC", name).casefold()
+    near = difflib.get_close_matches(folded, [form.casefold() for form in exact], n=1)
     meant = next((one for form, one in exact.items() if near and form.casefold() == near[0]), "")
     raise UnitError(
         f"{problem}there is no saved {purpose} of that name. "
@@ -181,9 +181,9 @@ def _saved_name(name: str, purpose: Purpose, saved: Names) -> str:
 def _found(name: str, saved: Sequence[str]) -> str:
     """Return the one of these names that is meant; empty where none is, or several are."""
     exact = {unicodedata.normalize("NFC", one): one for one in saved}
-    wanted = unicodedata.normalize("NFC", name)
-    alike = [one for form, one in exact.items() if form.casefold() == wanted.casefold()]
-    return exact.get(wanted) or (alike[0] if len(alike) == 1 else "")
+    composed = unicodedata.normalize("NFC", name)
+    alike = [one for form, one in exact.items() if form.casefold() == composed.casefold()]
+    return exact.get(composed) or (alike[0] if len(alike) == 1 else "")
 
 
 def _what_is_saved(purpose: Purpose, saved: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ from lib_faceid.units.infotext import pasted, unit_from_infotext
 from lib_faceid.units.layer_weights import read_factors
 from lib_faceid.units.presets import read_presets
 from lib_faceid.units.region import box_of, figures, which_face
-from lib_faceid.units.tags import units_called
+from lib_faceid.units.tags import units_of_tags
 from lib_faceid.units.unit import FIELDS
 
 __all__ = ["PARSERS", "Parser"]
@@ -172,7 +172,7 @@ def _read_request(value: Any) -> None:
 
 
 def _read_tags(text: str) -> None:
-    units_called(text, text[:40], lambda _: ("Anna",))
+    units_of_tags(text, text[:40], lambda _: ("Anna",))
 
 
 def _read_infotext(text: str) -> None:
@@ -206,7 +206,7 @@ PARSERS: tuple[Parser, ...] = (
         "tags",
         lambda: ["a <faceid:Anna:0.8:left:end=0.9> b"],
         text_of,
-        lambda t: units_called(t, t[:40], lambda _: ("Anna",)),
+        lambda t: units_of_tags(t, t[:40], lambda _: ("Anna",)),
         3,
     ),
     Parser("names", lambda: ["Anna Müller"], text_of, safe_name),

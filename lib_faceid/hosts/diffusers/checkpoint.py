@@ -85,8 +85,8 @@ def _filled(build: Callable[[], Network], convert: Callable[[Network], State]) -
     """
     with torch.device("meta"):
         network = build()
-    wanted = network.state_dict().keys()
-    state = {name: tensor for name, tensor in convert(network).items() if name in wanted}
+    names = network.state_dict().keys()
+    state = {name: tensor for name, tensor in convert(network).items() if name in names}
     network.load_state_dict(state, strict=True, assign=True)
     for module in network.modules():
         if isinstance(module, CLIPTextEmbeddings):  # it counts its positions in a buffer that is in no state dict

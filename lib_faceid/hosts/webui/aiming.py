@@ -19,8 +19,8 @@ from lib_faceid.hosts.webui.passes import Pixels, flat_pixels
 from lib_faceid.hosts.webui.probes import aims, as_probe, set_aimed
 from lib_faceid.hosts.webui.script import models
 from lib_faceid.jobs.aiming import aim_with, goal_for
+from lib_faceid.jobs.expected import Judge, expected_in, judge_for
 from lib_faceid.jobs.job import Job
-from lib_faceid.jobs.wanted import Judge, judge_for, wanted_in
 from lib_faceid.likeness.aim import Aim
 from lib_faceid.units.aim_request import INFOTEXT_KEY, AimRequest, aim_of
 from lib_faceid.units.overrides import override, with_overrides
@@ -104,7 +104,7 @@ class _Aiming:
         if self._judge is None:
             job = Job(self._units, models())
             prepared = job.prepare(shared.sd_model.model.diffusion_model)
-            self._judge = judge_for(wanted_in(prepared, 0), models().face_analyser(), [self._request.unit])
+            self._judge = judge_for(expected_in(prepared, 0), models().face_analyser(), [self._request.unit])
         return self._judge(picture)
 
 

@@ -19,7 +19,7 @@ from lib_faceid.units.tags import tag_for
 __all__ = ["PeoplePage", "register"]
 
 # A card itself: the WebUI's own script takes away everything else that stands among cards.
-NOBODY = (
+NO_CARDS = (
     '<div class="card" data-name=""><div class="actions"><span class="name">Nobody is saved yet</span>'
     '<span class="description">Put photos into a unit of IP-Adapter FaceID, and save the person there.</span>'
     "</div></div>"
@@ -64,7 +64,7 @@ class PeoplePage(ui_extra_networks.ExtraNetworksPage):  # pyright: ignore[report
 
     def create_card_view_html(self, tabname: str, *, none_message: str | None = None) -> str:
         """Return all cards, or what to do where there are none."""
-        return str(super().create_card_view_html(tabname, none_message=none_message or NOBODY))
+        return str(super().create_card_view_html(tabname, none_message=none_message or NO_CARDS))
 
     def allowed_directories_for_previews(self) -> list[str]:
         """Return where the user may put a picture for a card: beside the person's file."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from lib_faceid.hosts.webui.job import WebUIJob
 from lib_faceid.hosts.webui.passes import whole_picture
-from lib_faceid.hosts.webui.prompts import called_by
+from lib_faceid.hosts.webui.prompts import units_of_tags_in
 from lib_faceid.units.inner_pass import of_image, units_for_part
 from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.unit import Unit
@@ -29,13 +29,13 @@ def inner_units(outer: WebUIJob, p: Any) -> tuple[list[Unit], list[Unit]]:
     A prompt of the face's own that calls somebody else has the last word on that. Raises UnitError for it.
     """
     part = _part(p)
-    everybody = [of_image(unit, outer.image) for unit in (*outer.units, *outer.called)]
+    everybody = [of_image(unit, outer.image) for unit in (*outer.units, *outer.tagged)]
     overlaps = [outer.overlap(number, part) for number in outer.numbers]
     # Faces may be drawn twice, or be left out, in any order: it is the face that counts, and not the job.
     take_turns = sum(unit.acts and unit.adetailer == "one each" for unit in everybody) > 1
     acting = units_for_part(everybody, overlaps, outer.face_number(part, whole_picture(p)) if take_turns else 0)
     count = len(outer.units)
-    own = [] if p.disable_extra_networks else called_by(p)
+    own = [] if p.disable_extra_networks else units_of_tags_in(p)
     return acting[:count], own if own and own != everybody[count:] else acting[count:]
 
 

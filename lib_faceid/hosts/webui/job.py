@@ -30,9 +30,9 @@ from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.hosts.webui.steps import Steps
 from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.expected import Judge, judge_for
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.jobs.wanted import Judge, judge_for
 from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.inner_pass import face_number
@@ -53,11 +53,11 @@ class FaceIDStopped(HTTPException):
 class WebUIJob:
     """One job of the WebUI: the engine's job, and what is undone when it ends."""
 
-    def __init__(self, p: Any, units: Sequence[Unit], models: Models, called: Sequence[Unit] = ()) -> None:
+    def __init__(self, p: Any, units: Sequence[Unit], models: Models, tagged: Sequence[Unit] = ()) -> None:
         self._p = p
         self.units = list(units)
         """The page's or the request's."""
-        self.called = list(called)
+        self.tagged = list(tagged)
         """Those that the prompt calls besides."""
         self.is_closed = False
         self.is_part = False
@@ -67,7 +67,7 @@ class WebUIJob:
         self._step = ExitStack()
         self._faces: dict[int, list[Box]] = {}
         self._models = models
-        self._job = Job(units, models, called)
+        self._job = Job(units, models, tagged)
         self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
         self._merged = ExitStack()
@@ -108,7 +108,7 @@ class WebUIJob:
     @property
     def numbers(self) -> list[int | str]:
         """What the units are called by, the page's first."""
-        return [*range(len(self.units)), *map(tag_key, range(len(self.called)))]
+        return [*range(len(self.units)), *map(tag_key, range(len(self.tagged)))]
 
     @property
     def image(self) -> int:
@@ -135,10 +135,10 @@ class WebUIJob:
         Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
         """
         self._job.prepare(_unet())
-        wanted = self._job.wanted(image)
+        expected = self._job.expected(image)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
-            wanted = [replace(one, region=None) for one in wanted]
-        return judge_for(wanted, self._models.face_analyser())
+            expected = [replace(one, region=None) for one in expected]
+        return judge_for(expected, self._models.face_analyser())
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

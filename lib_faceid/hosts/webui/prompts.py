@@ -17,10 +17,10 @@ from lib_faceid.units.prompt_units import units_of_batch, units_of_passes
 from lib_faceid.units.tags import NETWORKS, Names, Tag, find_tags, refuse_negative, units_of
 from lib_faceid.units.unit import PURPOSES, Unit
 
-__all__ = ["called_by", "has_tags"]
+__all__ = ["has_tags", "units_of_tags_in"]
 
 
-def called_by(p: Any) -> list[Unit]:
+def units_of_tags_in(p: Any) -> list[Unit]:
     """Return the units that the coming batch calls. Before the first one, the prompts of all are judged.
 
     Raises UnitError.

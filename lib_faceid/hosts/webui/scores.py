@@ -14,7 +14,7 @@ __all__ = ["WATCHES", "Scores", "begin_scores", "forget_scores", "is_scored", "s
 
 WATCHES = Watches()
 """The alarms of everybody, from one job to the next."""
-_WANTED = "faceid_is_scored"  # of a job's `p`
+_ASKED_FOR = "faceid_is_scored"  # of a job's `p`
 PLOT = "X Type"  # stands in the metadata of a plot's grid, which is no picture of one cell
 
 
@@ -67,9 +67,9 @@ def scores_by_image(p: Any) -> Mapping[int, PictureScore]:
     return found.by_image if isinstance(found, Scores) else {}
 
 
-def begin_scores(p: Any, *, is_wanted: bool) -> None:
-    """Make ready for the pictures of a job; is_wanted: whether its request wants them to be looked at."""
-    setattr(p, _WANTED, is_wanted)
+def begin_scores(p: Any, *, is_asked_for: bool) -> None:
+    """Make ready for the pictures of a job; is_asked_for: whether its request wants them to be looked at."""
+    setattr(p, _ASKED_FOR, is_asked_for)
     forget_scores(p)
 
 
@@ -81,4 +81,4 @@ def forget_scores(p: Any) -> None:
 
 def is_scored(p: Any) -> bool:
     """Say whether the pictures of the job of `p` are to be looked at: by its request, and by the settings."""
-    return getattr(p, _WANTED, True) and setting("faceid_score")
+    return getattr(p, _ASKED_FOR, True) and setting("faceid_score")

@@ -68,7 +68,7 @@ def start(p: Any, args: Sequence[Any]) -> None:
     finish(p)
     try:
         options = options_for(p, with_option_overrides(options_of(args), p))
-        begin_scores(p, is_wanted=options.score)
+        begin_scores(p, is_asked_for=options.score)
         units = with_overrides(units_from_args(args), p)
         for number, unit in enumerate(units):
             if unit.enabled and not unit.has_reference:
@@ -87,30 +87,30 @@ def before_sampling(p: Any) -> None:
         found.before_sampling()
 
 
-def call(p: Any, called: Sequence[Unit]) -> None:
+def call(p: Any, tagged: Sequence[Unit]) -> None:
     """Draw the units of the coming batch's prompt tags besides the page's, instead of those of the batch before.
 
     Raises FaceIDError where one cannot be drawn; then the page's are left.
     """
     job = _job_of(p)
-    units, before = (job.units, job.called) if job else ([], [])
-    if list(called) == before:
+    units, before = (job.units, job.tagged) if job else ([], [])
+    if list(tagged) == before:
         return
     end(p)
     for at in range(len(before)):
         p.extra_generation_params.pop(infotext_key(tag_key(at)), None)
     try:
-        _begin(p, units, called)
+        _begin(p, units, tagged)
     except Exception:
         end(p)
         _begin(p, units)
         raise
 
 
-def _begin(p: Any, units: Sequence[Unit], called: Sequence[Unit] = ()) -> None:
+def _begin(p: Any, units: Sequence[Unit], tagged: Sequence[Unit] = ()) -> None:
     """Give `p` a job for these units, if any of them acts. Raises FaceIDError where one cannot be drawn."""
-    if any(unit.acts for unit in (*units, *called)):
-        job = WebUIJob(p, units, models(), called)
+    if any(unit.acts for unit in (*units, *tagged)):
+        job = WebUIJob(p, units, models(), tagged)
         _live.add(job)
         setattr(p, _ATTRIBUTE, job)
         _end_on_close(p)
@@ -203,8 +203,8 @@ def _inner_job(p: Any) -> WebUIJob | None:
     setattr(p, _ATTRIBUTE, None)
     outer.withdraw_loras()
     try:
-        units, called = inner_units(outer, p)
-        job = WebUIJob(p, units, models(), called)
+        units, tagged = inner_units(outer, p)
+        job = WebUIJob(p, units, models(), tagged)
         job.is_part = True
         acting = [str(prepared.number) for prepared in job.prepare()]
     except FaceIDError as error:  # another checkpoint for the faces, say; the picture around it has its person

@@ -18,7 +18,7 @@ from lib_faceid.hosts.webui.job import WebUIJob, failing
 from lib_faceid.hosts.webui.passes import decoded_pixels, pass_of
 from lib_faceid.hosts.webui.replaced import replaced
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
-from lib_faceid.jobs.wanted import Judge
+from lib_faceid.jobs.expected import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 

@@ -12,7 +12,7 @@ from typing import Any
 from modules import extra_networks
 
 from lib_faceid.hosts.webui.job import say
-from lib_faceid.hosts.webui.prompts import called_by, has_tags
+from lib_faceid.hosts.webui.prompts import has_tags, units_of_tags_in
 from lib_faceid.hosts.webui.script import apply_loras, call, end, is_in_step, is_part, refuse
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.tags import NETWORKS
@@ -40,7 +40,7 @@ class FaceIDNetwork(extra_networks.ExtraNetwork):  # pyright: ignore[reportUntyp
             return
         p.extra_generation_params.pop(infotext_key("tags"), None)
         try:
-            call(p, called_by(p))
+            call(p, units_of_tags_in(p))
         except Exception as error:  # noqa: BLE001 - the host would swallow it and draw somebody else
             refuse(p, error, "sample", "tags")
             call(p, ())

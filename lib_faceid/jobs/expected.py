@@ -13,28 +13,28 @@ from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.recognisers import require_same_space
 from lib_faceid.jobs.passes import Places, is_auto
 from lib_faceid.jobs.preparing import Prepared
-from lib_faceid.likeness.judging import Wanted, judge
+from lib_faceid.likeness.judging import Expected, judge
 from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import Box
 
-__all__ = ["Judge", "judge_for", "wanted_in"]
+__all__ = ["Judge", "expected_in", "judge_for"]
 
 Judge = Callable[[NDArray[np.uint8]], "float | None"]
 """Gives the likeness of a picture (RGB [H, W, 3]); None where somebody who was asked for has no face in it."""
 
 
-def wanted_in(units: Iterable[Prepared], image: int, places: Places | None = None) -> list[Wanted]:
+def expected_in(units: Iterable[Prepared], image: int, places: Places | None = None) -> list[Expected]:
     """Return the people that the units ask for in the image of that number; images have no likeness, and are left out.
 
     units: several of one number are one unit on several checkpoints; places: where the units that follow faces acted;
     without, such a unit may have its face anywhere.
     """
-    found: list[Wanted] = []
+    found: list[Expected] = []
     for one in {one.number: one for one in units}.values():
         reference = one.references[image % len(one.references)]
         if isinstance(reference, Identity):
-            found.append(Wanted(one.number, reference, _region(one, image, places)))
+            found.append(Expected(one.number, reference, _region(one, image, places)))
     return found
 
 
@@ -44,14 +44,16 @@ def _region(one: Prepared, image: int, places: Places | None) -> Box | Region | 
     return one.regions[0] if one.regions else None
 
 
-def judge_for(wanted: Iterable[Wanted], analyser: FaceAnalyser, counts: Collection[int | str] | None = None) -> Judge:
+def judge_for(
+    expected: Iterable[Expected], analyser: FaceAnalyser, counts: Collection[int | str] | None = None
+) -> Judge:
     """Return what says how alike a picture is to these people; the least alike of them counts.
 
     counts: the units whose likeness counts; None for all. The others are seen all the same, because each face is one
     unit's only. Raises UnitError where nobody is left to be alike to, MismatchError where somebody who counts is of
     another recogniser.
     """
-    people = list(wanted)
+    people = list(expected)
     counted = [one for one in people if counts is None or one.number in counts]
     _require_comparable(counted, analyser.recogniser)
     numbers = {one.number for one in counted}
@@ -63,7 +65,7 @@ def judge_for(wanted: Iterable[Wanted], analyser: FaceAnalyser, counts: Collecti
     return likeness
 
 
-def _require_comparable(people: Sequence[Wanted], recogniser: str) -> None:
+def _require_comparable(people: Sequence[Expected], recogniser: str) -> None:
     if not people:
         raise UnitError(
             "Likeness needs a person, and no unit that is on has one (images have no likeness). Add a photo, "
