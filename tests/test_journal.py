@@ -381,3 +381,21 @@ def test_every_mistake_is_ours(journal: Journal) -> None:
         journal.add("no run")  # pyright: ignore[reportArgumentType]
     with pytest.raises(UnitError, match="That is no run of the journal"):
         Run.from_dict({"units": [{}]})
+
+
+def test_who_is_not_saved_is_called_by_the_photo_found_by_it_and_forgotten(journal: Journal) -> None:
+    def of_photo(*hashes: str, **more: Any) -> Run:
+        return replace(run_of(likeness=0.4, **more), units=(UsedUnit(0, {"weight": 0.8}, "", hashes),))
+
+    journal.add(of_photo("d3ca32c0"))
+    second = journal.add(replace(of_photo("d3ca32c0"), units=(UsedUnit(0, {"weight": 1.0}, "", ("d3ca32c0",)),)))
+    journal.add(of_photo("99998888", seed=9))
+    journal.add(replace(run_of("Anna", seed=10), units=(UsedUnit(0, {}, "", ("99998888",), ("Anna",)),)))
+    who = "photo d3ca32c0"
+    assert journal.people() == ("Anna", "photo 99998888", who)
+    assert [one.id for one in journal.page(Filter(person=who)).entries] == ["F-000002", "F-000001"]
+    assert [one.likeness for one in journal.curve(who)] == [0.4, 0.4]
+    assert (second.parent, second.tried) == (1, "FaceID 0 weight: 0.8 to 1.0"), "one setting of the same photo"
+    assert journal.forget("Anna").runs == 2, "her photo's other run, too, which has no name of its own"
+    assert journal.forget(who).runs == 2
+    assert not journal.page().entries

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.journal import schema, words
 from lib_faceid.journal.filters import Filter, query
 from lib_faceid.journal.journal import Journal, open_journal
+from lib_faceid.journal.run import UsedUnit
 from lib_faceid.models.folders import Roots
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -59,6 +61,28 @@ def test_a_file_of_the_first_form_is_brought_up(journal: Journal, tmp_path: Path
     assert journal.forget("nobody", ["3f9c1a2b"]).runs == 3, "photos of old runs are known as well"
 
 
+def test_a_file_of_the_second_form_learns_who_was_drawn_from_photos_and_what_was_refused(journal: Journal) -> None:
+    unit = UsedUnit(0, {"weight": 0.8}, "", ("d3ca32c0", "ab" * 32))
+    image = UsedUnit(1, {"purpose": "image"}, "", ("11112222",))
+    journal.add(replace(run_of(likeness=0.4, diagnosis={"not_it": ["waxy"]}), units=(unit, image)))
+    journal.add(run_of("Anna", diagnosis="too dark"))
+    expected = journal.people(), journal.curve("photo d3ca32c0"), journal.refused(1), tables(journal.file)
+    assert expected[0] == ("Anna", "photo d3ca32c0")
+    assert expected[2] == ({"waxy"}, {"waxy"})
+    with sqlite3.connect(journal.file) as db:
+        db.execute("DROP TABLE refused")
+        db.execute("DELETE FROM people WHERE name != 'Anna'")
+        db.execute("INSERT INTO words (words, rowid, prompt, note, tags, tried, people) "
+                   "SELECT 'delete', number, prompt, note, tags, tried, people FROM runs WHERE number = 1")  # fmt: skip
+        db.execute("UPDATE runs SET people = '' WHERE number = 1")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    assert [one.id for one in journal.page(Filter(person="photo d3ca32c0")).entries] == ["F-000001"]
+    assert [one.id for one in journal.page(Filter(text="d3ca32c0")).entries] == ["F-000001"]
+    assert journal.page().entries[1].people == ("photo d3ca32c0",)
+    assert (journal.people(), journal.curve("photo d3ca32c0"), journal.refused(1), tables(journal.file)) == expected
+
+
 def test_a_migration_that_fails_changes_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(OLD, journal.file)
     before = tables(journal.file)
@@ -91,7 +115,7 @@ def test_a_newer_file_is_left_alone(journal: Journal) -> None:
     with sqlite3.connect(journal.file) as db:
         db.execute(f"PRAGMA user_version = {schema.VERSION + 3}")
     db.close()
-    with pytest.raises(FileError, match=r"was written by a newer version \(its form is 5, this one knows 2\)"):
+    with pytest.raises(FileError, match=r"was written by a newer version \(its form is 6, this one knows 3\)"):
         journal.page()
     with pytest.raises(FileError, match="nothing was changed"):
         journal.add(run_of("Anna"))

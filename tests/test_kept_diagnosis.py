@@ -12,6 +12,7 @@ import pytest
 from journal_runs import run_of
 from PIL import Image
 
+from lib_faceid.commands.diagnose import words_of
 from lib_faceid.diagnosis.kept import diagnose_picture, diagnose_run, facts_of_run, say_not_it, to_try, try_change
 from lib_faceid.errors import UnitError
 from lib_faceid.journal.journal import Journal, open_journal
@@ -66,7 +67,6 @@ def test_what_was_said_not_to_be_it_is_not_proposed_in_the_whole_tree(journal: J
     say_not_it(journal, child.number, "low_weight")
     assert [one.row.id for one in diagnose_run(journal, 1).findings] == ["contradiction"]
     assert diagnose_run(journal, 1).as_dict()["refused"] == ["low_weight"]
-    assert [one.row.id for one in diagnose_run(journal, 3).findings] == ["low_weight", "contradiction"]
     say_not_it(journal, 1, "contradiction")
     found = diagnose_run(journal, 2)
     assert not found.findings
@@ -75,6 +75,31 @@ def test_what_was_said_not_to_be_it_is_not_proposed_in_the_whole_tree(journal: J
     assert journal.run(2).diagnosis["not_it"] == ["low_weight"]
     with pytest.raises(UnitError, match="is no row of the map"):
         say_not_it(journal, 1, "bad luck")
+
+
+def test_what_was_said_not_to_be_it_of_a_person_comes_last_in_her_other_runs(journal: Journal) -> None:
+    """Of a photo that nobody saved as of a saved person; of others nothing is known."""
+    another = UsedUnit(0, low().units[0].settings, "", ("99998888",))
+    journal.add(low())
+    journal.add(low(0.1, seed=9))
+    journal.add(low(0.1, seed=9, units=(another,)))
+    saved = [replace(low(seed=seed).units[0], people=("Anna",)) for seed in (1, 2)]
+    journal.add_many([low(seed=seed, units=(one,)) for seed, one in enumerate(saved, 1)])
+    say_not_it(journal, 1, "low_weight")
+    found = diagnose_run(journal, 2)
+    assert [(one.row.id, one.was_refused) for one in found.findings] == [("contradiction", False), ("low_weight", True)]
+    assert [row["was_refused"] for row in found.as_dict()["rows"]] == [False, True]
+    assert "of another run of this person it was not it" in words_of("F-000002", found)
+    from lib_faceid.ui.diagnosis import rows_html
+
+    assert rows_html(found.as_dict()["rows"], 1).count("Of another run of this person it was not it.") == 1
+    assert to_try(found).row.id == "contradiction"
+    for number in (3, 4, 5):
+        assert [one.row.id for one in diagnose_run(journal, number).findings] == ["low_weight", "contradiction"]
+    say_not_it(journal, 4, "low_weight")
+    assert [one.row.id for one in diagnose_run(journal, 5).findings] == ["contradiction", "low_weight"]
+    journal.remove([1])
+    assert not diagnose_run(journal, 2).findings[1].was_refused, "what is gone says nothing"
 
 
 def test_what_is_tried_becomes_a_child_with_one_change(journal: Journal) -> None:

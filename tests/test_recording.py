@@ -160,16 +160,23 @@ def test_the_command_try_draws_one_change_as_a_child(
 ) -> None:
     from argparse import Namespace
 
-    from lib_faceid.commands.journal_diagnosis import _diagnose, _try
+    from lib_faceid.commands.journal_diagnosis import DRAWN, _diagnose, _try
 
     change_settings(resources.roots, journal=True)
     drawn(resources, tmp_path / "out", replace(ROBIN, weight=0.0, start=0.5))
     drawn(resources, tmp_path / "out", replace(ROBIN, weight=0.05))
     journal = open_journal(resources.roots)
     number = journal.page().entries[0].id
-    options = Namespace(RUN=number, row="low_weight", out=tmp_path / "out", face_models=None, json=False, not_it="waxy")
+    options = Namespace(
+        RUN=number, row="low_weight", out=tmp_path / "out", face_models=None, json=False, not_it="waxy", plain=None
+    )
     _diagnose(options, resources.roots)
-    assert "(low_weight, " in capsys.readouterr().out
+    assert "weight 0 were not looked at" in capsys.readouterr().out
+    options.plain = DRAWN
+    _diagnose(options, resources.roots)
+    out = capsys.readouterr().out
+    assert "(low_weight, " in out
+    assert "weight 0 were not looked at" not in out, "two pictures were drawn without anybody"
     _try(options, resources.roots)
     assert f"{number}: Raise the identity weight from 0.05 to 0.8." in capsys.readouterr().out
     child = journal.run(journal.page().entries[0].id)

@@ -143,5 +143,6 @@ def words_of(name: str, diagnosis: Diagnosis) -> str:
             f"   found: {one.figures}",
             f"   try:   {one.change.words}",
             f"   rule:  {row.rule}",
+            *(["   said before: of another run of this person it was not it"] if one.was_refused else []),
         ]
     return "\n".join([*lines, *diagnosis.unseen])

@@ -48,11 +48,12 @@ def looked_at(run: Run) -> list[Drawn]:
 def diagnose_run(journal: Journal, number: int | str, facts: Facts | None = None) -> Diagnosis:
     """Return what went wrong in a run, and keep it with the run. facts: where more is known than the journal knows.
 
-    Causes that were said not to be it, of this run or another of its tree, are not proposed again.
-    Raises FaceIDError.
+    Causes that were said not to be it, of this run or another of its tree, are not proposed again. Those of another run
+    of its people come after all others. Raises FaceIDError.
     """
     run = journal.run(number)
-    found = diagnose(facts or facts_of_run(run)).without(_refused(journal, run.number))
+    in_tree, elsewhere = journal.refused(run.number)
+    found = diagnose(facts or facts_of_run(run)).without(in_tree).behind(elsewhere)
     rows = [_slim(one) for one in found.findings]
     now = {"is_clean": found.is_clean, "words": found.words, "rows": rows, "unseen": list(found.unseen)}
     journal.change_diagnosis(run.number, lambda before: {**_plain(before), **now})
@@ -100,12 +101,6 @@ def try_change(journal: Journal, number: int | str, change: Change | Mapping[str
     trial = {name: values.get(name) for name in ("target", "unit", "field", "value", "words")}
     seed = values.get("seed", run.pictures[0].seed if run.pictures else None)
     return journal.try_of(run.number, {**trial, "row": row, "seed": seed})
-
-
-def _refused(journal: Journal, number: int) -> set[str]:
-    """Return the rows that were said not to be it, of any run in the tree of this one."""
-    runs = [journal.run(step.id) for step in journal.tree(number)]
-    return {str(row) for run in runs for row in _plain(run.diagnosis).get("not_it", ())}
 
 
 def _slim(found: Finding) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Finding:
     strength: float
     figures: str
     change: Change
+    was_refused: bool = False
+    """Whether somebody said of another run of the same person that it was not it."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
@@ -53,6 +55,7 @@ class Finding:
             "strength": round(self.strength, 3),
             "evidence": self.figures,
             "change": self.change.as_dict(),
+            "was_refused": self.was_refused,
         }
 
 
@@ -80,6 +83,11 @@ class Diagnosis:
         left = tuple(one for one in self.findings if one.row.id not in refused)
         out = tuple(one for one in self.findings if one.row.id in refused)
         return replace(self, findings=left, refused=(*self.refused, *out))
+
+    def behind(self, refused: Collection[str]) -> Diagnosis:
+        """Return the diagnosis with rows of those ids behind all others: of another run they were not it."""
+        marked = [replace(one, was_refused=one.row.id in refused) for one in self.findings]
+        return replace(self, findings=tuple(sorted(marked, key=lambda one: one.was_refused)))
 
     @property
     def words(self) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 
 from lib_faceid.errors import FileError, UnitError
 from lib_faceid.journal import rows
-from lib_faceid.journal.run import Run
-from lib_faceid.journal.schema import HASH_DIGITS, connected, writing
+from lib_faceid.journal.run import HASH_DIGITS, UNSAVED, Run
+from lib_faceid.journal.schema import connected, writing
 from lib_faceid.journal.words import reindex
 
 __all__ = ["FORGOTTEN", "Forgotten", "forget", "remove"]
@@ -79,9 +79,9 @@ def _photos_of_alone(db: sqlite3.Connection, person: str) -> set[str]:
 
 
 def _is_shared(db: sqlite3.Connection, one: str, person: str) -> bool:
-    """Say whether somebody of another name was drawn from the same photo."""
-    query = "SELECT 1 FROM photos JOIN people USING (run) WHERE hash = ? AND name != ? LIMIT 1"
-    return bool(db.execute(query, (one, person)).fetchone())
+    """Say whether somebody of another name was drawn from the same photo. Who is not saved has no name of her own."""
+    query = "SELECT 1 FROM photos JOIN people USING (run) WHERE hash = ? AND name != ? AND name NOT LIKE ? LIMIT 1"
+    return bool(db.execute(query, (one, person, f"{UNSAVED}{'_' * HASH_DIGITS}")).fetchone())
 
 
 def _mend(db: sqlite3.Connection, person: str) -> int:

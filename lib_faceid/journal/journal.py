@@ -13,7 +13,7 @@ from lib_faceid.errors import FileError, UnitError
 from lib_faceid.journal import forgetting, rows
 from lib_faceid.journal.bodies import plain
 from lib_faceid.journal.filters import MAX_PAGE, Filter, query
-from lib_faceid.journal.lineage import Step, likely_parent, steps_of, tried_since
+from lib_faceid.journal.lineage import Step, likely_parent, refused_rows, steps_of, tried_since
 from lib_faceid.journal.run import MAX_NOTE, Run, number_of, task_id
 from lib_faceid.journal.schema import connected, writing
 from lib_faceid.journal.trials import TRIAL, expect, run_with, who_expects
@@ -182,6 +182,11 @@ class Journal:
         key = self.run(number).number
         with connected(self.file) as db:
             return steps_of(db, key)
+
+    def refused(self, number: int) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the causes that were said not to be it, in the tree of a run and of any run of its people."""
+        with connected(self.file) as db:
+            return refused_rows(db, number)
 
     def curve(self, person: str, count: int = 500) -> tuple[Point, ...]:
         """Return the likeness over a person's last runs, the earliest first."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lib_faceid.journal import rows
 from lib_faceid.journal.compare import compare
-from lib_faceid.journal.run import Run, task_id
+from lib_faceid.journal.run import Run, number_of, task_id
 
-__all__ = ["Step", "likely_parent", "steps_of", "tried_since"]
+__all__ = ["Step", "likely_parent", "refused_rows", "steps_of", "tried_since"]
 
 LOOKED_AT = 20  # of the last runs of the same person
 MAX_STEPS = 500
@@ -74,6 +74,19 @@ def steps_of(db: sqlite3.Connection, number: int) -> tuple[Step, ...]:
         Step(task_id(one), task_id(parent) if depth else "", depth, tried, value, _change(value, likeness.get(parent)))
         for one, parent, depth, tried, value in found
     )
+
+
+def refused_rows(db: sqlite3.Connection, number: int) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the causes that were said not to be it: of a run in the tree of this one, and of any run of its people."""
+    tree = [number_of(step.id) for step in steps_of(db, number)]
+    of_tree = f"SELECT row FROM refused WHERE run IN ({', '.join('?' * len(tree))})"
+    of_people = """
+        SELECT row FROM people AS hers JOIN people USING (name) JOIN refused ON refused.run = people.run
+        WHERE hers.run = ?
+    """
+    both = db.execute(of_tree, tree), db.execute(of_people, (number,))
+    in_tree, elsewhere = (frozenset(str(row) for (row,) in found) for found in both)
+    return in_tree, elsewhere
 
 
 def _change(now: float | None, before: float | None) -> float | None:

@@ -9,15 +9,15 @@ from dataclasses import replace
 
 from lib_faceid.errors import UnitError
 from lib_faceid.journal.bodies import packed, plain, unpacked
-from lib_faceid.journal.run import MAX_NOTE, MAX_TAG, MAX_TAGS, Run, task_id
-from lib_faceid.journal.schema import HASH_DIGITS
+from lib_faceid.journal.run import HASH_DIGITS, MAX_NOTE, MAX_TAG, MAX_TAGS, Run, task_id
 from lib_faceid.journal.words import unwrite, write
 
-__all__ = ["COLUMNS", "delete", "insert", "read", "tags_of", "update"]
+__all__ = ["COLUMNS", "REFUSED", "delete", "insert", "read", "tags_of", "update"]
 
 COLUMNS = ("number", "time", "parent", "prompt", "negative", "note", "tags", "tried", "people", "pictures", "likeness")
 IN_COLUMNS = {"id", "time", "parent", "prompt", "negative", "note", "tags", "tried", "people", "likeness"}
 BETWEEN = ", "
+REFUSED = "not_it"  # of a kept diagnosis: the rows of the map that somebody said are not it
 MAX_LOOKED_UP = 200  # people and photos of one run
 
 
@@ -43,7 +43,7 @@ def update(db: sqlite3.Connection, run: Run) -> Run:
     changed = ", ".join(f"{name} = ?" for name in COLUMNS[1:])
     db.execute(f"UPDATE runs SET {changed} WHERE number = ?", (*_values(run), run.number))
     db.execute("UPDATE bodies SET body = ? WHERE run = ?", (_body(run), run.number))
-    for table in ("people", "tags", "photos"):
+    for table in ("people", "tags", "photos", "refused"):
         db.execute(f"DELETE FROM {table} WHERE run = ?", (run.number,))
     _write_lists(db, run)
     write(db, run.number)
@@ -98,6 +98,8 @@ def _write_lists(db: sqlite3.Connection, run: Run) -> None:
     db.executemany("INSERT INTO people VALUES (?, ?, ?)", people)
     db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(tag, run.number) for tag in run.tags])
     db.executemany("INSERT INTO photos VALUES (?, ?)", [(one, run.number) for one in sorted(hashes)[:MAX_LOOKED_UP]])
+    refused = run.diagnosis.get(REFUSED) or () if isinstance(run.diagnosis, dict) else ()
+    db.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?)", [(run.number, str(row)) for row in refused])
 
 
 def _run_of(row: Sequence[object]) -> Run:

@@ -15,12 +15,15 @@ from typing import Any, cast
 from lib_faceid.errors import UnitError
 from lib_faceid.units.parameters import join_parameters
 
-__all__ = ["Drawn", "Run", "UsedUnit", "number_of", "task_id"]
+__all__ = ["HASH_DIGITS", "UNSAVED", "Drawn", "Run", "UsedUnit", "number_of", "task_id"]
 
 TASK_ID = re.compile(r"\s*(?:[Ff]-)?0*([0-9]{1,18})\s*")
 MAX_NOTE = 10_000
 MAX_TAGS = 50
 MAX_TAG = 60
+UNSAVED = "photo "
+"""Stands before the hash by which somebody is called whom nobody saved."""
+HASH_DIGITS = 8
 
 Values = Mapping[str, Any]
 
@@ -50,6 +53,12 @@ class UsedUnit:
     """SHA-256 of the photos' pixels, whole or their beginning, or the fingerprint of a saved reference."""
     people: tuple[str, ...] = ()
     """Names of the saved people who were drawn; empty for photos that nobody saved."""
+
+    @property
+    def who(self) -> tuple[str, ...]:
+        """Who was drawn: the saved people, else whom the first photo shows, named by its hash; nobody by an image."""
+        is_unsaved = not self.people and self.references and self.settings.get("purpose", "person") == "person"
+        return (f"{UNSAVED}{self.references[0][:HASH_DIGITS]}",) if is_unsaved else self.people
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -136,8 +145,8 @@ class Run:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """The saved people who were drawn, each once."""
-        return tuple(dict.fromkeys(name for unit in self.units for name in unit.people))
+        """Who was drawn, each once: saved people by their names, others by a photo's hash (`UsedUnit.who`)."""
+        return tuple(dict.fromkeys(name for unit in self.units for name in unit.who))
 
     @property
     def likeness(self) -> float | None:
@@ -152,7 +161,7 @@ class Run:
 
     def likeness_of(self, name: str) -> float | None:
         """Return the mean likeness of one of its people, by the scores of the units that drew that person."""
-        numbers = {str(unit.number) for unit in self.units if name in unit.people}
+        numbers = {str(unit.number) for unit in self.units if name in unit.who}
         found = [one for picture in self.pictures for one in _of_units(picture.score, numbers)]
         return fmean(found) if found else (self.likeness if self.people == (name,) else None)
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lib_faceid.errors import FileError
 from lib_faceid.journal.bodies import packed, unpacked
-from lib_faceid.journal.words import make_index
+from lib_faceid.journal.run import HASH_DIGITS, UsedUnit
+from lib_faceid.journal.words import make_index, reindex
 from lib_faceid.models.locked import locked
 
 __all__ = ["MIGRATIONS", "VERSION", "connected", "migrate", "writing"]
@@ -65,7 +66,11 @@ CREATE TABLE files (fingerprint TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT 
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-HASH_DIGITS = 8
+_THIRD = """
+CREATE TABLE refused (
+    run INTEGER NOT NULL REFERENCES runs (number) ON DELETE CASCADE, row TEXT NOT NULL, PRIMARY KEY (run, row)
+) WITHOUT ROWID;
+"""
 
 
 def _make_first(db: sqlite3.Connection) -> None:
@@ -84,7 +89,28 @@ def _make_second(db: sqlite3.Connection) -> None:
         db.executemany("INSERT INTO photos VALUES (?, ?)", [(one, number) for one in hashes if one])
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_first, _make_second)
+def _make_third(db: sqlite3.Connection) -> None:
+    """Causes that were said not to be it are looked up; who was drawn from photos that nobody saved has a name, too."""
+    _script(db, _THIRD)
+    found = db.execute("SELECT number, people, likeness, body FROM runs JOIN bodies ON run = number").fetchall()
+    for number, people, likeness, body in found:
+        values = unpacked(body)
+        diagnosis = values.get("diagnosis")
+        refused = diagnosis.get("not_it") or () if isinstance(diagnosis, dict) else ()
+        db.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?)", [(number, str(row)) for row in refused])
+        known = people.split(" | ") if people else []
+        units = [UsedUnit.from_dict(one) for one in values.get("units") or ()]
+        unsaved = dict.fromkeys(name for unit in units if not unit.people for name in unit.who)
+        new = [name for name in unsaved if name not in known]
+        if new:
+            is_alone = len(new) == 1 and not known
+            lines = [(name, number, likeness if is_alone else None) for name in new]
+            db.executemany("INSERT OR IGNORE INTO people VALUES (?, ?, ?)", lines)
+            db.execute("UPDATE runs SET people = ? WHERE number = ?", (" | ".join([*known, *new]), number))
+    reindex(db)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_make_first, _make_second, _make_third)
 VERSION = len(MIGRATIONS)
 
 

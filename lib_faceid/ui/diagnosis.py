@@ -23,6 +23,7 @@ from lib_faceid.units.unit import FIELDS
 
 __all__ = ["SET_JOB", "build_diagnosis", "rows_html"]
 
+SAID_BEFORE = "Of another run of this person it was not it."
 OTHERWISE = (
     "The picture at weight 0 was drawn with other settings than this one. Draw a picture with those of the page, look "
     "at it, then compare."
@@ -216,6 +217,7 @@ def rows_html(rows: Sequence[Mapping[str, Any]], at: int) -> str:
     lines = (
         ("Seen", one["seen"]), ("Likely cause", one["cause"]), ("Found", one["evidence"]),
         ("Try", one["change"]["words"]), ("Rule for later", one["rule"]),
+        *((("Said before", SAID_BEFORE),) if one.get("was_refused") else ()),
     )  # fmt: skip
     entries = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in lines)
     rest = "".join(f"<li>{escape(row['seen'])}: {escape(row['cause'])}</li>" for row in rows[at + 1 :])

@@ -67,9 +67,9 @@ def build_journal(services: JournalServices) -> JournalTab:
         infotext = gr.Textbox("", label="Settings", elem_id="faceid_journal_infotext", elem_classes=["faceid-hidden"])
         message = gr.HTML(elem_id="faceid_journal_message")
         _build_export(services, filters)
-        _build_forget(services)
+        forgotten = _build_forget(services)
     shown = [page, note, tags, infotext, message]
-    _wire_list(services, filters, (find, older), (table, after, small, message))
+    _wire_list(services, filters, (find, older, forgotten), (table, after, small, message))
     _wire_select(services, table, run, shown)
     opened.click(lambda number: _open(services, number), [run], shown, **QUICK)
     _wire_others(services, run, others, (page, message))
@@ -95,7 +95,12 @@ def _build_switch(services: JournalServices) -> None:
 def _build_list() -> tuple[list[Any], Any, Any, Any, Any, Any]:
     """Return the components of the filter, the two buttons, the table, its pictures, what asks for the next ones."""
     with gr.Row():
-        person = gr.Textbox(label="Person", info="The whole name.", max_lines=1, elem_id="faceid_journal_person")
+        person = gr.Textbox(
+            label="Person",
+            info="The whole name; not saved: photo and its hash.",
+            max_lines=1,
+            elem_id="faceid_journal_person",
+        )
         tag = gr.Textbox(label="Tag", info="The whole tag.", max_lines=1, elem_id="faceid_journal_tag")
         text = gr.Textbox(
             label="Words", info="Of prompt, note, tags or names.", max_lines=1, elem_id="faceid_journal_text"
@@ -142,7 +147,8 @@ def _build_export(services: JournalServices, filters: Sequence[Any]) -> None:
     json.click(lambda *criteria: _exported(services, criteria, "json"), list(filters), [link], queue=False)
 
 
-def _build_forget(services: JournalServices) -> None:
+def _build_forget(services: JournalServices) -> Any:
+    """Return what changes when somebody was forgotten: the message about it."""
     with gr.Accordion("Forget a person", open=False, elem_id="faceid_journal_forgetting"):
         info = "Every run that drew this person goes for good, under the name and by the photos."
         name = gr.Textbox(label="Name", info=info, max_lines=1, elem_id="faceid_journal_forgotten")
@@ -152,9 +158,10 @@ def _build_forget(services: JournalServices) -> None:
     def forgot(typed: str) -> str:
         who = typed.strip()
         done, problem = attempt(lambda: services.journal().forget(who, services.photos_of(who)))
-        return notice(f"{done.words} Show the runs again.", "good") if done else notice(problem, "warning")
+        return notice(done.words, "good") if done else notice(problem, "warning")
 
     forget.click(forgot, [name], [message], queue=False)
+    return message
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:
@@ -166,8 +173,9 @@ def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Seque
         empty = "" if entries.entries else "No run fits."
         return [gr.update(value=_rows(entries)), list(entries.after), small, notice(empty)]
 
-    find, older = buttons
+    find, older, forgotten = buttons
     find.click(lambda *criteria: page([], *criteria), list(filters), list(shown), **QUICK)
+    forgotten.change(lambda *criteria: page([], *criteria), list(filters), list(shown), **QUICK)
     older.click(page, [shown[1], *filters], list(shown), **QUICK)
 
 

@@ -129,6 +129,7 @@ def test_the_journal_lists_and_opens_the_runs(page: Page) -> None:
     go_to(page, "FaceID journal")
     page.locator("#faceid_journal_find").click()
     shows(page, "faceid_journal_table", "F-000002")
+    shows(page, "faceid_journal_table", "photo ")  # who is not saved
     keep(page, "journal-4-list")
     page.locator("#faceid_journal_table td", has_text="F-000002").first.click()
     page.locator("#faceid_journal_page h3", has_text="F-000002").wait_for(timeout=WAIT_MS)
@@ -175,6 +176,7 @@ def test_somebody_is_forgotten(page: Page) -> None:
     page.locator("#faceid_journal_forgotten textarea, #faceid_journal_forgotten input").first.fill(NAME)
     page.locator("#faceid_journal_forget").click()
     page.locator("#faceid_journal_forget_message .faceid-notice").wait_for(timeout=WAIT_MS)
+    page.locator("#faceid_journal_table").get_by_text("F-000002").wait_for(state="detached", timeout=WAIT_MS)
     keep(page, "journal-9-forgotten")
 
 
