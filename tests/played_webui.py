@@ -184,6 +184,7 @@ def played_host(unet: nn.Module, adapter_file: Path, folder: Path, monkeypatch: 
     shared.sd_model = SimpleNamespace(
         model=SimpleNamespace(diffusion_model=unet), apply_model=None, sd_checkpoint_info="a"
     )
+    shared.state = SimpleNamespace(interrupted=False, skipped=False)
     package.paths.data_path = package.paths.models_path = str(folder)
     hosts = ("script", "tags", "prompts")
     webui, webui_tags, webui_prompts = (import_module(f"lib_faceid.hosts.webui.{name}") for name in hosts)

@@ -56,8 +56,8 @@ PERSON = Unit(enabled=True, person="1")
 
 
 def drawn(pipeline: Pipeline, job: Job, request: Request = REQUEST) -> Pixels:
-    with pipeline.attached(job):
-        return np.asarray(pipeline.draw(request, job)).astype(np.int16)
+    with pipeline.attached(job) as attached:
+        return np.asarray(pipeline.draw(request, attached)).astype(np.int16)
 
 
 def difference(one: Pixels, other: Pixels) -> float:
@@ -145,10 +145,10 @@ def test_start_and_end_count_steps_on_every_scheduler(
     request = replace(REQUEST, size_px=(64, 64), steps=8)
     drawing = job(replace(PERSON, start=0.25, end=0.75, lora=0.0))
     acted, done = [0], list[int]()
-    with pipeline.attached(drawing):
+    with pipeline.attached(drawing) as attached:
         injection = drawing.attach(pipeline.unet)
         handle = pipeline.unet.register_forward_hook(lambda *_: acted.append(injection.calls))
-        pipeline.draw(request, drawing, after_step=lambda step, _so_far: done.append(step))
+        pipeline.draw(request, attached, after_step=lambda step, _so_far: done.append(step))
         handle.remove()
     assert [now > then for then, now in pairwise(acted)] == [2 <= step < 6 for step in steps_of_calls]
     assert done == [*steps_of_calls[1:], 8]
@@ -156,16 +156,16 @@ def test_start_and_end_count_steps_on_every_scheduler(
 
 def test_up_to_cfg_1_there_is_no_negative_side(pipeline: Pipeline, job: Jobs) -> None:
     request = replace(REQUEST, cfg=1)
-    with pipeline.attached(drawing := job(PERSON)):
-        picture = np.asarray(pipeline.draw(request, drawing)).astype(np.int16)
+    with pipeline.attached(drawing := job(PERSON)) as attached:
+        picture = np.asarray(pipeline.draw(request, attached)).astype(np.int16)
     assert drawing.calls == request.steps
     assert difference(picture, drawn(pipeline, job(), request)) > 1
 
 
 def test_each_picture_of_a_job_may_have_another_person(pipeline: Pipeline, job: Jobs, with_person: Pixels) -> None:
     alone = [with_person, drawn(pipeline, job(replace(PERSON, person="2")))]
-    with pipeline.attached(drawing := job(replace(PERSON, person="1 | 2", batch="one each"))):
-        pictures = [np.asarray(pipeline.draw(REQUEST, drawing, image)).astype(np.int16) for image in range(3)]
+    with pipeline.attached(job(replace(PERSON, person="1 | 2", batch="one each"))) as attached:
+        pictures = [np.asarray(pipeline.draw(REQUEST, attached, image)).astype(np.int16) for image in range(3)]
     assert [difference(*pair) for pair in zip(pictures, [*alone, alone[0]], strict=True)] == [0, 0, 0]
 
 

@@ -35,15 +35,15 @@ def test_it_goes_on_as_if_nothing_had_been_in_between(pipeline: Pipeline, job: J
     calls: list[int] = []
     handle = pipeline.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     told: list[int] = []
-    with pipeline.attached(job):
-        whole = np.asarray(pipeline.draw(REQUEST, job))
+    with pipeline.attached(job) as attached:
+        whole = np.asarray(pipeline.draw(REQUEST, attached))
         counted = len(calls)
-        begun = pipeline.sketch(REQUEST, 2, job, after_step=lambda step, _look: told.append(step))
-        other = pipeline.sketch(Request(REQUEST.prompt, size_px=(64, 96), steps=5, cfg=4, seed=2), 3, job)
-        further = pipeline.sketch(REQUEST, 4, job, after_step=lambda step, _look: told.append(step), begun=begun)
+        begun = pipeline.sketch(REQUEST, 2, attached, after_step=lambda step, _look: told.append(step))
+        other = pipeline.sketch(Request(REQUEST.prompt, size_px=(64, 96), steps=5, cfg=4, seed=2), 3, attached)
+        further = pipeline.sketch(REQUEST, 4, attached, after_step=lambda step, _look: told.append(step), begun=begun)
         calls_so_far = len(calls)
         finished = np.asarray(
-            pipeline.draw(REQUEST, job, after_step=lambda step, _look: told.append(step), begun=further)
+            pipeline.draw(REQUEST, attached, after_step=lambda step, _look: told.append(step), begun=further)
         )
     handle.remove()
     assert np.array_equal(finished, whole)
@@ -57,9 +57,9 @@ def test_it_goes_on_as_if_nothing_had_been_in_between(pipeline: Pipeline, job: J
 
 
 def test_the_estimate_comes_nearer_to_the_end(pipeline: Pipeline, job: Job) -> None:
-    with pipeline.attached(job):
-        end = np.asarray(pipeline.draw(REQUEST, job)).astype(float)
-        looks = [pipeline.look_at(pipeline.sketch(REQUEST, step, job)) for step in (1, 4)]
+    with pipeline.attached(job) as attached:
+        end = np.asarray(pipeline.draw(REQUEST, attached)).astype(float)
+        looks = [pipeline.look_at(pipeline.sketch(REQUEST, step, attached)) for step in (1, 4)]
     early, late = (np.abs(np.asarray(look) - end).mean() for look in looks)
     assert late < early
     assert looks[0].size == (64, 96)

@@ -35,6 +35,7 @@ from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
+    from lib_faceid.hosts.diffusers.sampling import Attached
 
 __all__ = ["GeneratedImage", "Look", "Progress", "Session"]
 
@@ -119,9 +120,11 @@ class Session:
         with self._turn, enough_memory():  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
             pipeline = self._loaded(checkpoint)
-            with pipeline.attached(job):
+            with pipeline.attached(job) as attached:
                 for number, now in enumerate(requests):
-                    drawing = _Drawing(pipeline, job, number, now, f"Picture {number + 1} of {len(requests)}", progress)
+                    drawing = _Drawing(
+                        pipeline, attached, number, now, f"Picture {number + 1} of {len(requests)}", progress
+                    )
                     for one in drawing.best(options, judges[number]) if judges else drawing.plain():
                         score, notes = scoring.look(np.asarray(one.image), number) if scoring else (None, [])
                         more = {
@@ -159,7 +162,7 @@ class _Drawing:
     """One picture of a job at work."""
 
     pipeline: Pipeline
-    job: Job
+    job: Attached
     number: int
     request: Request
     what: str

@@ -11,12 +11,12 @@ from PIL import Image
 
 from lib_faceid.hosts.diffusers.request import LARGEST_SEED, Request
 from lib_faceid.jobs.expected import Judge
-from lib_faceid.jobs.job import Job
 from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import JobOptions
 
 if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
+    from lib_faceid.hosts.diffusers.sampling import Attached
     from lib_faceid.hosts.diffusers.sketch import Sketch
 
 __all__ = ["Tried", "Trying", "seeds_of"]
@@ -45,7 +45,7 @@ class Trying:
     """Several seeds of one picture at work."""
 
     pipeline: Pipeline
-    job: Job
+    job: Attached
     image: int
     """The picture's number in the job."""
     request: Request

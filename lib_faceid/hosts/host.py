@@ -1,19 +1,26 @@
-"""What every host is: the one protocol behind which the page, the HTTP API and a job see the program around them.
+"""What every host is and does: the protocols behind which the house sees the program around it, and the only ones.
 
-A host is a folder here. What differs while a picture is sampled (which rows of a UNet call are whose, how far the pass
-is, where hooks go in and out) stays inside that folder: it drives a `Job` (`attach`, `detach`) and its `Injection`
-(`set_rows` or `expect_tags`, `set_progress`), and nothing else in the house asks which host it is.
+A host is a folder here. `Host` is the program: for the page, the HTTP API and what gets a job ready. `Sampling` is that
+program while it draws one job: for `hosts/attached.py: AttachedJob`, which alone attaches jobs, and surely detaches
+them. A host's own part is to say when: before each step, after it, and at the end.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from torch import nn
 
 from lib_faceid.effects.effect import EffectKind
+from lib_faceid.effects.injection import Injection
+from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.job import Pass
 from lib_faceid.models.folders import Roots
 
-__all__ = ["Host"]
+__all__ = ["Host", "Progress", "Sampling"]
 
 
 class Host(Protocol):
@@ -39,4 +46,54 @@ class Host(Protocol):
 
     def models(self) -> Models:
         """Return where its models come from."""
+        ...
+
+
+class Progress(NamedTuple):
+    """How far a pass is where a step begins."""
+
+    at: float
+    """How much of the pass lies before the step: 0 is the first."""
+    step: float = 0.0
+    """How much of the pass the step is; 0 where the host does not know how many there are."""
+
+
+class Sampling(Protocol):
+    """A host while it draws one job. What it answers is of the step that comes next."""
+
+    @property
+    def unet(self) -> nn.Module:
+        """The UNet that is about to run: another one after a refiner, or with a checkpoint for hires fix."""
+        ...
+
+    @property
+    def current_pass(self) -> Pass:
+        """Which pass it is, which images of the job it draws, and which part of the picture."""
+        ...
+
+    def progress(self) -> Progress:
+        """Return how far the pass is; asked once for each step, or for each UNet call of one."""
+        ...
+
+    def rows(self, injection: Injection) -> AbstractContextManager[None]:
+        """Say whose the rows of the coming UNet calls are, by `set_rows` or `expect_tags`.
+
+        Asked where somebody acts in the step only. What is there for this step alone is undone on leaving.
+        """
+        ...
+
+    def put_loras(self, loras: Sequence[tuple[LoraWeights, float]]) -> None:
+        """Have these LoRAs at these strengths in the UNet, from memory, in place of those of an earlier call.
+
+        None: take them out again, exactly. The same ones again: the host may have forgotten them.
+        """
+        ...
+
+    def say(self, message: str) -> None:
+        """Show a message with the job's pictures, in whichever way users look at them."""
+        ...
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the pictures at hand were ended by the user before their last step."""
         ...

@@ -34,6 +34,7 @@ NOT_REACHED = (
     "no step reached it. Widen start and end, or switch other extensions off one by one to find the one "
     "that replaces the UNet."
 )
+INTERRUPTED = "it was interrupted before a step reached it."
 LOST = (
     "the UNet was given another prompt than the one that FaceID marked. Switch other extensions off one by one to find "
     "the one that puts its own in place."
@@ -201,14 +202,15 @@ class Job:
     def _counts_of_batch(self) -> tuple[int, ...]:
         return tuple(now - then for now, then in zip(self._counts(), self._before_batch, strict=True))
 
-    def report(self, when: Callable[[Prepared], str], batch: str = "") -> list[str]:
+    def report(self, when: Callable[[Prepared], str], batch: str = "", *, is_interrupted: bool = False) -> list[str]:
         """Return a sentence for each unit on what was applied so far, and others on what was not.
 
-        when: gives in words in which steps a unit acted; batch: names the batch where there are several.
+        when: gives in words in which steps a unit acted; batch: names the batch where there are several;
+        is_interrupted: whether the user ended it before its last step.
         """
         missed, others = self._watch.missed(), self._watch.untagged_calls
         if not self.is_applied:
-            why = LOST if self._counts_of_batch()[2] else NOT_REACHED
+            why = LOST if self._counts_of_batch()[2] else INTERRUPTED if is_interrupted else NOT_REACHED
             return [f"{infotext_key(one.number)} was NOT applied{batch}: {why}" for one in self.prepared]
         lines = [one.summary(when(one)) for one in self.prepared]
         if missed:

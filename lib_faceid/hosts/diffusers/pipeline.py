@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,16 @@ from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import
 from PIL import Image
 from torch import Tensor, nn
 
-from lib_faceid.effects.injection import Injection
-from lib_faceid.effects.lora import merge_lora
 from lib_faceid.errors import HostError
+from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.calls_per_step import Pace
 from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
 from lib_faceid.hosts.diffusers.latent_preview import rough_image
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.hosts.diffusers.sampling import Attached, DiffusersSampling, Step
 from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
-from lib_faceid.jobs.job import Job, Pass
+from lib_faceid.jobs.job import Job
 
 __all__ = ["AfterStep", "Pipeline", "load_pipeline"]
 
@@ -49,24 +49,23 @@ class Pipeline:
         return self._diffusers.unet
 
     @contextmanager
-    def attached(self, job: Job) -> Generator[None]:
+    def attached(self, job: Job) -> Generator[Attached]:
         """Attach a job to the UNet and merge its LoRAs, until the end of the block, also by an exception."""
-        with ExitStack() as entered:
-            for adapter, strength in job.loras(self.unet):
-                entered.enter_context(merge_lora(self.unet, adapter, strength))
-            entered.callback(job.detach)
-            job.attach(self.unet)
-            yield
+        sampling = DiffusersSampling(self._diffusers)
+        with AttachedJob(job, sampling) as attached:
+            attached.attach()
+            yield Attached(attached, sampling)
+            attached.report()
 
     def draw(
         self,
         request: Request,
-        job: Job | None = None,
+        job: Attached | None = None,
         image: int = 0,
         after_step: AfterStep = lambda _steps_done, _look: None,
         begun: Sketch | None = None,
     ) -> Image.Image:
-        """Return the picture; with a job (inside `attached`) the one with its people in it.
+        """Return the picture; with a job, as `attached` gives it, the one with its people in it.
 
         image: which of the job's pictures it is, counted from 0: units may draw somebody else in each; begun: where to
         go on from, of the same request: the picture is then the same as without. The same request gives the same
@@ -78,7 +77,7 @@ class Pipeline:
         self,
         request: Request,
         until: int,
-        job: Job | None = None,
+        job: Attached | None = None,
         image: int = 0,
         after_step: AfterStep = lambda _steps_done, _look: None,
         begun: Sketch | None = None,
@@ -93,12 +92,18 @@ class Pipeline:
 
     @enough_memory()
     def _run(
-        self, request: Request, job: Job | None, image: int, after_step: AfterStep, begun: Sketch | None, until: int = 0
+        self,
+        request: Request,
+        job: Attached | None,
+        image: int,
+        after_step: AfterStep,
+        begun: Sketch | None,
+        until: int = 0,
     ) -> tuple[Any, Any]:
         """Return the pixels [H, W, 3] and None; or latents and their estimate where it ends after the step `until`."""
-        injection = job.attach(self.unet, Pass(images=range(image, image + 1))) if job else None
         done = begun.step if begun else 0
-        step_done = _steer(injection, request, after_step, self._so_far, range(done, until or request.steps))
+        steps = range(done, until or request.steps)
+        step_done = _steer(job, image, request, after_step, self._so_far, steps)
         width_px, height_px = request.size_px or (None, None)
         scheduler = self._diffusers.scheduler
         with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
@@ -166,32 +171,34 @@ def _pipeline(parts: Parts) -> Any:
 
 
 def _steer(
-    injection: Injection | None,
+    job: Attached | None,
+    image: int,
     request: Request,
     after_step: AfterStep,
     so_far: Callable[[Tensor], Image.Image],
     drawn: range,
 ) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """Tell the injection its rows and the first step; return the callback that tells it the others.
+    """Begin the job's first step; return the callback that begins the others.
 
     drawn: the steps that are done now: those before were done, those behind are left.
     """
-    if injection:
-        injection.set_rows([0, 1] if request.cfg > 1 else [1])  # diffusers puts the negative side first
-        injection.set_progress(drawn.start / request.steps, 1 / request.steps)
+
+    def begin(step: int) -> None:
+        if job and step < request.steps:
+            job.begin(Step(image, step, request.steps, has_negative=request.cfg > 1))
 
     def call_done(pipeline: Any, call: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         call += drawn.start
         calls, order = drawn.start + len(pipeline.scheduler.timesteps), pipeline.scheduler.order
         pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
         step = pace.step_of(call + 1) if call + 1 < calls else request.steps
-        if injection:
-            injection.set_progress(step / request.steps, 1 / request.steps)
+        begin(step)
         after_step(step, lambda: so_far(tensors["latents"]))
         if step == drawn.stop < request.steps:
             pipeline._interrupt = True  # noqa: SLF001 - as diffusers documents it; it leaves out the rest
         return {}
 
+    begin(drawn.start)
     return call_done
 
 

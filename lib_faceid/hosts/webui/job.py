@@ -1,4 +1,4 @@
-"""One job of the WebUI: where it is attached, which rows are whose, how it fails aloud, and how it is undone."""
+"""One job of the WebUI: when it is attached, what is said of it, how it fails aloud, and how it is undone."""
 
 from __future__ import annotations
 
@@ -9,38 +9,25 @@ from typing import Any, NoReturn
 
 from fastapi import HTTPException
 from modules import sd_unet, shared
-from torch import Tensor, nn
+from torch import nn
 
-from lib_faceid.console import say as log
-from lib_faceid.effects.lora import merge_lora
 from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.hosts.webui import lora as webui_lora
-from lib_faceid.hosts.webui.conds import context_of, with_context
-from lib_faceid.hosts.webui.passes import (
-    Pixels,
-    flat_pixels,
-    init_pictures,
-    is_hires_pass,
-    on_first_pass,
-    pass_of,
-    row_images,
-)
+from lib_faceid.hosts.attached import AttachedJob
+from lib_faceid.hosts.webui.passes import Pixels, flat_pixels, init_pictures, on_first_pass, pass_of
+from lib_faceid.hosts.webui.sampling import WebUISampling, loaded_unet, say
 from lib_faceid.hosts.webui.scores import WATCHES, is_scored, scores_of
 from lib_faceid.hosts.webui.settings import setting
-from lib_faceid.hosts.webui.steps import Steps
-from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import Judge, judge_for
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
-from lib_faceid.unet.rows import follow_images, tag_rows
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.inner_pass import face_number
 from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.tags import tag_key
 from lib_faceid.units.unit import Unit
 
-__all__ = ["FaceIDStopped", "WebUIJob", "failing", "say"]
+__all__ = ["FaceIDStopped", "WebUIJob", "failing"]
 
 
 class FaceIDStopped(HTTPException):
@@ -64,15 +51,13 @@ class WebUIJob:
         """Whether it draws a face inside another job."""
         self.is_in_step = False
         """Whether the UNet is being called for one of its steps."""
-        self._step = ExitStack()
         self._faces: dict[int, list[Box]] = {}
         self._models = models
         self._job = Job(units, models, tagged)
+        self._sampling = WebUISampling(p, self._job)
+        self._attached = AttachedJob(self._job, self._sampling)
         self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
-        self._merged = ExitStack()
-        self._steps = Steps()
-        self._lora_pass: tuple[nn.Module, bool] | None = None
         self._refused: nn.Module | None = None
         self._looked_at: set[int] = set()
         self._scoring = Scoring(self._job, models.face_analyser, WATCHES) if is_scored(p) else None
@@ -81,7 +66,7 @@ class WebUIJob:
         """Get every unit that acts ready, write down what will be drawn, and return it. Raises FaceIDError."""
         if sd_unet.get_unet_option() is not None:
             raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
-        everybody = self._job.prepare(_unet())
+        everybody = self._job.prepare(loaded_unet())
         for prepared in everybody:
             line = prepared.infotext(has_hashes=setting("faceid_write_hashes"))
             self._infotexts[infotext_key(prepared.number)] = line
@@ -134,7 +119,7 @@ class WebUIJob:
 
         Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
         """
-        self._job.prepare(_unet())
+        self._job.prepare(loaded_unet())
         expected = self._job.expected(image)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
             expected = [replace(one, region=None) for one in expected]
@@ -142,97 +127,54 @@ class WebUIJob:
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""
-        unet = _unet()
-        loras = self._job.loras(unet, hires=is_hires_pass(self._p))
-        if webui_lora.is_available():
-            for message in webui_lora.activate(loras, [one.adapter for one in self._job.prepared]):
-                say(self._p, message)
-        elif self._lora_pass != (unet, is_hires_pass(self._p)):
-            self._merged.close()
-            for adapter, strength in loras:
-                self._merged.enter_context(merge_lora(unet, adapter, strength))
-        self._lora_pass = (unet, is_hires_pass(self._p))
+        self._attached.put_loras()
 
     def withdraw_loras(self) -> None:
         """Take the adapters' LoRAs out again; the job's next step puts them back."""
-        self._merged.close()
-        webui_lora.deactivate()
-        self._lora_pass = None
+        self._attached.withdraw_loras()
 
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
-        self._step.close()
-        unet = _unet()
-        if unet is self._refused:
+        self._attached.end_step()
+        if loaded_unet() is self._refused:
             return
-        now = pass_of(self._p)
-        if self._job.follows_faces and now.images.start not in self._looked_at:
-            self._looked_at.add(now.images.start)
+        first = pass_of(self._p).images.start
+        if self._job.follows_faces and first not in self._looked_at:
+            self._looked_at.add(first)
             self._see(init_pictures(self._p))
-        injection = self._job.attach(unet, now)
-        if self._lora_pass != (unet, is_hires_pass(self._p)):
-            self.apply_loras()  # a refiner, for which the WebUI activates no networks; or a face was drawn in between
-        place = self._steps.advance(params)
-        injection.set_progress(*place)
-        self._steps.note([one for one in self._job.taking_part if one.schedule.weight_at(*place)])
-        if not injection.acts:
-            injection.expect_tags(())
-            return
-        params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
-        params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
-        lengths = [context_of(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
-        lengths += self._step.enter_context(tagged_boxes(params))
-        injection.expect_tags(lengths, people=len(context_of(params.text_cond)), tiles=tiles_of(params))
+        self._sampling.params = params
+        self._attached.begin_step()
+        self._sampling.steps.note(self._job.taking_part)
 
     def end_step(self) -> None:
         """Undo what is there for the UNet calls of one step only."""
         self.is_in_step = False
-        self._step.close()
-
-    def _slots(self, cond: Any, latents: Tensor | None = None) -> list[int]:
-        """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1).
-
-        latents: what the step begins with, for the rows of cond; None for those of uncond.
-        """
-        rows = len(context_of(cond))
-        images = row_images(self._p, rows, is_cond=latents is not None)
-        if images and latents is not None and self._job.differs_by_image and 0 < max(images) < rows - 1:
-            images = follow_images(latents, images)  # Regional Prompter's latent mode sorts them by its regions
-        if images is None:
-            if self._job.differs_by_image:
-                raise HostError(
-                    f"It cannot be told which image each of the {rows} prompts of this step belongs to, and the units "
-                    f"differ from image to image. Set the batch size to 1, or leave AND out of the prompt."
-                )
-            images = [0] * rows
-        return [-(image + 1) if latents is None else image + 1 for image in images]
+        self._attached.end_step()
 
     def _see(self, pictures: Sequence[Pixels]) -> None:
         """Look where the people are in the pictures that the coming pass begins with; there may be none."""
         try:
-            for note in self._job.see(_unet(), pictures, pass_of(self._p).images.start):
+            for note in self._job.see(loaded_unet(), pictures, pass_of(self._p).images.start):
                 say(self._p, f"FaceID: {note}")
         except FaceIDError as error:
             say(self._p, f"FaceID: the faces could not be followed, and the units act in columns: {error}")
 
     def detach(self) -> None:
         """Take the hooks out of the UNet; the next step puts them into whichever UNet is loaded by then."""
-        self._job.detach()
+        self._attached.detach()
 
     def disarm(self) -> None:
         """Leave UNet calls alone from here on: they are somebody else's."""
-        if self._job.injection is not None:
-            self._job.injection.expect_tags(())
+        self._attached.pause()
 
     def refuse(self, error: Exception) -> None:
         """Deal with a UNet that cannot be injected: a refiner is left alone, said aloud; anything else ends the job."""
         if shared.sd_model.sd_checkpoint_info is getattr(self._p, "refiner_checkpoint_info", None):
-            self._job.detach()
-            self._refused = _unet()
-            webui_lora.deactivate()
+            self._attached.close()
+            self._refused = loaded_unet()
             say(self._p, f"FaceID stopped where the refiner took over: {error}")
         else:
-            self._fail_at_next_call(_unet(), error)
+            self._fail_at_next_call(loaded_unet(), error)
 
     def report(self) -> None:
         """Say in one line per unit what was applied, after a batch; its pictures' metadata are written next."""
@@ -240,9 +182,7 @@ class WebUIJob:
         lines = self._infotexts if is_applied else dict.fromkeys(self._infotexts, "not applied")
         self._p.extra_generation_params.update(lines)
         batch = f" in batch {self._p.iteration + 1}" if self._p.n_iter > 1 else ""
-        for line in self._job.report(self._steps.summary, batch):
-            say(self._p, line)
-        self._job.begin_batch()
+        self._attached.report(self._sampling.steps.summary, batch)
 
     def score(self, picture: Any) -> None:
         """Look at the finished image at hand, and write down how alike its people are."""
@@ -260,22 +200,14 @@ class WebUIJob:
     def close(self) -> None:
         """Leave nothing behind. May be called any number of times."""
         self.is_closed = True
-        self.end_step()
-        self._job.close()
+        self.is_in_step = False
+        self._attached.close()
         self._undo.close()
-        self.withdraw_loras()
 
     def _fail_at_next_call(self, unet: nn.Module, error: Exception) -> None:
         """Raise the error from inside the UNet, where no callback wrapper swallows it."""
         handle = unet.register_forward_pre_hook(failing(error))
         self._undo.callback(handle.remove)
-
-
-def say(p: Any, message: str) -> None:
-    """Show a message under the picture, in the API's answer, and once in the log."""
-    if message not in p.comments:
-        log(message)  # the WebUI's log is its standard output, on any code page
-    p.comment(message)
 
 
 def failing(error: Exception) -> Callable[..., NoReturn]:
@@ -285,12 +217,3 @@ def failing(error: Exception) -> Callable[..., NoReturn]:
         raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
 
     return fail
-
-
-def _tagged(cond: Any, slots: Sequence[int]) -> Any:
-    """Return the conditioning with a tag in front of every row."""
-    return with_context(cond, tag_rows(context_of(cond), slots))
-
-
-def _unet() -> nn.Module:
-    return shared.sd_model.model.diffusion_model

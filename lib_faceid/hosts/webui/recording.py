@@ -10,8 +10,8 @@ from modules import shared
 
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui.api import adapter_files, journal
-from lib_faceid.hosts.webui.job import say
 from lib_faceid.hosts.webui.pictures import pictures_of
+from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.scores import scores_by_image
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.preparing import Prepared

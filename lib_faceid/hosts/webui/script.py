@@ -17,8 +17,9 @@ from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui import recording
 from lib_faceid.hosts.webui.api import adapter_files, face_analyser, image_encoder, request_policy, require_allowed
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
-from lib_faceid.hosts.webui.job import WebUIJob, failing, say
+from lib_faceid.hosts.webui.job import WebUIJob, failing
 from lib_faceid.hosts.webui.probes import is_probe, options_for
+from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.scores import begin_scores
 from lib_faceid.hosts.webui.searching import begin_search, clear, of_job
 from lib_faceid.hosts.webui.settings import roots, setting

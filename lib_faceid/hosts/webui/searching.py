@@ -17,6 +17,7 @@ from lib_faceid.errors import FaceIDError, HostError, UnitError
 from lib_faceid.hosts.webui.job import WebUIJob, failing
 from lib_faceid.hosts.webui.passes import decoded_pixels, pass_of
 from lib_faceid.hosts.webui.replaced import replaced
+from lib_faceid.hosts.webui.sampling import is_stopped
 from lib_faceid.hosts.webui.tape import Recorder, Tape, record
 from lib_faceid.jobs.expected import Judge
 from lib_faceid.likeness.search import Look, Plan, Search, search
@@ -107,7 +108,7 @@ class Searching:
                 with _alone(p, image, number, seeds[one]):
                     self._recorder = Recorder([tape], until=step / steps)
                     samples = self._run({**given, **_of_batch(p)})
-                if _is_stopped():
+                if is_stopped():
                     return looks
                 seen = samples if step == steps or tape.estimate is None else tape.estimate[None]
                 looks.append(Look(judge(decoded_pixels(p, seen)), tape.calls - calls_before))
@@ -203,10 +204,6 @@ def _of_batch(p: Any) -> dict[str, Any]:
 
 def _nothing() -> None:
     """Undo nothing."""
-
-
-def _is_stopped() -> bool:
-    return shared.state.interrupted or shared.state.skipped
 
 
 def _show(line: str) -> None:

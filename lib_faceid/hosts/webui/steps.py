@@ -67,10 +67,12 @@ class Steps:
         self._known[self._run.is_hires] = self._run.steps
         return self._run.place
 
-    def note(self, acting: Iterable[Prepared]) -> None:
-        """Write down that these units act in this step."""
-        if self._run is not None:
-            for one in acting:
+    def note(self, taking_part: Iterable[Prepared]) -> None:
+        """Write down which of these units act in this step."""
+        if self._run is None:
+            return
+        for one in taking_part:
+            if one.schedule.weight_at(*self._run.place):
                 self._acted.setdefault((one.number, one.adapter, self._run.is_hires), set()).add(self._run.step)
 
     def summary(self, prepared: Prepared) -> str:

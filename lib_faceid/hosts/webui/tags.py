@@ -11,8 +11,8 @@ from typing import Any
 
 from modules import extra_networks
 
-from lib_faceid.hosts.webui.job import say
 from lib_faceid.hosts.webui.prompts import has_tags, units_of_tags_in
+from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.script import apply_loras, call, end, is_in_step, is_part, refuse
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.tags import NETWORKS

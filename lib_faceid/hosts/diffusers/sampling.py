@@ -1,0 +1,88 @@
+"""diffusers while it draws one job: its rows are known, and so are its steps; `hosts.host.Sampling`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lib_faceid.console import say
+from lib_faceid.effects.injection import Injection
+from lib_faceid.effects.lora import LoraWeights
+from lib_faceid.hosts.attached import AttachedJob
+from lib_faceid.hosts.host import Progress
+from lib_faceid.hosts.merged import MergedLoras
+from lib_faceid.jobs.job import Pass
+
+__all__ = ["Attached", "DiffusersSampling", "Step"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that comes next: of which picture of the job, which one, and of how many."""
+
+    image: int = 0
+    number: int = 0
+    """Counted from 0."""
+    steps: int = 1
+    has_negative: bool = True
+    """Whether the negative side is drawn as well."""
+
+
+class DiffusersSampling:
+    """One job in a pipeline. step: the one that comes next, set before each."""
+
+    def __init__(self, pipeline: Any, say: Callable[[str], None] = say) -> None:
+        self._pipeline = pipeline
+        self.step = Step()
+        self._say = say
+        self._merged = MergedLoras()
+
+    @property
+    def unet(self) -> nn.Module:
+        """The pipeline's UNet."""
+        return self._pipeline.unet
+
+    @property
+    def current_pass(self) -> Pass:
+        """The one pass that there is, of one picture."""
+        return Pass(images=range(self.step.image, self.step.image + 1))
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the pipeline was told to leave out its last steps."""
+        return bool(getattr(self._pipeline, "interrupt", False))  # there once it has drawn
+
+    def say(self, message: str) -> None:
+        """Show a message on the console, or wherever the program says things."""
+        self._say(message)
+
+    def progress(self) -> Progress:
+        """Return how far the picture is."""
+        return Progress(self.step.number / self.step.steps, 1 / self.step.steps)
+
+    @contextmanager
+    def rows(self, injection: Injection) -> Generator[None]:
+        """Say whose the rows are: diffusers puts the negative side first."""
+        injection.set_rows([0, 1] if self.step.has_negative else [1])
+        yield
+
+    def put_loras(self, loras: Sequence[tuple[LoraWeights, float]]) -> None:
+        """Merge the LoRAs into the UNet's weights."""
+        self._merged.put(self.unet, loras)
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A job that is attached to a pipeline, for its pictures to be drawn with."""
+
+    job: AttachedJob
+    sampling: DiffusersSampling
+
+    def begin(self, step: Step) -> None:
+        """Before the UNet calls of a step."""
+        self.sampling.step = step
+        self.job.begin_step()
