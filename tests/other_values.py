@@ -10,7 +10,7 @@ from lib_faceid.units.unit import Field, Photo, Range
 # A second value for each field that does not say by itself what else it takes.
 OTHERS: Mapping[str, Any] = {
     "images": (Photo("aGk="),),
-    "unlike": (Photo("aGk="),),
+    "negative_images": (Photo("aGk="),),
     "face": "2",
     "region": "left",
     "layer_weights": "3:2.5, 6:-1",

@@ -222,7 +222,7 @@ def test_a_unit_says_how_many_photos_and_which_is_wrong() -> None:
     assert "photo 2 has the weight 11" in refused(
         "images", lambda: Unit.from_dict({"images": ["x", {"image": "x", "weight": 11}]})
     )
-    assert "photo 1 has no picture" in refused("unlike", lambda: Unit(unlike=[None]))
+    assert "photo 1 has no picture" in refused("negative_images", lambda: Unit(negative_images=[None]))
     for wrong in (None, 5, "x", [], [("weight", 1)]):
         refused("a unit is ", lambda wrong=wrong: Unit.from_dict(wrong))
 

@@ -19,6 +19,7 @@ from other_values import other
 from lib_faceid.commands.unit_options import add_unit_options, units_of
 from lib_faceid.hosts.webui.plot_axes import axis_options
 from lib_faceid.units.infotext import infotext_key, pasted, unit_to_infotext
+from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.overrides import with_overrides
 from lib_faceid.units.schema import unit_schema
 from lib_faceid.units.script_args import units_from_args
@@ -36,18 +37,19 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("infotext", "images"): "a picture does not carry the photos: refs does",
     ("infotext", "person"): "a picture tells nobody who is in it",
     ("infotext", "mask"): "too large for a line of text",
-    ("infotext", "unlike"): "photos again",
+    ("infotext", "negative_images"): "photos again",
     ("infotext", "refs"): "short hashes of the photos, by which they are found again",
     ("infotext", "algo"): "which version drew it",
     ("axes", "images"): "nobody types a photo",
     ("axes", "mask"): "nor a mask",
-    ("axes", "unlike"): "nor this one",
+    ("axes", "negative_images"): "nor this one",
     ("options", "enabled"): "who is typed is drawn",
     ("options", "photo"): "a file for images; it may be given again",
     ("options", "images"): "named by --photo",
     ("options", "photo_weight"): "of the photo before it",
     ("options", "identity"): "a file for person",
     ("options", "and"): "what follows is for the next person",
+    ("options", "unlike"): "what negative_images was called before",
 }
 
 
@@ -114,15 +116,18 @@ def test_every_field_is_there_in_its_order_and_nothing_else(where: str) -> None:
 def test_the_page_has_the_fields_of_all_units_one_after_the_other(tab: str, count: int) -> None:
     shown = components(count, tab)
     ids = [one.elem_id for one in shown]
-    wanted = [f"{tab}_faceid_{number}_{name}" for number in range(count) for name in FIELDS]
-    assert ids == [None if name.endswith("_images") else name for name in wanted]  # a state has no element
+    unseen = ("images",)  # a state has no element
+    assert ids == [
+        None if name in unseen else f"{tab}_faceid_{number}_{name}" for number in range(count) for name in FIELDS
+    ]
     assert units_from_args([one.value for one in shown]) == [Unit()] * count
 
 
 def test_the_plot_has_each_axis_for_all_units_and_for_each() -> None:
     options = axis_options(lambda label, *_args, **_choices: label, 2, {})
     labels = [FIELDS[name].label for name in axes()]
-    assert options == [f"[FaceID{number}] {label}" for number in ("", " 0", " 1") for label in labels]
+    of_units = [f"[FaceID{number}] {label}" for number in ("", " 0", " 1") for label in labels]
+    assert options == of_units + [f"[FaceID] {OPTIONS[name].label}" for name in ("best_of", "likeness_target")]
 
 
 # ----------------------------------------------------------------------------------------------- a value, through each
@@ -177,7 +182,7 @@ def test_labels_defaults_bounds_and_choices_agree(name: str) -> None:
     field, told = FIELDS[name], unit_schema()["properties"][name]
     (shown,) = [one for one, of in zip(components(), FIELDS, strict=True) if of == name]
     assert told["title"] == field.label
-    assert name in ("images", "mask", "unlike") or shown.label == field.label  # a state has no label
+    assert name in ("images", "mask", "negative_images") or shown.label == field.label  # a state has no label
     if name != "enabled":  # in a request, a unit with a photo or a person is on by itself
         assert told["description"] == field.help
         assert told.get("default") == (list(field.default) if isinstance(field.default, tuple) else field.default)

@@ -78,11 +78,11 @@ def test_no_units_draw_nobody() -> None:
 
 def test_what_is_set_is_plain_and_can_be_pickled_and_copied() -> None:
     p = job()
-    unit = Unit.from_dict({"images": ["AAAA", {"image": "BBBB", "weight": 2}], "unlike": ["CCCC"]})
+    unit = Unit.from_dict({"images": ["AAAA", {"image": "BBBB", "weight": 2}], "negative_images": ["CCCC"]})
     external.set_units(p, [unit])
     value = p.script_args[FIRST]
     assert value["images"] == [{"image": "AAAA", "weight": 1.0}, {"image": "BBBB", "weight": 2}]
-    assert value["unlike"] == [{"image": "CCCC", "weight": 1.0}]
+    assert value["negative_images"] == [{"image": "CCCC", "weight": 1.0}]
     assert units_as_read(p) == [unit]
     json.dumps(value)  # some schedulers keep jobs as JSON
     assert pickle.loads(pickle.dumps(p.script_args)) == copy.deepcopy(p.script_args) == p.script_args

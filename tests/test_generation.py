@@ -353,14 +353,14 @@ def test_several_people_for_one_image_are_named(models: Models, unet: nn.Module)
 
 
 def test_less_like_and_noise_reach_the_contribution(models: Models, unit: Unit, unet: nn.Module) -> None:
-    settings = {"unlike": unit.images, "noise": 0.3, "adapter": "ip-adapter-faceid_sd15"}
+    settings = {"negative_images": unit.images, "noise": 0.3, "adapter": "ip-adapter-faceid_sd15"}
     (prepared,) = Job([replace(unit, **settings)], models).prepare(unet)
     assert prepared.tokens
     (source,) = cast("list[EncodedReference]", prepared.tokens.sources)
     assert source.negative.reference
     assert source.negative.reference.fingerprint == prepared.references[0].fingerprint
     assert source.negative.noise == 0.3
-    assert prepared.unlike == prepared.hashes
+    assert prepared.negative_images == prepared.hashes
 
 
 def test_a_region_is_where_a_unit_acts(models: Models, unit: Unit, unet: nn.Module) -> None:

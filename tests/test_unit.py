@@ -36,7 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "mask": None,
     "feather": 32,
     "batch": "together",
-    "unlike": (),
+    "negative_images": (),
     "noise": 0.0,
     "adetailer": "region",
     "adetailer_weight": 1.0,

@@ -228,5 +228,9 @@ def _png(image_rgb: NDArray[np.uint8]) -> str:
 
 def _counted(unit: Unit) -> dict[str, Any]:
     """Return a unit's fields, with the number of pictures where there are some."""
-    pictures = {"images": len(unit.images), "unlike": len(unit.unlike), "mask": int(unit.mask is not None)}
+    pictures = {
+        "images": len(unit.images),
+        "negative_images": len(unit.negative_images),
+        "mask": int(unit.mask is not None),
+    }
     return unit.to_dict() | pictures

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lib_faceid.errors import UnitError
+from lib_faceid.units.old_names import OLD_FIELDS
 from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = ["PERSON_FIELDS", "REFERENCE_FIELDS", "flag", "only", "person_in", "reference_in", "text", "units_in"]
@@ -54,7 +55,7 @@ def units_in(body: Mapping[str, Any]) -> list[Unit]:
     units: list[Unit] = []
     for number, one in enumerate(values):
         try:
-            units.append(_unit(one, (*FIELDS, "image")))
+            units.append(_unit(one, (*FIELDS, *OLD_FIELDS, "image")))
         except UnitError as error:  # noqa: PERF203 - a handful of units
             raise UnitError(f"Unit {number}: {error}") from error
     return units

@@ -19,6 +19,7 @@ from lib_faceid.jobs.choosing import file_of
 from lib_faceid.jobs.recording import pixels_sha256, used_unit, versions
 from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
+from lib_faceid.units.old_names import names_of
 from lib_faceid.units.unit import Unit
 
 __all__ = ["SAME", "Again", "again", "at_weight_0", "checkpoint_of", "draw_again", "first_difference", "requests_of"]
@@ -121,8 +122,9 @@ def _unit(used: UsedUnit, resources: Resources) -> Unit:
     missing = next((name for name in names if name not in library.names()), "")
     if missing:
         raise UnitError(f"FaceID {used.number} drew {missing!r}, who is not in the library any more.")
-    settings = {name: value for name, value in used.settings.items() if name != "unlike"}
-    if used.settings.get("unlike") or settings.get("region") == "mask":
+    negative = names_of("negative_images")
+    settings = {name: value for name, value in used.settings.items() if name not in negative}
+    if any(used.settings.get(name) for name in negative) or settings.get("region") == "mask":
         raise UnitError(
             f"FaceID {used.number} had a mask or a photo of somebody to lead away from, which are not kept."
         )

@@ -15,6 +15,7 @@ from lib_faceid.commands.completion import complete_with, people_or_files
 from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import UnitError
 from lib_faceid.models.person_suffixes import is_person_file
+from lib_faceid.units.old_names import names_of
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import AUTO, FIELDS, Field, Photo, Range, Unit
 
@@ -109,7 +110,8 @@ def _value(field: Field, text: str) -> Any:
 def _add(group: Any, field: Field, *more: str) -> None:
     default = "" if field.default in ("", None, ()) else f" ({field.default})"
     text = f"{field.help}{default}".replace("%", "%%")
-    action = _append(group, field.name, _option(field.name), *more, metavar=_metavar(field), help=text)
+    names = map(_option, names_of(field.name))
+    action = _append(group, field.name, *names, *more, metavar=_metavar(field), help=text)
     if isinstance(choices := field.kind, tuple):
         complete_with(action, lambda prefix, **_: [one for one in choices if one.startswith(prefix)])
     elif field.name == "person":

@@ -42,7 +42,7 @@ class Prepared:
     """What was assumed, skipped or doubted on the way."""
     hashes: tuple[str, ...] = ()
     """Short hashes of the photos, by which they are found again."""
-    unlike: tuple[str, ...] = ()
+    negative_images: tuple[str, ...] = ()
     """Short hashes of the negative reference photos."""
 
     @property
@@ -72,7 +72,7 @@ class Prepared:
 
     def infotext(self, *, has_hashes: bool = True) -> str:
         """Return what a picture's metadata say of the unit, with or without the hashes of its photos."""
-        hashes = (self.hashes, self.unlike) if has_hashes else ()
+        hashes = (self.hashes, self.negative_images) if has_hashes else ()
         return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes)
 
     def plan(self, steps: int) -> str:
@@ -143,7 +143,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
     joined = [_of_saved(reference, adapter) for reference in saved] or _read(unit, adapter, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model
     region = region_of(unit, models.policy())
-    negative, unlike = read_negative(unit, adapter, models)
+    negative, negative_images = read_negative(unit, adapter, models)
     settings = {name: getattr(unit, name) for name in (*adapter.variant.network_settings, "lora")}
     messages = dict.fromkeys(message for one in joined for message in one.messages)  # each once
     return Prepared(
@@ -155,7 +155,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
         regions=(region,) if region else (),
         notes=tuple(filter(None, [note, *_ignored(unit), *messages])),
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
-        unlike=_hashes([unlike]) if unlike else (),
+        negative_images=_hashes([negative_images]) if negative_images else (),
     )
 
 

@@ -34,9 +34,9 @@ def read_references(unit: Unit, adapter: Adapter, models: Models) -> list[AnyJoi
 
 def read_negative(unit: Unit, adapter: Adapter, models: Models) -> tuple[Negative, AnyJoined | None]:
     """Return what the unit's uncond tokens encode, and the negative reference, if it has one."""
-    if not unit.unlike:
+    if not unit.negative_images:
         return Negative(noise=unit.noise), None
-    settings = replace(unit, images=unit.unlike, batch="together", combine="average", face="largest")
+    settings = replace(unit, images=unit.negative_images, batch="together", combine="average", face="largest")
     joined = _joined(settings, adapter, models)
     return Negative(joined.identity, unit.noise), joined
 

@@ -15,6 +15,7 @@ from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.photos import Photos
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.infotext import pasted, pasted_line, unit_from_infotext
+from lib_faceid.units.old_names import names_of
 from lib_faceid.units.region import MASK
 from lib_faceid.units.unit import FIELDS, ONE_EACH, Purpose
 
@@ -88,7 +89,7 @@ def missing(services: Services, text: str, photos: Photos, person: str) -> str:
         )
     if fields["region"] == MASK:
         sentences.append("Its region was a mask, which metadata do not carry: draw it again under Region.")
-    if ", unlike: " in text:
+    if any(f", {name}: " in text for name in names_of("negative_images")):
         sentences.append(_LESS_LIKE[fields["purpose"]])
     return " ".join(sentences)
 

@@ -44,25 +44,25 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["hires"] = choice("hires", prefix)
         made |= build_layer_weights(prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
-        made["unlike"] = _unlike(prefix)
+        made["negative_images"] = _negative_image(prefix)
         made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
         with gr.Column(elem_id=f"{prefix}_preset_panel") as made["preset_panel"]:
             _presets(prefix, services, preset, made)
     return made
 
 
-def _unlike(prefix: str) -> Any:
+def _negative_image(prefix: str) -> Any:
     """Return the state that holds the photo of somebody to lead away from."""
     held = gr.State([])
-    settings = {"label": FIELDS["unlike"].label, "elem_id": f"{prefix}_unlike_image", "height": 120}
-    picture, message = drop_zone(**settings), gr.HTML(elem_id=f"{prefix}_unlike_message")
+    settings = {"label": FIELDS["negative_images"].label, "elem_id": f"{prefix}_negative_image", "height": 120}
+    picture, message = drop_zone(**settings), gr.HTML(elem_id=f"{prefix}_negative_message")
 
     def came(photo: Any) -> list[Any]:
         text, problem = attempt(encoded, photo) if photo else (None, "")
         return [[{"image": text}] if text else [], notice(problem, "warning")]
 
     picture.change(came, [picture], [held, message], **QUICK)
-    held.elem_id = f"{prefix}_unlike"
+    held.elem_id = f"{prefix}_negative_images"
     return held
 
 

@@ -24,7 +24,7 @@ __all__ = [
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
-WRITTEN = tuple(name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "unlike"))
+WRITTEN = tuple(name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "negative_images"))
 """What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who they are."""
 KEY = "FaceID "
 ALWAYS = {"adapter", "variant", "weight"}
@@ -37,16 +37,20 @@ def infotext_key(number: int | str) -> str:
 
 
 def unit_to_infotext(
-    unit: Unit, adapter: str, variant: str, references: Sequence[str] = (), unlike: Sequence[str] = ()
+    unit: Unit, adapter: str, variant: str, references: Sequence[str] = (), negative_images: Sequence[str] = ()
 ) -> str:
     """Return one line with what is needed to draw the unit again.
 
     adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again;
-    unlike: those of the negative photos.
+    negative_images: those of the negative photos.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
     written = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
-    written |= {name: "+".join(hashes) for name, hashes in (("refs", references), ("unlike", unlike)) if hashes}
+    written |= {
+        name: "+".join(hashes)
+        for name, hashes in (("refs", references), ("negative_images", negative_images))
+        if hashes
+    }
     return ", ".join(f"{name}: {_text(value)}" for name, value in (written | {"algo": ALGORITHM}).items())
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["OLD_FIELDS", "OLD_ORDERS"]
+__all__ = ["OLD_FIELDS", "OLD_ORDERS", "names_of"]
 
-OLD_FIELDS: Mapping[str, str] = {}
+OLD_FIELDS: Mapping[str, str] = {"unlike": "negative_images"}
 """Field of a unit as it was called -> as it is called now."""
 
 OLD_ORDERS: tuple[tuple[str, ...], ...] = (
@@ -39,3 +39,8 @@ OLD_ORDERS: tuple[tuple[str, ...], ...] = (
     ),
 )
 """The orders in which a unit's fields were sent one after the other, the oldest first."""
+
+
+def names_of(field: str) -> tuple[str, ...]:
+    """Return what a field of a unit is called and was called, today's name first."""
+    return field, *(old for old, now in OLD_FIELDS.items() if now == field)

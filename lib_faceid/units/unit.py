@@ -167,7 +167,9 @@ class Unit:
         "Several photos",
         "Together they are one person. One each: the first image of a batch shows the first photo's person, and so on.",
     )
-    unlike: tuple[Photo, ...] = _setting((), list, "Less like", "Somebody whom the person should not look like.")
+    negative_images: tuple[Photo, ...] = _setting(
+        (), list, "Less like", "Somebody whom the person should not look like."
+    )
     noise: float = _setting(
         0.0,
         Range(0, 1, 0.05),
@@ -187,7 +189,7 @@ class Unit:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_unit_photos(self.images))
-        object.__setattr__(self, "unlike", as_unit_photos(self.unlike))
+        object.__setattr__(self, "negative_images", as_unit_photos(self.negative_images))
         for one in FIELDS.values():
             value = getattr(self, one.name)
             if isinstance(one.kind, Range) and is_number(value) and not isinstance(value, (int, float)):

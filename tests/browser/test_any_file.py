@@ -30,8 +30,8 @@ def test_a_file_that_is_no_picture_is_answered_in_words(page: Page, tmp_path: Pa
     assert element(page, "enabled").is_visible()
     assert page.locator(".gradio-container .error:visible").count() == 0
     open_part(page, "advanced")
-    put(page, "unlike_image", file)
-    element(page, "unlike_message").locator(".faceid-warning").wait_for(timeout=WAIT_MS)
+    put(page, "negative_image", file)
+    element(page, "negative_message").locator(".faceid-warning").wait_for(timeout=WAIT_MS)
     assert page.locator(".gradio-container .error:visible").count() == 0
     keep(page, "any-file")
 

@@ -156,7 +156,7 @@ def test_weight_types_negatives_noise_and_steps_change_the_picture(
     server: Server, image: dict[str, Any], photo: str
 ) -> None:
     changes: list[dict[str, Any]] = [
-        {"weight_type": "style transfer"}, {"weight_type": "composition"}, {"unlike": [photo]}, {"noise": 0.5},
+        {"weight_type": "style transfer"}, {"weight_type": "composition"}, {"negative_images": [photo]}, {"noise": 0.5},
         {"end": 0.5}, {"start": 0.5}, {"image_crop": "padded"}, {"image_crop": "whole"},
     ]  # fmt: skip
     drawn = [clean(server.txt2img(image)), *(clean(server.txt2img({**image, **change})) for change in changes)]

@@ -118,7 +118,7 @@ def test_every_image_of_a_batch_has_its_person(
 
 def test_less_like_and_noise(server: Server, person: dict[str, Any], luciano: str) -> None:
     plain = clean(server.txt2img(person))
-    for change in ({"unlike": [luciano]}, {"noise": 0.5}):
+    for change in ({"negative_images": [luciano]}, {"noise": 0.5}):
         drawn = clean(server.txt2img({**person, **change}))
         assert difference(drawn, plain) > 0
         assert next(iter(change)) in drawn.info["infotexts"][0]

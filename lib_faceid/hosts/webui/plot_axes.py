@@ -13,7 +13,7 @@ from lib_faceid.units.unit import FIELDS, Range
 
 __all__ = ["add_axes", "axis_options"]
 
-PLOTTED = [name for name in FIELDS if name not in ("images", "mask", "unlike")]
+PLOTTED = [name for name in FIELDS if name not in ("images", "mask", "negative_images")]
 OF_JOB = {"best_of": int, "likeness_target": float}
 
 
