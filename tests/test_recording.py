@@ -147,7 +147,7 @@ def test_whoever_is_named_by_a_file_is_no_name_of_the_library(person: str, peopl
     adapter = SimpleNamespace(name="a.safetensors", variant=SimpleNamespace(id="faceid"))
     reference, unit = SimpleNamespace(fingerprint="0123abcd" * 8), Unit(enabled=True, person=person, weight=1.2)
     prepared: Any = SimpleNamespace(
-        number=0, unit=unit, adapter=adapter, unlike=(), references=[reference], hashes=["0123abcd"]
+        number=0, unit=unit, adapter=adapter, negative_images=(), references=[reference], hashes=["0123abcd"]
     )
     used = used_unit(prepared, "")
     assert used.people == people
