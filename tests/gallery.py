@@ -32,7 +32,7 @@ __all__ = ["BLUE", "STRANGERS", "Drawn", "Gallery", "identity_of", "photo_of", "
 STRANGERS = Path(__file__).parent / "strangers"
 SIDE_PX = 128
 CORNER_PX = 12
-SIDES = ("left", "right")
+PLACES = {2: ("left", "right"), 3: ("left third", "middle third", "right third")}
 BATCH = 12  # pictures in one UNet call
 BLUE = COLOUR_NAMES.index("blue")
 
@@ -133,14 +133,27 @@ class Gallery:
 
     def draw_pairs(self, pairs: Sequence[tuple[str, str]], seeds: Sequence[int], colours: Sequence[int]) -> list[Drawn]:
         """Return a wide picture of each pair, the first of them on the left."""
+        return self.draw_groups(pairs, seeds, colours)
+
+    def draw_groups(
+        self, groups: Sequence[tuple[str, ...]], seeds: Sequence[int], colours: Sequence[int]
+    ) -> list[Drawn]:
+        """Return a wide picture of each group of two or three (all of one size), from left to right."""
         drawn: list[Drawn] = []
-        for at in range(0, len(pairs), BATCH // 2):
+        columns = len(groups[0])
+        for at in range(0, len(groups), BATCH // 2):
             part = slice(at, at + BATCH // 2)
-            each = zip(SIDES, zip(*pairs[part], strict=True), strict=True)
+            each = zip(PLACES[columns], zip(*groups[part], strict=True), strict=True)
             units = [self._unit(names, region=side) for side, names in each]
             prompts = [caption(colour, people=2) for colour in colours[part]]
-            drawn += self._draw(units, prompts, seeds[part], TRAINED.cfg, columns=2)
+            drawn += self._draw(units, prompts, seeds[part], TRAINED.cfg, columns=columns)
         return drawn
+
+    def job_of(self, names: Sequence[str]) -> Job:
+        """Return a job with a unit for each of these people, ready for the miniature's UNet."""
+        job = Job([self._unit([name]) for name in names], self._resources.models())
+        job.prepare(self._pipeline.unet)
+        return job
 
     def _draw(
         self, units: list[Unit], prompts: list[str], seeds: Sequence[int], cfg: float, columns: int = 1

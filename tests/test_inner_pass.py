@@ -38,6 +38,16 @@ def test_units_may_take_turns() -> None:
     assert [acting(units, [None] * 3, face) for face in range(4)] == [[0], [2], [0], [2]]
 
 
+def test_by_likeness_the_face_decides_and_else_the_order() -> None:
+    units = [unit(adetailer="likeness"), PERSON, unit(adetailer="likeness"), unit(adetailer="one each")]
+    by_owner = {
+        owner: [n for n, one in enumerate(units_for_part(units, [None] * 4, 0, owner)) if one.acts] for owner in (0, 2)
+    }
+    assert by_owner == {0: [0, 1, 3], 2: [1, 2, 3]}
+    assert [acting(units, [None] * 4, face) for face in range(2)] == [[0, 1, 3], [1, 2, 3]]
+    assert acting([unit(adetailer="likeness")], [None], 5) == [0], "the only one is on every face"
+
+
 def test_off_and_same() -> None:
     units = [unit(adetailer="off"), unit(adetailer="same", region="left"), unit(enabled=False)]
     assert acting(units, [None, 0.0, None]) == [1]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lib_faceid.faces.analyser import Face, FaceAnalyser
-from lib_faceid.jobs.passes import Places, faces_in, region_of
+from lib_faceid.jobs.passes import Places, region_of
 from lib_faceid.jobs.placing import head_region, place_people
 from lib_faceid.pictures.requested import BASE64_ONLY
 from lib_faceid.references.identity import Identity
@@ -84,18 +84,6 @@ def test_real_faces_are_found_again_wherever_they_stand(
     assert right.left > left.left
     size = (picture.shape[1], picture.shape[0])
     assert (left, right) == (head_region(two[0].box, size), head_region(two[1].box, size))
-
-
-def test_the_faces_of_a_picture_stand_from_left_to_right(
-    analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]
-) -> None:
-    picture = photo("solvay_conference_1927.png")
-    found = faces_in(picture, analyser)
-    height, width, _ = picture.shape
-    centres = [box.left + box.right for box in found]
-    assert centres == sorted(centres)
-    x0, y0, x1, y1 = max(analyser.detect(picture), key=lambda face: face.size_px).box
-    assert max(found, key=lambda box: box.area) == Box(x0 / width, y0 / height, x1 / width, y1 / height)
 
 
 def test_vectors_of_another_recogniser_say_nothing(analyser: FaceAnalyser, photo: Callable[[str], np.ndarray]) -> None:

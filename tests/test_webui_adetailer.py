@@ -8,17 +8,20 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from played_webui import Host, P, job_of
 from torch import nn
 
-from lib_faceid.jobs import job as generation
+from lib_faceid.faces.face import Face, FaceSearch
+from lib_faceid.references.identity import Identity
 from lib_faceid.units.region import WHOLE, Box
 
 pytest.importorskip("fastapi")
 
 LEFT, MIDDLE, RIGHT = Box(0.1, 0.2, 0.3, 0.6), Box(0.4, 0.2, 0.6, 0.6), Box(0.7, 0.2, 0.9, 0.6)
 BIT_BESIDE = 0.02  # what another detector says of the same face
+BY_LIKENESS = ({"person": "Anna", "adetailer": "likeness"}, {"person": "Bert", "adetailer": "likeness"})
 IN_TURN = ({"person": "Anna", "adetailer": "one each"}, {"person": "Bert", "adetailer": "one each"})
 
 
@@ -54,14 +57,40 @@ def names_on(host: Host, *faces: Box) -> list[str]:
     return [name for where in faces for _, name, _ in people_on(host, where=where)]
 
 
+class Looks:
+    """A face model that sees the same faces in every picture, and counts its looks."""
+
+    def __init__(self) -> None:
+        self.faces: list[tuple[Box, NDArray[np.float32]]] = []
+        self.recogniser, self.looks = "w600k_r50", 0
+
+    def search(self, picture: NDArray[np.uint8]) -> FaceSearch:
+        self.looks += 1
+        faces = [(_px(box), vector) for box, vector in self.faces]
+        nothing = np.zeros((5, 2), np.float32), 0.9
+        return FaceSearch(
+            tuple(Face(box, *nothing, vector, np.zeros((224, 224, 3), np.uint8)) for box, vector in faces),
+            0.9,
+            (100, 50),
+        )
+
+    def see(self, *faces: tuple[Box, Identity | None]) -> None:
+        """Have faces there, each like somebody; without anybody, like nobody."""
+        nobody = np.ones(512, np.float32)
+        self.faces = [(box, nobody if who is None else who.id_embeddings[0].numpy()) for box, who in faces]
+
+
+def _px(box: Box) -> tuple[float, float, float, float]:
+    return (box.left * 100, box.top * 50, box.right * 100, box.bottom * 50)
+
+
 @pytest.fixture
-def seen(host: Host, monkeypatch: pytest.MonkeyPatch) -> list[Box]:
-    """The faces that are in every picture."""
-    boxes: list[Box] = []
-    monkeypatch.setattr(generation, "faces_in", lambda picture, analyser: list(boxes))
-    models = replace(host.webui.models(), face_analyser=object)
+def looks(host: Host, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """What sees the faces that are in every picture."""
+    found = Looks()
+    models = replace(host.webui.models(), face_analyser=lambda: found)
     monkeypatch.setattr(host.webui, "models", lambda: models)
-    return boxes
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -99,26 +128,61 @@ def test_a_face_may_call_somebody_into_a_job_without_people(host: Host) -> None:
 
 @pytest.mark.parametrize("order", [(LEFT, MIDDLE, RIGHT), (RIGHT, LEFT, MIDDLE), (RIGHT, LEFT, RIGHT, MIDDLE)])
 def test_who_takes_turns_is_told_by_the_face_and_not_by_how_many_were_drawn(
-    host: Host, seen: list[Box], order: tuple[Box, ...]
+    host: Host, looks: Looks, order: tuple[Box, ...]
 ) -> None:
-    seen += [LEFT, MIDDLE, RIGHT]
+    looks.see((LEFT, None), (MIDDLE, None), (RIGHT, None))
     host.draw(P(["x"]), *IN_TURN)
     beside = [Box(box.left + BIT_BESIDE, box.top, box.right + BIT_BESIDE, box.bottom) for box in order]
     expected = ["Bert" if box is MIDDLE else "Anna" for box in order]
     assert names_on(host, *beside) == expected
 
 
-def test_faces_that_are_not_seen_are_told_apart_all_the_same(host: Host, seen: list[Box]) -> None:
-    seen += [LEFT]
+@pytest.mark.parametrize("order", [(LEFT, MIDDLE, RIGHT), (RIGHT, LEFT, MIDDLE), (RIGHT, RIGHT, MIDDLE, LEFT)])
+def test_by_likeness_each_face_is_drawn_as_the_person_it_is_most_like(
+    host: Host, looks: Looks, order: tuple[Box, ...]
+) -> None:
+    anna, bert = (host.webui.models().person(name) for name in ("Anna", "Bert"))
+    looks.see((LEFT, bert), (MIDDLE, None), (RIGHT, anna))
+    host.draw(P(["x"]), *BY_LIKENESS)
+    names = dict(zip(order, names_on(host, *order), strict=True))
+    assert (names[LEFT], names[RIGHT], looks.looks) == ("Bert", "Anna", 1)
+    assert names[MIDDLE] in ("Anna", "Bert")
+
+
+def test_of_two_faces_like_one_person_the_other_is_still_the_other_persons(host: Host, looks: Looks) -> None:
+    anna = host.webui.models().person("Anna")
+    looks.see((LEFT, anna), (RIGHT, anna))
+    host.draw(P(["x"]), *BY_LIKENESS)
+    assert sorted(names_on(host, LEFT, RIGHT)) == ["Anna", "Bert"]
+
+
+def test_where_no_likeness_can_be_told_the_order_decides(host: Host, looks: Looks) -> None:
+    anna, bert = (host.webui.models().person(name) for name in ("Anna", "Bert"))
+    looks.see((LEFT, bert), (RIGHT, anna))
+    looks.recogniser = "another"
+    p = P(["x"])
+    host.draw(p, *BY_LIKENESS)
+    assert names_on(host, LEFT, RIGHT, LEFT) == ["Anna", "Bert", "Anna"]
+    assert [comment for comment in p.comments if "another recogniser (w600k_r50)" in comment]
+
+
+def test_by_likeness_a_face_that_is_not_seen_goes_by_its_number(host: Host, looks: Looks) -> None:
+    looks.see((LEFT, host.webui.models().person("Bert")))
+    host.draw(P(["x"]), *BY_LIKENESS)
+    assert names_on(host, LEFT, RIGHT, MIDDLE) == ["Bert", "Bert", "Anna"], "the second face, and the third"
+
+
+def test_faces_that_are_not_seen_are_told_apart_all_the_same(host: Host, looks: Looks) -> None:
+    looks.see((LEFT, None))
     host.draw(P(["x"]), *IN_TURN)
     assert names_on(host, RIGHT, RIGHT, LEFT, MIDDLE, RIGHT) == ["Bert", "Bert", "Anna", "Anna", "Bert"]
 
 
-def test_each_image_has_its_own_faces(host: Host, seen: list[Box]) -> None:
+def test_each_image_has_its_own_faces(host: Host, looks: Looks) -> None:
     p = P(["x", "x"], batch_size=2)
     host.draw(p, *IN_TURN)
     assert names_on(host, RIGHT, LEFT) == ["Anna", "Bert"]
-    seen += [LEFT, RIGHT]
+    looks.see((LEFT, None), (RIGHT, None))
     p.batch_index = 1
     assert names_on(host, RIGHT, LEFT) == ["Bert", "Anna"]
 

@@ -16,7 +16,7 @@ from lib_faceid.effects.injection import Contribution, Injection, inject
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import expected_in
-from lib_faceid.jobs.passes import Pass, Places, faces_in, is_auto
+from lib_faceid.jobs.passes import Pass, Places, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.likeness.judging import Expected
 from lib_faceid.unet.layers import attention_layers
@@ -143,13 +143,6 @@ class Job:
             for image in range(first, first + len(pictures))
         ]
         return self._places.see(first, pictures, people, self._models.face_analyser())
-
-    def faces_in(self, picture: NDArray[np.uint8]) -> list[Box]:
-        """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right.
-
-        Raises FaceIDError where no face can be looked for.
-        """
-        return faces_in(picture, self._models.face_analyser())
 
     def expected(self, image: int = 0) -> list[Expected]:
         """Return who was asked for in an image, counted from 0 through the job: the people, and where each acts."""

@@ -20,7 +20,7 @@ from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import AUTO_REGION, MASK, WHOLE, Box, box_of, column
 from lib_faceid.units.unit import Unit
 
-__all__ = ["Pass", "Places", "faces_in", "is_auto", "region_of"]
+__all__ = ["Pass", "Places", "is_auto", "region_of"]
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,6 @@ def region_of(unit: Unit, policy: RequestPolicy) -> Region | None:
 def is_auto(unit: Unit) -> bool:
     """Say whether a unit's place is found by itself."""
     return unit.region == AUTO_REGION
-
-
-def faces_in(picture: NDArray[np.uint8], analyser: FaceAnalyser) -> list[Box]:
-    """Return where the faces in a picture (uint8 RGB [H, W, 3]) are, from left to right."""
-    photo = analyse(picture, analyser)
-    return [Box.from_px(face.box, *photo.size_px) for face in photo.faces]
 
 
 def _bound(photo: AnalysedPhoto, people: Sequence[Reference], recogniser: str) -> list[Box | None]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lib_faceid.units.region import EVERYWHERE, Box
-from lib_faceid.units.unit import FIELDS, Range, Unit
+from lib_faceid.units.unit import FIELDS, LIKENESS, ONE_EACH, Range, Unit
 
-__all__ = ["face_number", "of_image", "units_for_part"]
+__all__ = ["acts_by", "face_number", "of_image", "units_for_part"]
 
 SAME_FACE = 0.5  # two boxes of one face share at least this much of the smaller one; of two cheek to cheek, less
 
@@ -35,16 +35,26 @@ def face_number(part: Box, faces: list[Box]) -> int:
     return at
 
 
-def units_for_part(units: Sequence[Unit], overlaps: Sequence[float | None], face: int) -> list[Unit]:
+def acts_by(unit: Unit, setting: str) -> bool:
+    """Say whether a unit acts, shows a person, and is set to this in ADetailer."""
+    return unit.acts and unit.purpose == "person" and unit.adetailer == setting
+
+
+def units_for_part(
+    units: Sequence[Unit], overlaps: Sequence[float | None], face: int, owner: int | None = None
+) -> list[Unit]:
     """Return the units as they act on one part: those that do not are off, the others act on all of it.
 
     An image acts on none, unless its unit says "same".
 
     overlaps: how much of each unit's region lies in the part, None for a unit without a region; face: the part's
-    number, as `face_number` counts.
+    number, as `face_number` counts; owner: the place of the unit that it is most like, None where that is not known.
     """
     people = [unit.acts and unit.purpose == "person" for unit in units]
-    in_turn = [number for number, unit in enumerate(units) if people[number] and unit.adetailer == "one each"]
+    turns = {
+        setting: [number for number, unit in enumerate(units) if acts_by(unit, setting)]
+        for setting in (ONE_EACH, LIKENESS)
+    }
     regional = [overlaps[number] for number, unit in enumerate(units) if people[number] and unit.adetailer == "region"]
     most = max((overlap for overlap in regional if overlap is not None), default=0.0)
 
@@ -54,7 +64,10 @@ def units_for_part(units: Sequence[Unit], overlaps: Sequence[float | None], face
         if unit.adetailer == "region":
             overlap = overlaps[number]
             return overlap is None or 0 < overlap == most
-        return unit.adetailer == "same" or (bool(in_turn) and number == in_turn[face % len(in_turn)])
+        if unit.adetailer == LIKENESS and owner is not None:
+            return number == owner
+        in_turn = turns.get(unit.adetailer)
+        return number == in_turn[face % len(in_turn)] if in_turn else unit.adetailer == "same"
 
     return [
         _on_all_of_it(unit) if unit.acts and acts(number, unit) else replace(unit, enabled=False)

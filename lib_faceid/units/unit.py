@@ -16,7 +16,19 @@ from lib_faceid.units.photos import MAX_PHOTOS, Photo, as_unit_photos, is_photo,
 from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
-__all__ = ["AUTO", "FIELDS", "ONE_EACH", "PURPOSES", "Field", "Photo", "Picture", "Purpose", "Range", "Unit"]
+__all__ = [
+    "AUTO",
+    "FIELDS",
+    "LIKENESS",
+    "ONE_EACH",
+    "PURPOSES",
+    "Field",
+    "Photo",
+    "Picture",
+    "Purpose",
+    "Range",
+    "Unit",
+]
 
 AUTO = "Auto"
 Purpose: TypeAlias = Literal["person", "image"]
@@ -24,6 +36,8 @@ Purpose: TypeAlias = Literal["person", "image"]
 PURPOSES: tuple[Purpose, ...] = ("person", "image")
 ONE_EACH = "one each"
 """The value of `batch` and `adetailer` that gives each image, or each face, its own."""
+LIKENESS = "likeness"
+"""The value of `adetailer` that gives each face the unit whose person it is most like."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +193,10 @@ class Unit:
 
     adetailer: str = _setting(
         "region",
-        ("region", "same", "one each", "off"),
+        ("region", "same", "one each", "likeness", "off"),
         "In ADetailer",
-        "By region: on the faces in its region, without one on all. Same: on all. One each: unit k on face k.",
+        "By region: on the faces in its region, without one on all. Same: on all. One each: unit k on face k. "
+        "Likeness: on the face most like its person.",
     )
     adetailer_weight: float = _setting(
         1.0, Range(0, 2, 0.05), "Weight in ADetailer", "The identity weight is multiplied by this in ADetailer."

@@ -11,9 +11,9 @@ from typing import Any
 from lib_faceid.hosts.webui.job import WebUIJob
 from lib_faceid.hosts.webui.passes import whole_picture
 from lib_faceid.hosts.webui.prompts import units_of_tags_in
-from lib_faceid.units.inner_pass import of_image, units_for_part
+from lib_faceid.units.inner_pass import acts_by, of_image, units_for_part
 from lib_faceid.units.region import WHOLE, Box
-from lib_faceid.units.unit import Unit
+from lib_faceid.units.unit import LIKENESS, ONE_EACH, Unit
 
 __all__ = ["inner_units", "is_inner"]
 
@@ -32,8 +32,11 @@ def inner_units(outer: WebUIJob, p: Any) -> tuple[list[Unit], list[Unit]]:
     everybody = [of_image(unit, outer.image) for unit in (*outer.units, *outer.tagged)]
     overlaps = [outer.overlap(number, part) for number in outer.numbers]
     # Faces may be drawn twice, or be left out, in any order: it is the face that counts, and not the job.
-    take_turns = sum(unit.acts and unit.adetailer == "one each" for unit in everybody) > 1
-    acting = units_for_part(everybody, overlaps, outer.face_number(part, whole_picture(p)) if take_turns else 0)
+    alike = [number for number, unit in zip(outer.numbers, everybody, strict=True) if acts_by(unit, LIKENESS)]
+    face, owner = 0, None
+    if len(alike) > 1 or sum(acts_by(unit, ONE_EACH) for unit in everybody) > 1:
+        face, owner = outer.face_and_owner(part, whole_picture(p), alike)
+    acting = units_for_part(everybody, overlaps, face, None if owner is None else outer.numbers.index(owner))
     count = len(outer.units)
     own = [] if p.disable_extra_networks else units_of_tags_in(p)
     return acting[:count], own if own and own != everybody[count:] else acting[count:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -20,9 +20,9 @@ from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import Judge, judge_for
 from lib_faceid.jobs.job import Job, Prepared
+from lib_faceid.jobs.redrawn import Redrawn
 from lib_faceid.jobs.scoring import Scoring
 from lib_faceid.units.infotext import infotext_key
-from lib_faceid.units.inner_pass import face_number
 from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.tags import tag_key
 from lib_faceid.units.unit import Unit
@@ -51,11 +51,11 @@ class WebUIJob:
         """Whether it draws a face inside another job."""
         self.is_in_step = False
         """Whether the UNet is being called for one of its steps."""
-        self._faces: dict[int, list[Box]] = {}
         self._models = models
         self._job = Job(units, models, tagged)
         self._sampling = WebUISampling(p, self._job)
         self._attached = AttachedJob(self._job, self._sampling)
+        self._redrawn = Redrawn(self._job, models.face_analyser, self.say)
         self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
         self._refused: nn.Module | None = None
@@ -104,15 +104,14 @@ class WebUIJob:
         """Return how much of a unit's region lies in a part of the image at hand; None for a unit without a region."""
         return self._job.overlap(number, part, self.image)
 
-    def face_number(self, part: Box, picture: Pixels) -> int:
-        """Return which of the faces of the image at hand, shown in `picture`, a part of it is; from 0 at the left."""
-        if self.image not in self._faces:  # the first part of it that is drawn again: all faces are still as they were
-            self._faces[self.image] = []
-            try:
-                self._faces[self.image] = self._job.faces_in(picture)
-            except FaceIDError as error:
-                self.say(f"FaceID: the faces could not be told apart, and the units take turns as they come: {error}")
-        return face_number(part, self._faces[self.image])
+    def face_and_owner(
+        self, part: Box, picture: Pixels, numbers: Collection[int | str]
+    ) -> tuple[int, int | str | None]:
+        """Return which face of the image at hand, shown in `picture`, a part of it is, and the unit most like it.
+
+        Counted from 0 at the left; numbers: of the units to choose from; None where no likeness can be told.
+        """
+        return self._redrawn.face_and_owner(self.image, part, picture, numbers)
 
     def judge_of(self, image: int) -> Judge:
         """Return what says how alike a picture of that number in the job is to its people; the least alike counts.
