@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lib_faceid.encoders.clip_towers import ClipTowers
     from lib_faceid.evaluation.plan import Lines, Plan
     from lib_faceid.evaluation.tables import Report
+    from lib_faceid.faces.analyser import FaceAnalyser
 
 __all__ = ["add_evaluate"]
 
@@ -42,11 +43,42 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight", type=values.number(0, 2), help="(the protocol's)")
     parser.add_argument("--lora", type=values.number(0, 1.5), help="(the protocol's)")
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="the pack that conditions, such as buffalo_l")
-    parser.add_argument("--judge", type=Path, metavar="DIR", help="another pack, that looks at the pictures")
+    _add_judge(parser)
     parser.add_argument("--clip", type=Path, metavar="DIR", help="a CLIP with both towers (looked for in models/clip)")
     parser.add_argument("--yes", action="store_true", help="download the face models where there are none")
     parser.add_argument("--full-precision", action="store_true", help="float32, where float16 gives black pictures")
     parser.add_argument("--out", type=Path, default=Path("out/evaluation"), metavar="DIR", help="(%(default)s)")
+
+
+def _add_judge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="DIR|FILE",
+        help="another pack, or a recogniser's ONNX file, that looks at pictures",
+    )
+    parser.add_argument("--judge-colours", choices=["rgb", "bgr"], default="rgb", help="of such a file (%(default)s)")
+    number = values.number(0, 1000)
+    parser.add_argument("--judge-mean", type=number, default=127.5, metavar="N", help="of pixels (%(default)s)")
+    parser.add_argument("--judge-std", type=values.number(1e-3, 1000), default=127.5, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--judge-crop", choices=["aligned", "box"], default="aligned", help="straightened, or the detector's box"
+    )
+    parser.add_argument("--judge-size", type=values.whole(16, 1024), default=0, metavar="PX", help="(its file's)")
+
+
+def _judge(options: Options, conditions: FaceAnalyser) -> FaceAnalyser:
+    from lib_faceid.faces.analyser import load_face_analyser, load_judge
+    from lib_faceid.faces.any_recogniser import JudgePixels
+
+    if options.judge is None:
+        return conditions
+    if options.judge.is_dir():
+        return load_face_analyser(options.judge)
+    pixels = JudgePixels(
+        options.judge_colours, options.judge_mean, options.judge_std, options.judge_crop, options.judge_size
+    )
+    return load_judge(options.judge, pixels, options.face_models)
 
 
 def _evaluate(options: Options) -> None:
@@ -96,7 +128,9 @@ def _looked_for(options: Options, resources: Resources) -> str:
     notes = []
     if asked.judge and options.judge is None:
         folders = ", ".join(str(folder) for folder in face_pack_folders(resources.roots)[:3])
-        notes.append(f"The protocol's judge is {asked.judge}; name its pack with --judge DIR. Packs lie in {folders}.")
+        notes.append(
+            f"The protocol's judge is {asked.judge}; name its pack or ONNX file with --judge. Packs lie in {folders}."
+        )
     if _towers(options, resources) is None:
         places = ", ".join(str(folder / "clip") for folder in resources.roots.all_models)
         notes.append(f"No CLIP with both towers was found in {places}: CLIP-T and CLIP-I are left out.")
@@ -115,10 +149,9 @@ def _report(options: Options, resources: Resources, plan: Plan, drawn: Lines) ->
     from lib_faceid.evaluation.plan import ALONE
     from lib_faceid.evaluation.summary import figures_of, people_of
     from lib_faceid.evaluation.tables import Report
-    from lib_faceid.faces.analyser import load_face_analyser
 
     conditions = resources.face_analyser()
-    judge = load_face_analyser(options.judge) if options.judge else conditions
+    judge = _judge(options, conditions)
     people = people_of(look_at_people(plan, judge))
     seen = look_at_pictures(drawn, options.out, judge, print)
     place = _towers(options, resources)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lib_faceid.arguments import as_path, one_of
 from lib_faceid.errors import FileError, MissingPackageError
+from lib_faceid.faces.any_recogniser import AnyRecogniser, JudgePixels
 from lib_faceid.faces.by_hand import edges_px, points_in
 from lib_faceid.faces.crops import CLIP_CROP_PX, aligned
 from lib_faceid.faces.face import Face, FaceSearch, largest
@@ -32,7 +33,10 @@ from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.pictures.pixels import require_rgb
 from lib_faceid.units.region import Box
 
-__all__ = ["Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "unload"]
+__all__ = [
+    "Device", "Face", "FaceAnalyser", "FaceSearch", "check_packages", "largest", "load_face_analyser", "load_judge",
+    "unload",
+]  # fmt: skip
 
 Device = Literal["cpu", "auto"]
 
@@ -96,7 +100,7 @@ class FaceAnalyser:
 
     def _face(self, image_rgb: NDArray[np.uint8], box: Floats, points: Floats, score: float) -> Face:
         x0, y0, x1, y1 = (float(edge) for edge in box)
-        crop_rgb = aligned(image_rgb, points, self._recogniser.input_size[0])
+        crop_rgb = self._recogniser.crop(image_rgb, box, points)
         return Face(
             box=(x0, y0, x1, y1),
             points=points.astype(np.float32),
@@ -127,6 +131,22 @@ def load_face_analyser(folder: Path | str | None = None, *, device: Device = "cp
     pack = require_face_pack(None if folder is None else as_path(folder, "folder"))
     with _loading:
         return _load(pack, device)
+
+
+def load_judge(
+    recogniser: Path | str, pixels: JudgePixels | None = None, folder: Path | str | None = None
+) -> FaceAnalyser:
+    """Return an analyser with any recogniser in an ONNX file, and the detector of a folder or of the usual places.
+
+    pixels: how it takes a face; without, as ArcFace does. Raises MissingModelError, FileError, MissingPackageError.
+    """
+    path, pixels = as_path(recogniser, "recogniser"), pixels or JudgePixels()
+    if not path.is_file():
+        raise FileError(f"There is no {path}. An ONNX file of a recogniser was expected.")
+    runtime, detector = _packages(), require_face_pack(None if folder is None else as_path(folder, "folder")).detector
+    found = AnyRecogniser(_session(runtime, path, "cpu"), pixels, path.name)
+    name = f"{path.stem}-{sha256_of(path)[:8]}{pixels.name}"
+    return FaceAnalyser(_detector(detector, _session(runtime, detector, "cpu")), found, name)
 
 
 def check_packages(device: Device = "cpu") -> str:
@@ -216,6 +236,6 @@ class _Detector(Protocol):
 
 
 class _Recogniser(Protocol):
-    input_size: tuple[int, int]
+    def crop(self, image_rgb: NDArray[np.uint8], box: Floats, points: Floats, /) -> NDArray[np.uint8]: ...
 
     def get_feat(self, imgs: NDArray[np.uint8]) -> NDArray[np.float32]: ...

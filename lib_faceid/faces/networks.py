@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.errors import FileError
-from lib_faceid.faces.crops import blob, resized
+from lib_faceid.faces.crops import aligned, blob, resized
 
-__all__ = ["ArcFace", "Scrfd", "is_mxnet"]
+__all__ = ["ArcFace", "Scrfd", "is_mxnet", "run"]
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -49,7 +49,7 @@ class Scrfd:
         """
         size = self._size or input_size
         canvas, scale = _fitted(img, *size)
-        outputs = _run(self.session, {self._input: blob(canvas, 127.5, 128.0)})
+        outputs = run(self.session, {self._input: blob(canvas, 127.5, 128.0)})
         found = [self._decoded(outputs[level :: self._levels], 8 << level, size) for level in range(self._levels)]
         scores, boxes, points = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.argsort(-scores, kind="stable")
@@ -90,9 +90,13 @@ class ArcFace:
         self.output_shape = session.get_outputs()[0].shape
         self._mean, self._std = (0.0, 1.0) if is_mxnet else (127.5, 127.5)
 
+    def crop(self, image_rgb: Pixels, _box: Any, points: Any) -> Pixels:
+        """Return the straightened face, RGB [112, 112, 3]."""
+        return aligned(image_rgb, points, self.input_size[0])
+
     def get_feat(self, imgs: Pixels) -> Floats:
         """Return the embedding [1, 512] of an aligned face, uint8 BGR [112, 112, 3]; not normalised."""
-        return np.asarray(_run(self._session, {self._input: blob(imgs, self._mean, self._std)})[0], np.float32)
+        return np.asarray(run(self._session, {self._input: blob(imgs, self._mean, self._std)})[0], np.float32)
 
 
 def is_mxnet(first_nodes: Sequence[str]) -> bool:
@@ -102,7 +106,7 @@ def is_mxnet(first_nodes: Sequence[str]) -> bool:
     )
 
 
-def _run(session: Any, inputs: dict[str, Floats]) -> list[Floats]:
+def run(session: Any, inputs: dict[str, Floats]) -> list[Floats]:
     """Return a model's outputs. Raises FileError where it cannot take what is given."""
     try:
         return [np.asarray(one) for one in session.run(None, inputs)]
