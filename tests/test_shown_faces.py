@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,20 +112,32 @@ def told(unit: Unit, of: Services | None = None) -> str:
 
 def test_the_line_says_who_with_what_how_well_and_what_is_assumed() -> None:
     unit = Unit.from_dict({"images": ["one"], "region": "left", "weight": 0.7})
-    assert told(unit).startswith(
-        "Will be drawn the face in the photo ip-adapter-faceid_sd15 (FaceID) weight 0.70 left good (0.90)"
-    )
-    assert "The recogniser is w600k_mbf-12345678; the published adapters expect w600k_r50" in told(unit)
+    assert told(unit).startswith("Will be drawn the face in the photo ip-adapter-faceid_sd15 (FaceID) weight 0.70 left")
     assert "It will be a mixture of several people." in told(Unit.from_dict({"images": ["one", "other"]}))
     assert "mixture" not in told(Unit.from_dict({"images": ["one", "other"], "batch": "one each"}))
     assert told(Unit.from_dict({"person": "Ann"})).endswith("weight 0.80 quality 0.95")
     assert told(Unit.from_dict({"images": ["one"], "enabled": False})) == told(Unit()) == ""
 
 
-def test_a_weak_photo_and_whatever_fails_is_said() -> None:
-    weak = Services(
-        look=lambda *_: seen(hints=("It is noisy (grain of 0.3): use more light.",)), foresee=services().foresee
+def test_with_another_recogniser_than_the_adapters_nothing_is_green() -> None:
+    unit = Unit.from_dict({"images": ["one"]})
+    assert "faceid-warning" in truth_html(services(), unit)
+    assert "faceid-good" not in truth_html(services(), unit)
+    assert "will not be like the photo: the recogniser is another one" in told(unit)
+    assert "The recogniser is w600k_mbf-12345678; the published adapters expect w600k_r50" in told(unit)
+    fits = replace(services(), foresee=lambda *_: Foreseen("mini", "FaceID", "w600k_mbf", ""))
+    assert 'faceid-good">good (0.90)' in truth_html(fits, unit)
+    saved = replace(fits, known_of=lambda _: Known(2, (0.7, 0.95), "2026-11-26", "w600k_r50"))
+    assert "will not be like the person: the recogniser is another one" in told(
+        Unit.from_dict({"person": "Ann"}), saved
     )
+    faceless = replace(services(), look=lambda *_: replace(seen(), number=None))
+    assert "nobody: no face was found" in told(unit, faceless)
+
+
+def test_a_weak_photo_and_whatever_fails_is_said() -> None:
+    fits = replace(services(), foresee=lambda *_: Foreseen("mini", "FaceID", "w600k_mbf", ""))
+    weak = Services(look=lambda *_: seen(hints=("It is noisy (grain of 0.3): use more light.",)), foresee=fits.foresee)
     assert "weak: it is noisy (grain of 0.3)" in told(Unit.from_dict({"images": ["one"]}), weak)
     nobody = Services(look=Services().look, foresee=services().foresee)
     assert "nobody: no face was found" in told(Unit.from_dict({"images": ["one"]}), nobody)
@@ -134,5 +147,5 @@ def test_a_weak_photo_and_whatever_fails_is_said() -> None:
 
     without = Services(look=services().look, foresee=none)
     assert told(Unit.from_dict({"images": ["one"]}), without).endswith("There is no adapter.")
-    doubted = services(doubt=lambda _unit: "weak: whatever")
+    doubted = replace(fits, doubt=lambda _unit: "weak: whatever")
     assert "weak: whatever" in told(Unit.from_dict({"images": ["one"]}), doubted)

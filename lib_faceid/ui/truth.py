@@ -26,6 +26,8 @@ NEEDED = (
 """The fields that decide what the line says."""
 AT_ONCE = ("enabled", "person", "face", "adapter", "variant", "region", "combine", "batch")
 """Those whose change is seen nowhere else: what the photos show is heard of by their cards."""
+UNLIKE_PHOTO = "will not be like the photo: the recogniser is another one"
+UNLIKE_PERSON = "will not be like the person: the recogniser is another one"
 
 
 def build_truth(prefix: str, html: str = "") -> Any:
@@ -57,9 +59,12 @@ def truth_html(services: Services, unit: Unit) -> str:
     with_what, problem = attempt(services.foresee, unit.adapter, unit.variant, purpose)
     view = View(purpose, unit.face, unit.clip_crop, unit.image_crop, unit.adapter, unit.variant)
     looks = [] if unit.person else [attempt(services.look, photo.image, view)[0] for photo in unit.images]
-    notes = [problem, *_notes(services, unit, with_what, looks)]
+    unlike = _untrained(services, unit, with_what, looks)
+    notes = [problem, *_notes(unit, with_what, looks), *unlike]
     tone, quality = _quality(services, unit, looks)
-    if doubt := services.doubt(unit):
+    if tone != "error" and unlike:
+        tone, quality = "warning", UNLIKE_PERSON if unit.person else UNLIKE_PHOTO
+    elif doubt := services.doubt(unit):
         tone, quality = "warning", doubt
     if problem:
         tone = "error"
@@ -109,16 +114,23 @@ def _quality(services: Services, unit: Unit, looks: Sequence[Preview | None]) ->
     return ("good" if best.verdict.startswith("good") else "warning"), best.verdict
 
 
-def _notes(services: Services, unit: Unit, with_what: Foreseen | None, looks: Sequence[Preview | None]) -> list[str]:
-    """Return what is assumed, and what will go wrong."""
+def _notes(unit: Unit, with_what: Foreseen | None, looks: Sequence[Preview | None]) -> list[str]:
+    """Return what is assumed, and that a person will be a mixture."""
     notes = [with_what.assumed] if with_what and unit.adapter == AUTO else []
+    reads_face = unit.purpose == "person" and with_what is not None and with_what.trained_on
+    if reads_face and unit.batch == "together" and len(people_in(looks)) > 1:
+        notes.append("It will be a mixture of several people.")
+    return notes
+
+
+def _untrained(
+    services: Services, unit: Unit, with_what: Foreseen | None, looks: Sequence[Preview | None]
+) -> list[str]:
+    """Return a sentence for each recogniser that saw the person and that the adapter was not trained on."""
     if unit.purpose == "image" or with_what is None or not with_what.trained_on:
-        return notes
+        return []
     made = {look.recogniser for look in looks if look and look.recogniser}
     if unit.person:
         known = [attempt(services.known_of, name.strip())[0] for name in unit.person.split("|")]
         made = {one.recogniser for one in known if one}
-    notes += [untrained_note(one, with_what.trained_on) for one in sorted(made)]
-    if unit.batch == "together" and len(people_in(looks)) > 1:
-        notes.append("It will be a mixture of several people.")
-    return notes
+    return [note for one in sorted(made) if (note := untrained_note(one, with_what.trained_on))]
