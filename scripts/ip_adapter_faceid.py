@@ -7,6 +7,7 @@ from modules import scripts
 
 from lib_faceid.api import api, private_files
 from lib_faceid.external import TITLE
+from lib_faceid.hosts.usual import api_services_of
 from lib_faceid.hosts.webui import aiming as webui_aiming
 from lib_faceid.hosts.webui import api as webui_api
 from lib_faceid.hosts.webui import cards as webui_cards
@@ -94,7 +95,7 @@ def add_routes(_demo: Any, app: Any) -> None:
     private_files.guard(app, lambda: private_files.private_folders(webui_settings.roots()))
     guards = api.guards_of(app, webui_api.GUARDED_ROUTE)
     if guards is not None:
-        api.add_routes(app, webui_api.api_services(), guards)
+        api.add_routes(app, api_services_of(WebUI()), guards)
 
 
 def journal_tab() -> list[Any]:

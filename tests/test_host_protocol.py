@@ -17,13 +17,17 @@ from unets import adapter_for, call, identity_of, inputs, snapshot
 from lib_faceid.app.own_host import OwnHost
 from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import merge_lora, named_lora
-from lib_faceid.errors import HostError, MissingModelError
+from lib_faceid.errors import FaceIDError, HostError, MissingModelError
 from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.diffusers.sampling import DiffusersSampling
 from lib_faceid.hosts.host import Host, Sampling
+from lib_faceid.hosts.usual import api_services_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.methods.adapter import Adapter
+from lib_faceid.models.folders import Roots
+from lib_faceid.people.library import open_library
+from lib_faceid.pictures.requested import BASE64_ONLY
 from lib_faceid.ui.host import services_for
 from lib_faceid.units.unit import Unit
 
@@ -62,7 +66,7 @@ def all_can_sample(diffusers: DiffusersSampling, toy: ToySampling) -> list[Sampl
 
 def test_it_is_small() -> None:
     lines = (Path(__file__).parent / "toy_host" / "host.py").read_text("utf-8").splitlines()
-    assert len(lines) <= 85
+    assert len(lines) <= 90
 
 
 def test_it_draws(toy: ToyHost, adapter: Adapter) -> None:
@@ -183,6 +187,23 @@ def test_what_was_not_applied_is_said(toy: ToyHost, is_interrupted: bool, expect
 
 def test_the_page_takes_it(toy: ToyHost) -> None:
     assert services_for(toy).setup().family == 768
+
+
+def test_its_models_are_those_of_its_folders(ldm: nn.Module, tmp_path: Path) -> None:
+    """By its folders and settings alone, for jobs and for the HTTP API."""
+    folder = tmp_path / "models" / "faceid"
+    folder.mkdir(parents=True)
+    adapter_for(folder)
+    toy = ToyHost(ldm, folders=Roots(models=(tmp_path / "models",)))
+    models, services = toy.models(), api_services_of(toy)
+    assert [path.parent for path in models.adapter_files()] == [folder]
+    assert (models.host, models.policy(), services.setup().family) == ("the toy", BASE64_ONLY, 768)
+    assert services.templates_folder() == folder / "templates"
+    open_library(toy.roots()).save("1", identity_of(1))
+    with pytest.raises(FaceIDError, match="approved"):
+        models.allow(LATE)
+    with pytest.raises(MissingModelError, match="face models"):
+        services.face_analyser()
 
 
 def test_only_a_host_knows_its_folder() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lib_faceid.app.resources import Resources
 from lib_faceid.effects.effect import EffectKind
+from lib_faceid.hosts.host import Settings
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import Roots
 
@@ -30,6 +31,10 @@ class OwnHost:
     def base(self) -> int | None:
         """Return the cross attention dimension of the chosen checkpoint."""
         return self.resources.family(self.checkpoint())
+
+    def settings(self) -> Settings:
+        """Return the defaults: it has no settings but those beside its models, which bind every host."""
+        return Settings()
 
     def models(self) -> Models:
         """Return where its models come from."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 from torch import nn
 
@@ -19,8 +20,21 @@ from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Pass
 from lib_faceid.models.folders import Roots
+from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 
-__all__ = ["Host", "Progress", "Sampling"]
+__all__ = ["Host", "Progress", "Sampling", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What users set in a host for all of its jobs."""
+
+    face_device: Literal["cpu", "auto"] = "cpu"
+    """Where faces are analysed: "cpu", or "auto" for a GPU where there is one."""
+    only_approved: bool = False
+    """Whether only approved people may be drawn; `models/faceid/settings.json` may say so besides, for every host."""
+    requests: RequestPolicy = BASE64_ONLY
+    """What a request may name as a picture."""
 
 
 class Host(Protocol):
@@ -44,8 +58,12 @@ class Host(Protocol):
         """Return the cross attention dimension of the loaded checkpoint; None while none is loaded."""
         ...
 
+    def settings(self) -> Settings:
+        """Return what is set at the moment."""
+        ...
+
     def models(self) -> Models:
-        """Return where its models come from."""
+        """Return where its models come from: `hosts/usual.py: models_of`, unless there are others than in `roots`."""
         ...
 
 

@@ -13,8 +13,9 @@ from lib_faceid.effects.effect import EffectKind
 from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.hosts.attached import AttachedJob
-from lib_faceid.hosts.host import Progress
+from lib_faceid.hosts.host import Progress, Settings
 from lib_faceid.hosts.merged import MergedLoras
+from lib_faceid.hosts.usual import models_of
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.models.folders import Roots
@@ -25,18 +26,22 @@ class ToyHost:
     """The program: `hosts.host.Host`."""
 
     unet: nn.Module
-    found: Models
+    found: Models | None = None
+    folders: Roots = field(default_factory=Roots)
     name: str = "the toy"
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
 
     def roots(self) -> Roots:
-        return Roots()
+        return self.folders
 
     def base(self) -> int | None:
         return 768
 
+    def settings(self) -> Settings:
+        return Settings(only_approved=True)
+
     def models(self) -> Models:
-        return self.found
+        return self.found or models_of(self)
 
     def draw(self, sampling: ToySampling, job: Job, inputs: tuple[Tensor, Tensor, Tensor]) -> list[Tensor]:
         """Give what the UNet says in each step, cond and uncond in one call."""

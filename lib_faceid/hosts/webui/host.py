@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from modules import sd_models
+
 from lib_faceid.effects.effect import EffectKind
-from lib_faceid.hosts.webui import script, settings
-from lib_faceid.hosts.webui.api import loaded_family
+from lib_faceid.hosts.host import Settings
+from lib_faceid.hosts.usual import models_of
+from lib_faceid.hosts.webui import settings
+from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import Roots
+from lib_faceid.pictures.requested import RequestPolicy
+from lib_faceid.unet.layers import cross_attention_dim
 
 __all__ = ["WebUI"]
 
@@ -23,8 +31,19 @@ class WebUI:
 
     def base(self) -> int | None:
         """Return the cross attention dimension of the loaded checkpoint."""
-        return loaded_family()
+        # Not `shared.sd_model`: asking for that would load a checkpoint.
+        model = sd_models.model_data.sd_model
+        return None if model is None else cross_attention_dim(model.model.diffusion_model)
+
+    def settings(self) -> Settings:
+        """Return what is set on its settings page."""
+        folder = setting("faceid_request_folder").strip()
+        return Settings(
+            face_device=setting("faceid_face_device"),
+            only_approved=setting("faceid_only_approved"),
+            requests=RequestPolicy(Path(folder) if folder else None, are_urls_allowed=setting("faceid_request_urls")),
+        )
 
     def models(self) -> Models:
         """Return where its models come from."""
-        return script.models()
+        return models_of(self)

@@ -15,17 +15,17 @@ from modules import scripts
 
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui import recording
-from lib_faceid.hosts.webui.api import adapter_files, face_analyser, image_encoder, request_policy, require_allowed
+from lib_faceid.hosts.webui.api import adapter_files
+from lib_faceid.hosts.webui.host import WebUI
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing
 from lib_faceid.hosts.webui.probes import is_probe, options_for
 from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.scores import begin_scores
 from lib_faceid.hosts.webui.searching import begin_search, clear, of_job
-from lib_faceid.hosts.webui.settings import roots, setting
+from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.hosts.webui.sorting import sort_gallery
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.people.library import open_library
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import options_of
 from lib_faceid.units.overrides import with_option_overrides, with_overrides
@@ -259,14 +259,7 @@ def on_scripts_unloaded() -> None:
 
 def models() -> Models:
     """Return where this WebUI's models come from."""
-    return Models(
-        adapter_files=adapter_files,
-        face_analyser=face_analyser,
-        clip_vision=image_encoder,
-        person=lambda name: open_library(roots()).load(name).identity,
-        policy=request_policy,
-        allow=require_allowed,
-    )
+    return WebUI().models()
 
 
 def plot_module() -> Any | None:
