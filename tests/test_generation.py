@@ -24,6 +24,7 @@ from lib_faceid.jobs import job as job_module
 from lib_faceid.jobs import passes
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
+from lib_faceid.jobs.preparing import shown_as
 from lib_faceid.methods.adapter import EncodedReference
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
@@ -232,8 +233,19 @@ def test_the_summary_tells_what_acts_when(models: Models, unit: Unit, unet: nn.M
     (prepared,) = Job([replace(unit, start=0.2, end=0.8)], models).prepare(unet)
     assert prepared.summary(prepared.plan(10)) == (
         "FaceID 0: ip-adapter-faceid-plusv2_sd15 (FaceID Plus v2) · 1 face · weight 0.80 · structure 1.00 · LoRA 0.60 "
-        "· steps 3-8 of 10 · 16 layers"
+        "· steps 3-8 of 10 · 16 layers · photo"
     )
+
+
+def test_the_summary_names_the_person_and_the_region(
+    models: Models, unit: Unit, unet: nn.Module, tmp_path: Path
+) -> None:
+    (prepared,) = Job([replace(unit, region="left")], models).prepare(unet)
+    assert prepared.summary("").endswith(" · photo · left")
+    assert shown_as(replace(unit, images=(Photo(tmp_path / "ann.jpg"), Photo(tmp_path / "b.png")))) == "ann.jpg + b.png"
+    assert shown_as(Unit(enabled=True, person="Ann | Ben", batch="one each")) == "Ann | Ben"
+    assert shown_as(Unit(enabled=True, person=str(tmp_path / "ann.safetensors"))) == "ann.safetensors"
+    assert shown_as(Unit(enabled=True, images=unit.images, purpose="image")) == "image"
 
 
 @pytest.mark.parametrize(

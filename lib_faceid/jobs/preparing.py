@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from lib_faceid.effects.effect import CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.injection import Contribution
@@ -13,14 +14,16 @@ from lib_faceid.jobs.choosing import Models, choose_adapter, read_as
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved, recogniser_note
 from lib_faceid.methods.adapter import Adapter
+from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.references.joining import Joined
 from lib_faceid.references.reference import Reference
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.infotext import unit_to_infotext
 from lib_faceid.units.layer_weights import read_factors
+from lib_faceid.units.region import EVERYWHERE
 from lib_faceid.units.unit import Unit
 
-__all__ = ["Prepared", "contribution_of", "prepare_unit", "schedule_of", "step_range"]
+__all__ = ["Prepared", "contribution_of", "prepare_unit", "schedule_of", "shown_as", "step_range"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,8 @@ class Prepared:
             *([f"LoRA {self.lora:.2f}"] if self.lora else []),
             when,
             self._reach,
+            shown_as(unit),
+            *([] if unit.region == EVERYWHERE else [unit.region]),
         ]
         return f"FaceID {self.number}: " + " · ".join(parts)
 
@@ -103,6 +108,14 @@ class Prepared:
         factors = layers.factors(self.adapter.base)
         name = "own layer weights" if read_factors(layers.own) else layers.weight_type
         return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
+
+
+def shown_as(unit: Unit) -> str:
+    """Return whom a unit shows: saved people by their names, photos by those of their files, where there are files."""
+    if unit.person:
+        return " | ".join(PurePath(name).name if is_person_file(name) else name for name in unit.names)
+    files = [photo.image.name for photo in unit.images if isinstance(photo.image, PurePath)]
+    return " + ".join(files) or ("photo" if unit.purpose == "person" else "image")
 
 
 def step_range(acting: Collection[int], steps: int) -> str:
