@@ -11,7 +11,17 @@ from lib_faceid.faces.geometry import TEMPLATE
 from training.captions import COLOURS_RGB
 from training.people import KEPT_BACK, PARENTS
 from training.strangers import CANVAS_PX, IMPORTANCE, MOST_OF_ONE, Parent, _shares, canvas_points, make_stranger
-from training.world import DRAWING, PHOTO_PX, SIZE_PX, draw_picture, make_world, stranger, take_photo
+from training.world import (
+    DRAWING,
+    PHOTO_PX,
+    SIZE_PX,
+    draw_picture,
+    make_sittings,
+    make_world,
+    sit,
+    stranger,
+    take_photo,
+)
 
 if TYPE_CHECKING:
     from training.recogniser import Recogniser
@@ -75,6 +85,22 @@ def test_a_photo_is_never_the_picture(parents: list[Parent]) -> None:
     first, second = (take_photo(one, np.random.default_rng(seed)) for seed in (0, 1))
     assert first[0].shape == (PHOTO_PX, PHOTO_PX, 3)
     assert not np.allclose(first[1], second[1], atol=1), "the face stands elsewhere"
+
+
+def test_a_sitting_is_one_moment_in_the_picture_and_on_the_photo(parents: list[Parent]) -> None:
+    one = make_stranger(parents, np.random.default_rng(0))
+    pictures, photos, _ = zip(*(sit(one, (0, 0, 255), np.random.default_rng(seed)) for seed in range(6)), strict=True)
+    assert all((picture[0, 0] == (0, 0, 255)).all() for picture in pictures)
+    faces = [np.stack(each)[:, at, at].mean(-1) for each, at in ((pictures, slice(48, 80)), (photos, slice(96, 160)))]
+    light = np.stack([face.reshape(6, -1).mean(1) for face in faces])
+    assert np.ptp(light[0]) > 10, "in light that differs"
+    assert np.abs(light[0] - light[1]).max() < 3, "on both the same"
+
+
+def test_sittings_have_a_face_for_each_picture(parents: list[Parent]) -> None:
+    pictures, faces = make_sittings(parents, range(3, 5), 0, lambda _: None)
+    assert pictures.shape == (2, 2, SIZE_PX, SIZE_PX, 3)
+    assert faces.shape == (2, 2, 224, 224, 3)
 
 
 def test_a_world_has_everybody_in_several_pictures_and_photos(parents: list[Parent]) -> None:

@@ -19,7 +19,7 @@ from lib_faceid.faces.analyser import FaceAnalyser, largest, load_face_analyser
 from lib_faceid.faces.geometry import Floats
 from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.miniature.trained import TRAINED
-from training.captions import caption_table
+from training.captions import COLOURS_RGB, caption_table
 from training.curves import draw_curves
 from training.exam import Exam
 from training.export import export, export_plus, load_part
@@ -33,12 +33,12 @@ from training.recogniser import Recogniser
 from training.strangers import Parent, parent_of
 from training.vae import VAE
 from training.vae_phase import VAETraining, encoded, finished_vae
-from training.world import PHOTO, World, write_face_crops, write_world
+from training.world import PHOTO, PICTURES_EACH, World, write_sittings, write_world
 
 __all__ = ["main"]
 
 EXAMINED = 24  # strangers
-LOOKING = 500  # steps in which Plus v2's networks look at photos only
+LOOKING = 300  # steps in which Plus v2's networks look at photos only
 
 
 def main(argv: list[str]) -> int:
@@ -73,9 +73,9 @@ def _train(options: argparse.Namespace) -> None:
     if options.worker:
         return
     if options.plus_steps:
-        photos = Photos(_face_crops(options, analyser))
+        sittings, photos = _sittings(options, analyser, vae, album.photo_embeddings)
         look, plan = _plan("look", options), _plan("plus", options)
-        networks = PlusTraining(joint, album, photos, captions, look, plan).run(options.out)
+        networks = PlusTraining(joint, sittings, photos, captions, look, plan).run(options.out)
         export_plus(options.out / "parts", networks)
     thorough = replace(exam, seeds=4, weights=(0.0, 0.2, 0.4, 0.8))
     marks = thorough.take(joint.unet, joint.adapter, options.out / "exam.png")
@@ -107,7 +107,7 @@ def _vae(options: argparse.Namespace, training: VAETraining) -> tuple[VAE, Tenso
     vae = VAE(TRAINED.vae).eval().requires_grad_(False)
     if not options.vae_steps:
         load_part(vae, options.start / "vae.safetensors")
-        latents = torch.load(path, weights_only=True) if path.is_file() else encoded(vae, training.world)
+        latents = torch.load(path, weights_only=True) if path.is_file() else encoded(vae, training.world.pictures_rgb)
         torch.save(latents, path)
         return vae, latents
     if not path.is_file():
@@ -123,9 +123,17 @@ def _world(options: argparse.Namespace, recogniser: Recogniser, analyser: FaceAn
     return write_world(folder, parents, recogniser, options.people, options.seed, partial(_located, analyser))
 
 
-def _face_crops(options: argparse.Namespace, analyser: FaceAnalyser) -> list[NDArray[np.uint8]]:
-    parents, folder = _parents(options, analyser), options.out / "photos"
-    return write_face_crops(folder, parents, options.people, options.seed, partial(_located, analyser))
+def _sittings(
+    options: argparse.Namespace, analyser: FaceAnalyser, vae: VAE, photo_embeddings: Tensor
+) -> tuple[Album, Photos]:
+    """Return pictures in all kinds of light, and the photo of each, for Plus v2."""
+    parents, folder = _parents(options, analyser), options.out / "sittings"
+    pictures, faces = write_sittings(folder, parents, options.people, options.seed, partial(_located, analyser))
+    path, number = options.out / "sittings.pt", torch.arange(len(pictures))
+    latents = torch.load(path, weights_only=True) if path.is_file() else encoded(vae, pictures)
+    torch.save(latents, path)
+    person, colour = number // PICTURES_EACH, number % len(COLOURS_RGB)
+    return Album(latents, person, colour, torch.full_like(number, PHOTO), photo_embeddings), Photos(faces)
 
 
 def _parents(options: argparse.Namespace, analyser: FaceAnalyser) -> list[Parent]:

@@ -118,7 +118,8 @@ def noise_loss(
     Errors in pictures that are nearly all noise count more than there: whoever is asked for must be seen early.
 
     captions: [1 or 2 people, styles, templates, colours + 1, 77, 768]; has_beginnings: every other picture is at the
-    beginning of its drawing, and there the error of the picture counts that is seen through the noise.
+    beginning of its drawing, and there the error of the picture counts that is seen through the noise; and no step is
+    drawn without the adapter, which a UNet that stays as it is would learn nothing of.
     """
     people = 1 if (step + 1) % TWO_EVERY else 2
     chosen = _chosen(album, generator, people)
@@ -133,7 +134,8 @@ def noise_loss(
     luck = torch.rand(len(chosen), generator=generator)
     # Of each person a photo, which is never the picture itself.
     which = torch.randint(album.photo_embeddings.shape[1], chosen.shape, generator=generator)
-    faces = joint.faces(album, chosen, which, luck < NOTHING) if (step + 3) % BARE_EVERY else None
+    is_adapted = has_beginnings or (step + 3) % BARE_EVERY
+    faces = joint.faces(album, chosen, which, luck < NOTHING) if is_adapted else None
     prompts = _prompts(album, captions[people - 1], chosen[:, 0], luck < NO_CAPTION, generator)
     guessed = joint.unet(x, times, prompts, joint.adapter, faces)
     ratio = left / (1 - left)

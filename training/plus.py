@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib_faceid.methods.networks import HEAD_DIM
+from lib_faceid.methods.networks import HEAD_DIM, Perceiver
 from lib_faceid.models.image_encoders import PATCH_PX, POSITIONS
 
 __all__ = ["CLIP_CHANNELS", "START", "WIDTH", "PlusNetworks", "SmallCLIP", "SmallResampler"]
@@ -22,7 +22,7 @@ __all__ = ["CLIP_CHANNELS", "START", "WIDTH", "PlusNetworks", "SmallCLIP", "Smal
 CLIP_WIDTH, CLIP_CHANNELS = 1280, 160  # published, and used
 CLIP_HEADS, CLIP_HEAD_DIM, CLIP_WIDE = 2, 80, 256
 WIDTH, INNER, WIDE, DEPTH = 768, 256, 192, 2  # of the resampler
-START = 0.1  # of what the resampler adds: next to nothing, so that training starts from FaceID
+START = 0.3  # of what the resampler adds: little, so that training starts from about FaceID
 
 
 class PaddedNorm(nn.Module):
@@ -97,24 +97,16 @@ class _Layer(nn.Module):
         return x + self.mlp["fc2"](functional.gelu(self.mlp["fc1"](self.layer_norm2(x))))
 
 
-class SmallResampler(nn.Module):
+class SmallResampler(Perceiver):
     """Plus v2's `perceiver_resampler`, whose context fills CLIP_CHANNELS of its channels."""
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # there is no file to read the sizes off
         self.proj_in = nn.Linear(CLIP_CHANNELS, CLIP_CHANNELS)
         self.proj_out = nn.Linear(WIDTH, WIDTH)
         self.norm_out = nn.LayerNorm(WIDTH)
         self.layers = nn.ModuleList([nn.ModuleList([_Looking(), _wide()]) for _ in range(DEPTH)])
         nn.init.constant_(self.norm_out.weight, START)
-
-    def forward(self, tokens: Tensor, hidden: Tensor) -> Tensor:
-        """Return what is added to FaceID's tokens [n, 4, 768] of hidden states [n, 257, channels]."""
-        context = self.proj_in(hidden)
-        for looking, wide in self.layers:  # type: ignore[misc]  # pairs, by construction
-            tokens = tokens + looking(context, tokens)
-            tokens = tokens + wide(tokens)
-        return self.norm_out(self.proj_out(tokens))
 
 
 class _Looking(nn.Module):
@@ -145,7 +137,7 @@ class PlusNetworks(nn.Module):
 
     def forward(self, tokens: Tensor, photos: Tensor) -> Tensor:
         """Return Plus v2's tokens [n, 4, 768] of FaceID's and of photos as CLIP is shown them [n, 3, 224, 224]."""
-        return tokens + self.perceiver_resampler(tokens, self.vision_model(photos))
+        return tokens + self.perceiver_resampler.resample(tokens, self.vision_model(photos))
 
     @torch.no_grad()
     def start_from(self, photos: Tensor) -> None:

@@ -89,16 +89,16 @@ class VAETraining:
 @torch.no_grad()
 def finished_vae(vae: VAE, world: World) -> Tensor:
     """Return the latents [n, 4, 16, 16] of the world at unit variance, after making SD's own scale factor give them."""
-    latents = encoded(vae, world) / SCALE
+    latents = encoded(vae, world.pictures_rgb) / SCALE
     mean, std = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     vae.fold(mean, std, NOISE)
     return (latents - mean[:, None, None]) / std[:, None, None]
 
 
 @torch.no_grad()
-def encoded(vae: VAE, world: World) -> Tensor:
-    """Return the latents [n, 4, 16, 16] of the world's pictures as the UNet is given them."""
-    batches = np.array_split(world.pictures_rgb, -(-len(world.person) // 8))
+def encoded(vae: VAE, pictures_rgb: NDArray[np.uint8]) -> Tensor:
+    """Return the latents [n, 4, 16, 16] of a world's pictures as the UNet is given them."""
+    batches = np.array_split(pictures_rgb, -(-len(pictures_rgb) // 8))
     return torch.cat([vae.encode(as_pictures(batch)) for batch in batches]) * SCALE
 
 

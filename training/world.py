@@ -26,15 +26,17 @@ __all__ = [
     "DRAWING",
     "PHOTO",
     "PHOTO_PX",
+    "PICTURES_EACH",
     "SIZE_PX",
     "World",
     "draw_picture",
-    "face_crops",
+    "make_sittings",
     "make_world",
     "read_world",
+    "sit",
     "stranger",
     "take_photo",
-    "write_face_crops",
+    "write_sittings",
     "write_world",
 ]
 
@@ -124,32 +126,45 @@ def make_world(
     return World(np.stack(pictures), person, colour, style, photo_embeddings)
 
 
-def face_crops(parents: Sequence[Parent], people: Sequence[int], seed: int, locate: Locate) -> NDArray[np.uint8]:
-    """Return the straightened faces [people, photos, 224, 224, 3] of the photos whose embeddings `make_world` takes."""
+def make_sittings(
+    parents: Sequence[Parent], people: Sequence[int], seed: int, locate: Locate
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return pictures [people, 2, 128, 128, 3] of the group "train", and the straightened face of the photo of each.
+
+    The faces are [people, 2, 224, 224, 3], as CLIP is shown them. The pictures' colours take turns.
+    """
+    pictures: list[NDArray[np.uint8]] = []
     crops: list[NDArray[np.uint8]] = []
     for who in people:
         one = stranger(parents, "train", who, seed)
-        for index in range(PHOTOS_EACH):
-            photo, points = take_photo(one, _generator(seed, "train", who * PHOTOS_EACH + index, "photo"))
+        for number in range(who * PICTURES_EACH, (who + 1) * PICTURES_EACH):
+            generator = _generator(seed, "train", number, "sitting")
+            picture, photo, points = sit(one, COLOURS_RGB[number % len(COLOURS_RGB)], generator)
             found = locate(photo)
+            pictures.append(picture)
             crops.append(clip_crop(photo, points if found is None else found))
-    return np.stack(crops).reshape(len(people), PHOTOS_EACH, *crops[0].shape)
+    shape = len(people), PICTURES_EACH
+    return np.stack(pictures).reshape(*shape, SIZE_PX, SIZE_PX, 3), np.stack(crops).reshape(*shape, *crops[0].shape)
 
 
-def write_face_crops(
+def write_sittings(
     folder: Path, parents: Sequence[Parent], people: int, seed: int, locate: Locate
-) -> list[NDArray[np.uint8]]:
-    """Write the same of so many people, in parts, and return them, on disk; those that are there stay."""
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+    """Write the same of so many people, in parts; those that are there stay. Return them, the faces on disk."""
     folder.mkdir(parents=True, exist_ok=True)
-    parts: list[NDArray[np.uint8]] = []
-    for start in tqdm(range(0, people, PART), "photos", disable=None):
-        path = folder / f"{start:06}.npy"
-        if not path.is_file():
-            part = path.with_suffix(".part.npy")
-            np.save(part, face_crops(parents, range(start, min(start + PART, people)), seed, locate))
-            part.replace(path)
-        parts.append(np.load(path, mmap_mode="r"))
-    return parts
+    pictures: list[NDArray[np.uint8]] = []
+    crops: list[NDArray[np.uint8]] = []
+    for start in tqdm(range(0, people, PART), "sittings", disable=None):
+        paths = [folder / f"{start:06}_{name}.npy" for name in ("pictures", "faces")]
+        if not paths[-1].is_file():
+            made = make_sittings(parents, range(start, min(start + PART, people)), seed, locate)
+            for path, arrays in zip(paths, made, strict=True):
+                part = path.with_suffix(".part.npy")
+                np.save(part, arrays)
+                part.replace(path)
+        pictures.append(np.load(paths[0]).reshape(-1, SIZE_PX, SIZE_PX, 3))
+        crops.append(np.load(paths[1], mmap_mode="r"))
+    return np.concatenate(pictures), crops
 
 
 def draw_picture(
@@ -180,6 +195,32 @@ def take_photo(one: Stranger, generator: np.random.Generator) -> tuple[NDArray[n
     photo = (kept * face + (1 - kept) * wall) * (1 + light)[..., None]
     blurred = cv2.GaussianBlur(photo, (0, 0), generator.uniform(0.3, 1.1))
     return _pressed(_bytes(blurred), int(generator.integers(75, 96))), _points(one, matrix)
+
+
+def sit(
+    one: Stranger, background_rgb: tuple[int, int, int], generator: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Floats]:
+    """Return a picture [128, 128, 3] and a photo [256, 256, 3] of one moment, and the points in the photo.
+
+    The face, its pose and the light on it are the same, which is stronger than elsewhere. The picture's wall is flat,
+    the photo's is grey, and only the photo is blurred and pressed.
+    """
+    scale = PHOTO_PX / SIZE_PX / CANVAS_SCALE
+    matrix = _view(generator, PHOTO_PX, scale, turn=5, scales=(0.96, 1.03), shift=6)
+    matrix[1, 2] -= 8
+    y, x = (np.mgrid[:PHOTO_PX, :PHOTO_PX] - PHOTO_PX / 2) / PHOTO_PX
+    light = generator.uniform(-0.6, 0.6) * x + generator.uniform(-0.4, 0.4) * y
+    face = _seen(one.face_rgb, matrix, PHOTO_PX)
+    face = (face - 110) * generator.uniform(0.85, 1.15) + 110 + generator.uniform(-25, 25)
+    face = (face * (1 + light)[..., None]).clip(0, 255)
+    wall = generator.uniform(90, 200) * np.array((1.0, 0.98, 0.94))
+    kept = _ellipse(matrix, PHOTO_PX)[..., None]
+    drawn = cv2.resize(
+        kept * face + (1 - kept) * np.array(background_rgb), (SIZE_PX, SIZE_PX), interpolation=cv2.INTER_AREA
+    )
+    blurred = cv2.GaussianBlur(kept * face + (1 - kept) * wall, (0, 0), generator.uniform(0.3, 1.1))
+    photo = _pressed(_bytes(blurred), int(generator.integers(75, 96)))
+    return _bytes(drawn), photo, _points(one, matrix)
 
 
 def _view(

@@ -1,7 +1,8 @@
 """What the miniature's Plus v2 draws beside its FaceID, of people whom training never saw.
 
-`python -m bench.plus [--write FILE]` in the folder `tests` makes the table of docs/MINIATURE.md. Both draw the same
-people in the same noises: structure 0 of Plus v2 is FaceID, to the byte.
+`python -m bench.plus [--write FILE]` in the folder `tests` makes the tables of docs/MINIATURE.md. Both draw the same
+people in the same noises: structure 0 of Plus v2 is FaceID, to the byte. The second table says how pictures follow the
+light on photos (`light.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from gallery import BLUE, Gallery, photo_of, strangers
 from numpy.typing import NDArray
 
+from bench.light import Pictures, followed, in_two_lights, people_of
 from bench.results import put_table
 from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.faces.analyser import FaceAnalyser, largest, load_face_analyser
@@ -38,6 +40,10 @@ INNER = slice(28, 196)  # of the straightened face of 224 px: without the wall
 COARSE_PX = 24
 HEAD = [
     "| | who was asked for | others | rank 1 | colour of the face, off by | its light and dark, correlation |",
+    "|---|---|---|---|---|---|",
+]
+LIGHT_HEAD = [
+    "| | brightness, correlation | left to right, correlation | brightness, part of it | left to right | likeness |",
     "|---|---|---|---|---|---|",
 ]
 Floats = NDArray[np.float64]
@@ -108,29 +114,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.plus", description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks of a Markdown file")
     parser.add_argument("--people", type=int, default=40, help="(%(default)s)")
+    parser.add_argument(
+        "--in-light", type=int, default=20, help="people who are photographed in two lights (%(default)s)"
+    )
     options = parser.parse_args(argv)
     data = Path(os.environ.get("FACEID_TEST_DATA") or PROJECT.parent / "shared" / "data")
     analyser = load_face_analyser(data / "face_models" / "models" / "buffalo_sc_f32")
-    lines = list(HEAD)
     with tempfile.TemporaryDirectory(prefix="faceid-plus-") as name:
         folder = Path(name)
         adapter = write_trained_plus(folder / TRAINED_PLUS_NAME)
         clip = load_clip_vision(write_trained_clip(folder / TRAINED_CLIP_NAME))
-        people = with_structure(list(strangers("never_seen", options.people)), analyser, clip)
         checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
-        gallery = Gallery(folder, checkpoint, analyser, people, STEPS, adapter)
-        first: Floats | None = None
-        for structure in STRUCTURES:
-            seen = seen_by(gallery, analyser, SEEDS, structure=structure)
-            first = seen.right if first is None else first
-            more = seen.right - first
-            line = seen.row(f"structure {structure:g}" + (", which is FaceID" if not structure else ""))
-            sys.stdout.write(f"{line}\nmore than FaceID, pair by pair: {more.mean():.4f} ± {_error(more):.4f}\n")
-            sys.stdout.flush()
-            lines.append(line)
-    if options.write:
-        put_table(options.write, "plus", "\n".join(lines) + "\n")
+        plain = with_structure(list(strangers("never_seen", options.people)), analyser, clip)
+        tables = {"plus": _likeness(Gallery(folder, checkpoint, analyser, plain, STEPS, adapter), analyser)}
+        if options.in_light:
+            photos = in_two_lights(list(strangers("never_seen", options.in_light)))
+            people = people_of(photos, analyser, clip)
+            gallery = Gallery(folder, checkpoint, analyser, people, STEPS, adapter)
+            tables["plus-light"] = _light(gallery, photos, analyser)
+    for mark, lines in tables.items():
+        if options.write:
+            put_table(options.write, mark, "\n".join(lines) + "\n")
     return 0
+
+
+def _likeness(gallery: Gallery, analyser: FaceAnalyser) -> list[str]:
+    """Return the table of whom the pictures show, and print its lines as they come."""
+    lines = list(HEAD)
+    first: Floats | None = None
+    for structure in STRUCTURES:
+        seen = seen_by(gallery, analyser, SEEDS, structure=structure)
+        first = seen.right if first is None else first
+        more = seen.right - first
+        lines.append(seen.row(_named(structure)))
+        _say(f"{lines[-1]}\nmore than FaceID, pair by pair: {more.mean():.4f} ± {_error(more):.4f}")
+    return lines
+
+
+def _light(gallery: Gallery, photos: Pictures, analyser: FaceAnalyser) -> list[str]:
+    """Return the table of how the pictures follow the light on photos, and print its lines as they come."""
+    lines = list(LIGHT_HEAD)
+    people = strangers("never_seen", len(photos) // 2)
+    for structure in STRUCTURES:
+        lines.append(followed(gallery, photos, analyser, people, structure=structure).row(_named(structure)))
+        _say(lines[-1])
+    return lines
+
+
+def _named(structure: float) -> str:
+    return f"structure {structure:g}" + (", which is FaceID" if not structure else "")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
