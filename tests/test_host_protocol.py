@@ -180,7 +180,7 @@ def test_what_was_not_applied_is_said(toy: ToyHost, is_interrupted: bool, expect
     with AttachedJob(Job([LATE], toy.models()), sampling) as attached:
         attached.begin_step()  # the first one, in which nobody acts
         call(toy.unet, inputs())
-        attached.report()
+        attached.report(lambda _: "in no step")
     (line,) = sampling.said
     assert line.startswith(f"FaceID 0 was NOT applied: {expected}")
 

@@ -24,7 +24,6 @@ class AttachedJob:
         self._job, self._host = job, host
         self._step = ExitStack()
         self._loras_of: tuple[nn.Module, bool] | None = None
-        self._has_begun = False
 
     def __enter__(self) -> AttachedJob:
         return self
@@ -49,7 +48,6 @@ class AttachedJob:
         May be called more than once for a step. Raises FaceIDError for a UNet that nobody can be drawn with.
         """
         self.end_step()
-        self._has_begun = True
         injection = self.attach()
         injection.set_progress(*self._host.progress())
         injection.set_rows(None)
@@ -80,15 +78,13 @@ class AttachedJob:
         """Take the hooks out; the next step puts them into whichever UNet is there by then."""
         self._job.detach()
 
-    def report(self, when: Callable[[Prepared], str] | None = None, batch: str = "") -> None:
-        """Say what was applied since the last report; without `when` only what was not, if there was a step at all.
+    def report(self, when: Callable[[Prepared], str], batch: str = "") -> None:
+        """After a batch: say what was applied in it, and begin to count anew.
 
         when: gives in words in which steps a unit acted; batch: names the batch where there are several.
         """
-        if when or (self._has_begun and not self._job.is_applied):
-            is_interrupted = self._host.is_interrupted
-            for line in self._job.report(when or (lambda _: ""), batch, is_interrupted=is_interrupted):
-                self._host.say(line)
+        for line in self._job.report(when, batch, is_interrupted=self._host.is_interrupted):
+            self._host.say(line)
         self._job.begin_batch()
 
     def close(self) -> None:

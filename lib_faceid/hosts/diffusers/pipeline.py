@@ -55,7 +55,6 @@ class Pipeline:
         with AttachedJob(job, sampling) as attached:
             attached.attach()
             yield Attached(attached, sampling)
-            attached.report()
 
     def draw(
         self,
