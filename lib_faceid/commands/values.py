@@ -15,7 +15,7 @@ __all__ = ["MAX_COUNT", "cfg", "count", "name_or_file", "number", "seed", "size"
 
 MAX_COUNT = 10_000
 WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)  # no nan, no 1_0, no 7,5
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)  # no nan, no 1_0, no 7,5
 Wrong = argparse.ArgumentTypeError
 
 

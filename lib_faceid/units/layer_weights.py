@@ -49,7 +49,7 @@ def _pairs(entries: list[str]) -> Mapping[int, float]:
 
 def _factor(text: str) -> float:
     # No float() of any text: it takes nan, infinity, 1_0 and other alphabets' digits too.
-    value = float(text) if re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)", text) else LARGEST + 1
+    value = float(text) if re.fullmatch(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text) else LARGEST + 1
     if abs(value) > LARGEST:
         raise UnitError(
             f"layer_weights has the factor {text[:40]!r}; a number from {-LARGEST:g} to {LARGEST:g} was expected."

@@ -84,7 +84,11 @@ FOUND: Mapping[str, Mapping[str, Callable[[], Any]]] = {
         "a name of accents": lambda: "<faceid:" + "\u0301\u0316" * 40_000 + ">",
     },
     "names": {"accents": lambda: "\u0301\u0316" * 60_000},
-    "layer weights": {"a long factor": lambda: "3:" + "0.5 " * 5000, "a factor in lines": lambda: "3:0.1\n\n9"},
+    "layer weights": {
+        "a long factor": lambda: "3:" + "0.5 " * 5000,
+        "a factor in lines": lambda: "3:0.1\n\n9",
+        "digits that end in a letter, which took the square of their number": lambda: "3:" + "9" * 100_000 + "x",
+    },
     "requests": {"a long name": lambda: {"a" * 10**6: 1}},
     "catalogue": {"no list": list, "an entry of another kind": lambda: {"licences": [1], "entries": []}},
 }
