@@ -2,7 +2,8 @@
 (() => {
     "use strict";
 
-    const LARGE = ".faceid-gallery .preview > img, .faceid-gallery .preview button > img, #faceid_page #txt2img_gallery .preview img";
+    const LARGE = ".faceid-gallery .preview > img, .faceid-gallery .preview button > img";
+    const RESULT = "#faceid_page #txt2img_gallery .thumbnail-item";
     const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
     let asked = 0;
 
@@ -74,6 +75,9 @@
             const photos = document.querySelectorAll(`#${prefix}_gallery .thumbnail-item img`);
             const photo = photos[Number(card.dataset.faceidLarge)] ?? card.querySelector("img");
             showLarge(photo.src, card.getAttribute("aria-label"));
+        } else if (target.closest?.(RESULT)) { // gradio hears the click, too: this picture is the chosen one
+            const picture = target.closest(RESULT).querySelector("img");
+            showLarge(picture.src, picture.alt || "Picture");
         } else if (target.matches?.(LARGE)) {
             event.preventDefault();
             event.stopPropagation();

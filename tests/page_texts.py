@@ -11,7 +11,11 @@ from typing import Any
 from lib_faceid.ui.words import NAMED, WORDS, field_words
 
 ROOT = Path(__file__).resolve().parents[1] / "lib_faceid"
-CODE = [*(ROOT / "ui").glob("*.py"), *(ROOT / "app").glob("own_page*.py"), ROOT / "app/hints.py", ROOT / "app/live.py"]
+CODE = [
+    *(ROOT / "ui").glob("*.py"),
+    *(ROOT / "app").glob("own_page*.py"),
+    *(ROOT / "app" / name for name in ("hints.py", "live.py", "picture_files.py")),
+]
 SENTENCE = re.compile(r"[A-Z'{][^<\n]* [^<\n]*[.:…](?:\{\})?", re.DOTALL)
 MADE = re.compile(r"[^\W\d]")  # a text without any letter is the same in all languages
 BUTTONS = ("Button", "UploadButton")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lib_faceid.app.picture_files import save_picture
 from lib_faceid.app.session import GeneratedImage
-from lib_faceid.commands.drawing import save_picture
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.pictures.provenance import SOURCE_TYPE, XMP_KEY
 

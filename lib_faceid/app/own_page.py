@@ -5,12 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 from starlette.middleware import Middleware
 
 from lib_faceid.api.private_files import PrivateFiles, is_inside
@@ -22,45 +20,34 @@ from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
-from lib_faceid.app.own_page_scores import can_be_sorted, most_alike_first, scores_html
+from lib_faceid.app.own_page_results import applied_html, build_results, gallery_update, state_html
+from lib_faceid.app.own_page_scores import can_be_sorted, most_alike_first
+from lib_faceid.app.own_page_style import OWN_STYLE
 from lib_faceid.app.page_files import languages, page_file, scripts
+from lib_faceid.app.picture_files import KeptPictures
 from lib_faceid.app.private import StaysHere, private_folder
 from lib_faceid.app.recording import Recorder
-from lib_faceid.app.session import Session
+from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.app.visitors import OwnVisitors
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job
 from lib_faceid.ui.aim import build_aim
 from lib_faceid.ui.host import services_for
-from lib_faceid.ui.parts import KEEPS_METADATA, QUICK, data_url, notice, script
+from lib_faceid.ui.parts import QUICK, notice, script
 from lib_faceid.ui.services import problem
 from lib_faceid.ui.units import Services, Units, build_units
-from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import JobOptions, options_of
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.tags import find_tags
 from lib_faceid.units.unit import Unit
 
-__all__ = ["asked_for", "build_page", "run_page", "state_html"]
+__all__ = ["asked_for", "build_page", "run_page"]
 
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
 RANDOM = -1
 MAX_COUNT = 8
 # What the WebUI offers to the scripts of extensions.
-OWN_STYLE = """
-footer { display: none !important; }
-.gradio-container { overflow: clip !important; } /* hidden would make nothing stick */
-#faceid_page > :last-child { position: sticky; top: 0.5em; align-self: flex-start; }
-#txt2img_faceid :is([id$="_adetailer"], [id$="_adetailer_weight"]) { display: none; }
-.faceid-title { font-size: 1.6em; font-weight: 600; }
-.prose ul.faceid-applied { margin: 0.5em 0; padding-left: 1.2em; list-style: disc outside; }
-#txt2img_gallery .grid-container:has(> button:only-child) { grid-template-columns: 1fr; }
-#txt2img_gallery .grid-container > button:only-child { height: 400px; aspect-ratio: auto; }
-.faceid-live img { display: block; width: 100%; max-height: 420px; object-fit: contain; margin-bottom: 0.5em; }
-.faceid-live progress { display: block; width: 100%; accent-color: var(--color-accent); }
-.faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
-"""
 SHIM = """() => {
     const languages = %s, asked = new URLSearchParams(location.search).get("lang");
     const wanted = (asked ? [asked] : navigator.languages).map((one) => one.slice(0, 2).toLowerCase());
@@ -80,10 +67,13 @@ SHIM = """() => {
 }"""
 
 
-def run_page(session: Session, port: int | None, count: int, say: Callable[[str], None], note: str = "") -> None:
+def run_page(
+    session: Session, port: int | None, count: int, say: Callable[[str], None], note: str = "",
+    pictures: Path | None = None,
+) -> None:  # fmt: skip
     """Serve the page at 127.0.0.1 until somebody stops it. Without a port, a free one from 7860 on is taken."""
     with private_folder() as folder:
-        page = build_page(session, count, note)
+        page = build_page(session, count, note, pictures)
         try:
             _, address, _ = page.queue().launch(
                 server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False,
@@ -104,8 +94,8 @@ def _middleware(folder: Path) -> list[Middleware]:
     ]
 
 
-def build_page(session: Session, count: int = 3, note: str = "") -> Any:
-    """Return the page with that many units; `note` stands on top of it."""
+def build_page(session: Session, count: int = 3, note: str = "", pictures: Path | None = None) -> Any:
+    """Return the page with that many units; `note` stands on top of it. pictures: the folder that keeps them."""
     resources = session.resources
     names = list(resources.checkpoints())
     loaded = {"name": names[0] if names else ""}
@@ -126,9 +116,9 @@ def build_page(session: Session, count: int = 3, note: str = "") -> Any:
                 asked, metadata = _picture(names), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
-                drawn, aiming = _drawn(), build_aim("faceid_aim")
+                drawn, aiming = build_results(), build_aim("faceid_aim")
         tab = build_own_journal(resources)
-        _wire(session, loaded, last, [*asked, *units.arguments], drawn)
+        _wire(session, loaded, last, [*asked, *units.arguments], drawn, pictures)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
         wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, resources.checkpoints, [(tab.back, tab.infotext)])
@@ -163,44 +153,33 @@ def _picture(names: Sequence[str]) -> list[Any]:
     return [prompt, negative, checkpoint, width, height, steps, cfg, seed, count]
 
 
-def _drawn() -> list[Any]:
-    """Return the components that show what is drawn: button, stop, state, gallery, sort, texts."""
-    with gr.Row(elem_classes=["faceid-buttons"]):
-        generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{TAB}_interrupt")
-    state = gr.HTML(elem_id="faceid_state")
-    gallery = gr.Gallery(
-        label="Pictures", columns=2, object_fit="contain", height=420, elem_id=f"{TAB}_gallery", **KEEPS_METADATA
-    )
-    sort = gr.Button("Sort by likeness", size="sm", visible=False, elem_id="faceid_sort")
-    texts = gr.HTML(elem_id=f"html_info_{TAB}")
-    return [generate, stop, state, gallery, sort, texts]
-
-
 def _wire(
-    session: Session, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any]
-) -> None:
+    session: Session, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any],
+    pictures: Path | None,
+) -> None:  # fmt: skip
     generate, stop, _, gallery, sort, below = drawn
     running: list[Live] = []
-    finished: list[tuple[Job, Moment]] = []
+    finished: list[tuple[Job, Moment, KeptPictures]] = []
 
     def generated(*args: Any) -> Iterator[list[Any]]:
         checkpoint, units, requests, options = asked_for(args)
         known = _hint(args)
         job, path = session.job(units, requests[0]), session.resources.checkpoint_of(checkpoint)
         recorder = Recorder(session, path)
-        live = Live(lambda report: recorder.watch(job, session.draw(path, job, requests, report, options)))
+        kept = KeptPictures(pictures)
+        live = Live(lambda report: _keeping(kept, recorder, job, session.draw(path, job, requests, report, options)))
         running[:] = [live]
         shown = -1
         for moment in live.moments():
             is_new, shown = len(moment.generated) != shown, len(moment.generated)
             if is_new:
                 last.keep(job, moment.generated, path)
-            finished[:] = [(job, moment)]
-            pictures, texts = (_gallery(moment), _applied(job, moment)) if is_new else (gr.update(), gr.update())
+            finished[:] = [(job, moment, kept)]
+            texts = applied_html(job, moment, kept)
+            seen = [gallery_update(moment, len(requests)), texts] if is_new else [gr.update()] * 2
             can_sort = gr.update(visible=moment.is_over and can_be_sorted(moment.generated))
             buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
-            yield [*buttons, known + state_html(moment), pictures, can_sort, texts]
+            yield [*buttons, known + state_html(moment), seen[0], can_sort, seen[1]]
 
     def generated_or_message(*args: Any) -> Iterator[list[Any]]:
         try:
@@ -212,9 +191,9 @@ def _wire(
     def by_likeness() -> list[Any]:
         if not finished:
             return [gr.update()] * 2
-        job, moment = finished[0]
+        job, moment, kept = finished[0]
         moment = replace(moment, generated=most_alike_first(moment.generated))
-        return [_gallery(moment), _applied(job, moment)]
+        return [gallery_update(moment), applied_html(job, moment, kept)]
 
     def changed(name: str) -> None:
         loaded["name"] = name
@@ -223,6 +202,16 @@ def _wire(
     sort.click(by_likeness, None, [gallery, below], **QUICK)
     stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
     inputs[2].change(changed, [inputs[2]], None, **QUICK)
+
+
+def _keeping(
+    kept: KeptPictures, recorder: Recorder, job: Job, generated: Iterator[GeneratedImage]
+) -> Iterator[GeneratedImage]:
+    """Give the pictures on, each once it is on the disk; the journal is told where."""
+    for one in recorder.watch(job, generated):
+        if path := kept.keep(one):
+            recorder.saved(one, path)
+        yield one
 
 
 def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, page: Any) -> None:
@@ -242,32 +231,6 @@ def _hint(args: Sequence[Any]) -> str:
     return notice(hint(checkpoint, units, has_tags=has_tags), "warning")
 
 
-def state_html(moment: Moment) -> str:
-    """Return how far a job is, in HTML: the picture so far and a bar, or what came of it."""
-    finished = len(moment.generated)
-    text = f"{moment.what}, step {moment.step} of {moment.steps}" if moment.step else moment.what
-    kept = f"{finished} finished picture{'s are' if finished != 1 else ' is'} kept."
-    if moment.is_stopped:
-        return notice(f"Stopped: {text}. {kept}", "warning")
-    if moment.error:
-        return notice(problem(moment.error), "error")
-    if moment.is_over:
-        return ""
-    picture = f'<img src="{data_url(moment.so_far)}" alt="The picture so far">' if moment.so_far else ""
-    bar = f'<progress value="{moment.step}" max="{moment.steps}"></progress>'
-    return f'<div class="faceid-live">{picture}<label class="faceid-bar">{escape(text)}{bar}</label></div>'
-
-
-def _gallery(moment: Moment) -> Any:
-    """Return the pictures that are finished, each with its settings, which a copy on the disk then has too."""
-    images: list[Image.Image] = []
-    for one in moment.generated:
-        image = one.image.copy()
-        image.info.update(one.metadata)
-        images.append(image)
-    return gr.update(value=images, visible=bool(images), columns=1 if len(images) == 1 else 2)
-
-
 def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], JobOptions]:
     """Return the checkpoint's name, the units, the pictures and the options of the page's values. Raises UnitError."""
     prompt, negative, checkpoint, width, height, steps, cfg, seed, count = args[:9]
@@ -275,17 +238,3 @@ def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], 
     request = Request(prompt, negative, (int(width), int(height)), int(steps), float(cfg), seed)
     requests = [replace(request, seed=seed + number) for number in range(int(count))]
     return checkpoint, units_from_args(args[9:]), requests, options_of(args[9:])
-
-
-def _applied(job: Job, moment: Moment) -> str:
-    """Return what was applied, and what was assumed, in HTML."""
-    if not moment.generated:
-        return ""
-    generated = moment.generated[-1]
-    applied = job.report(lambda one: one.plan(generated.request.steps))
-    notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
-    notes += [note for one in moment.generated for note in one.notes]
-    searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.generated if one.search))
-    lines = "".join(f"<li>{escape(line)}</li>" for line in searched + applied + notes) or "<li>No unit is on.</li>"
-    metadata = f'<pre class="faceid-parameters">{escape(generated.parameters)}</pre>'
-    return f'<ul class="faceid-applied">{lines}</ul>{metadata}{scores_html(TAB, moment.generated)}'

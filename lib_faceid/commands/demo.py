@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.picture_files import save_picture
 from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import GeneratedImage, Session
-from lib_faceid.commands.drawing import save_picture
 from lib_faceid.commands.sheet import make_sheet
 from lib_faceid.errors import MissingModelError, MissingPackageError, UnitError
 from lib_faceid.faces.analyser import FaceAnalyser

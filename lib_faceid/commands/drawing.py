@@ -6,13 +6,11 @@ import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-from PIL.PngImagePlugin import PngInfo
-
 from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.picture_files import free_name, save_picture
 from lib_faceid.app.recording import Recorder
 from lib_faceid.app.resources import Resources
 from lib_faceid.app.session import GeneratedImage, Session
@@ -27,7 +25,7 @@ from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Unit
 
-__all__ = ["REPORT_VERSION", "Report", "draw", "requests_of", "save_identity", "save_picture"]
+__all__ = ["REPORT_VERSION", "Report", "draw", "requests_of", "save_identity"]
 
 NO_OPTIONS = JobOptions()
 Say = Callable[[str], None]
@@ -72,7 +70,7 @@ def draw(
         if generated.search is not None and generated.search is not searched:
             searched = generated.search
             say(searched.sentence(generated.seeds))
-        path = _free_name(out, f"seed{generated.request.seed}", ".png")
+        path = free_name(out, f"seed{generated.request.seed}", ".png")
         save_picture(generated, path)
         recorder.saved(generated, path)
         like = f", {console_text(generated.score)}" if generated.score else ""
@@ -90,12 +88,6 @@ def draw(
             say(f"{infotext_key(number)}: off, the weight is 0")
 
 
-def _free_name(folder: Path, stem: str, suffix: str) -> Path:
-    """Return a name that is not taken: seed7.png, seed7-2.png, ..."""
-    names = (f"{stem}{f'-{number}' if number > 1 else ''}{suffix}" for number in count(1))
-    return next(folder / name for name in names if not (folder / name).exists())
-
-
 class Report:
     """What was seen in the pictures of one run, beside them: `report.json`, or `report-2.json` where that is there.
 
@@ -103,7 +95,7 @@ class Report:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = _free_name(folder, "report", ".json")
+        self.path = free_name(folder, "report", ".json")
         self.is_written = False
         self._pictures: list[dict[str, Any]] = []
 
@@ -121,14 +113,6 @@ class Report:
             text = json.dumps({"version": REPORT_VERSION, "pictures": self._pictures}, indent=2)
             self.path.write_text(text, encoding="utf-8")
             self.is_written = True
-
-
-def save_picture(generated: GeneratedImage, path: Path) -> None:
-    """Write a picture with its settings and, where that is wanted, that a model made it."""
-    info = PngInfo()
-    for key, text in generated.metadata.items():
-        info.add_text(key, text)
-    generated.image.save(path, pnginfo=info)
 
 
 def save_identity(resources: Resources, unit: Unit, out: Path, say: Say) -> None:

@@ -187,9 +187,9 @@ def _again(options: Options) -> None:
     from dataclasses import replace
 
     from lib_faceid.app.again import draw_again
+    from lib_faceid.app.picture_files import save_picture
     from lib_faceid.app.resources import Resources
     from lib_faceid.app.session import Session
-    from lib_faceid.commands.drawing import save_picture
 
     roots = _roots(options)
     roots = replace(roots, face_models=options.face_models) if options.face_models else roots

@@ -32,8 +32,9 @@ def add_page(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/ui"), metavar="DIR", help="for the miniature (%(default)s)"
+        "--out", type=Path, default=Path("out/ui"), metavar="DIR", help="for pictures and the miniature (%(default)s)"
     )
+    parser.add_argument("--no-save", dest="saves", action="store_false", help="keep no picture on the disk")
 
 
 def _serve(options: Options) -> None:
@@ -51,7 +52,10 @@ def _serve(options: Options) -> None:
     if options.face_models:
         roots = replace(roots, face_models=options.face_models)
     roots, note = roots_or_miniature(roots, options.out, print)
-    run_page(Session(Resources(roots, marks=options.marks)), options.port, options.units, print, note)
+    pictures = options.out if options.saves else None
+    if pictures is not None:
+        require_folder(pictures)
+    run_page(Session(Resources(roots, marks=options.marks)), options.port, options.units, print, note, pictures)
 
 
 def roots_or_miniature(roots: Roots, out: Path, say: Callable[[str], None]) -> tuple[Roots, str]:

@@ -1,0 +1,69 @@
+"""The column of results: nothing below it moves, pictures are seen whole and large, and lie on the disk."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from lib_faceid.pictures.provenance import SOURCE_TYPE
+from tests.browser.driving import DRAW_MS, WAIT_MS, keep
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+BELOW = "#faceid_aim"
+THUMBNAILS = "#txt2img_gallery .thumbnail-item"
+
+
+def drawn(page: Page, count: int, steps: int = 3) -> None:
+    """Draw some pictures."""
+    if not page.locator("#txt2img_steps input[type=number]").is_visible():
+        page.locator("#faceid_picture .label-wrap").first.click()
+    for name, value in (("count", count), ("steps", steps), ("seed", 70)):
+        box = page.locator(f"#txt2img_{name} input").first
+        box.fill(str(value))
+        box.blur()
+    page.locator("#txt2img_generate").click()
+    page.locator("#txt2img_interrupt:not([disabled])").wait_for(timeout=WAIT_MS)
+    page.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
+    page.locator(THUMBNAILS).nth(count - 1).wait_for(timeout=WAIT_MS)
+
+
+def test_four_pictures_are_seen_whole_and_one_large(page: Page) -> None:
+    """The place of the pictures is as high before as after, no row is cut, a click shows the file's own picture."""
+    stage = page.locator("#txt2img_gallery")
+    before = stage.bounding_box()
+    drawn(page, 4)
+    after = stage.bounding_box()
+    assert before
+    assert after
+    assert after["height"] == pytest.approx(before["height"], abs=1)
+    for place in range(4):
+        box = page.locator(THUMBNAILS).nth(place).bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= after["y"] + after["height"] + 1, f"picture {place + 1} is cut"
+    keep(page, "results-four")
+    page.locator(THUMBNAILS).nth(2).click()
+    large = page.locator("#faceid_zoom[open] img")
+    large.wait_for(timeout=WAIT_MS)
+    assert large.get_attribute("src") == page.locator(f"{THUMBNAILS} img").nth(2).get_attribute("src")
+    page.keyboard.press("Escape")
+    page.add_script_tag(content=files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run('#faceid_page > :last-child')")["violations"]
+    assert not [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_pictures_lie_on_the_disk_with_their_settings_and_the_mark(page: Page, folder: Path) -> None:
+    drawn(page, 2)
+    told = page.locator("#html_info_txt2img").get_by_text("Kept in out/ui/").first.inner_text()
+    where, _, names = told.removeprefix("Kept in ").removesuffix(".").partition(": ")
+    assert len(names.split(", ")) == 2
+    for name, seed in zip(names.split(", "), (70, 71), strict=True):
+        with Image.open(folder / where / name) as image:
+            assert f"Seed: {seed}," in image.info["parameters"]
+            assert SOURCE_TYPE in image.info["XML:com.adobe.xmp"]
