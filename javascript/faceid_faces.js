@@ -85,6 +85,11 @@
         }
     }, true);
 
+    // gradio 3 gives these buttons no name.
+    onAfterUiUpdate(() => document.querySelectorAll(RESULT).forEach((button, at) => {
+        if (!button.hasAttribute("aria-label")) button.setAttribute("aria-label", `Show picture ${at + 1}`);
+    }));
+
     document.addEventListener("change", ({target}) => {
         if (!target.matches?.(".faceid-face input")) return;
         const each = target.closest(".faceid-cards").querySelector(".faceid-each");

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,26 @@ from starlette.middleware import Middleware
 
 from lib_faceid.api.private_files import PrivateFiles, is_inside
 from lib_faceid.app.beginnings import beginning
-from lib_faceid.app.hints import ROUGHLY, first_person, hint, is_stranger
+from lib_faceid.app.hints import ROUGHLY, first_person, is_stranger
 from lib_faceid.app.last_pictures import LastPictures
-from lib_faceid.app.live import Live, Moment
 from lib_faceid.app.own_host import OwnHost
+from lib_faceid.app.own_page_again import build_again, wire_reference
 from lib_faceid.app.own_page_aim import wire_aim
+from lib_faceid.app.own_page_asked import asked_for, hint_html
+from lib_faceid.app.own_page_drawing import Drawing
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
-from lib_faceid.app.own_page_results import applied_html, build_results, gallery_update, state_html
-from lib_faceid.app.own_page_scores import can_be_sorted, most_alike_first
+from lib_faceid.app.own_page_results import build_results
 from lib_faceid.app.own_page_style import OWN_STYLE
 from lib_faceid.app.page_files import languages, page_file, scripts
-from lib_faceid.app.picture_files import KeptPictures
 from lib_faceid.app.private import StaysHere, private_folder
-from lib_faceid.app.recording import Recorder
-from lib_faceid.app.session import GeneratedImage, Session
+from lib_faceid.app.session import Session
 from lib_faceid.app.visitors import OwnVisitors
-from lib_faceid.errors import FaceIDError, HostError
-from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.jobs.job import Job
+from lib_faceid.errors import HostError
 from lib_faceid.ui.aim import build_aim
 from lib_faceid.ui.host import services_for
 from lib_faceid.ui.parts import QUICK, notice, script
-from lib_faceid.ui.services import problem
 from lib_faceid.ui.units import Services, Units, build_units
-from lib_faceid.units.job_options import JobOptions, options_of
-from lib_faceid.units.script_args import units_from_args
-from lib_faceid.units.tags import find_tags
-from lib_faceid.units.unit import Unit
 
 __all__ = ["asked_for", "build_page", "run_page"]
 
@@ -116,10 +107,13 @@ def build_page(session: Session, count: int = 3, note: str = "", pictures: Path 
                 asked, metadata = _picture(names), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
-                drawn, aiming = build_results(), build_aim("faceid_aim")
+                (drawn, lacks), again, aiming = build_results(), build_again(), build_aim("faceid_aim")
         tab = build_own_journal(resources)
-        _wire(session, loaded, last, [*asked, *units.arguments], drawn, pictures)
-        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], drawn[2], page)
+        drawing = Drawing(session, last, pictures)
+        _wire(drawing, [*asked, *units.arguments], drawn, again)
+        wire_reference(again, drawn[3], lambda: drawing.pictures, units.parts[0].who.drop)
+        asked[2].change(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
+        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], lacks, page)
         wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, resources.checkpoints, [(tab.back, tab.infotext)])
         page.load(None, None, None, **script(SHIM % (languages(), scripts())))
@@ -153,88 +147,18 @@ def _picture(names: Sequence[str]) -> list[Any]:
     return [prompt, negative, checkpoint, width, height, steps, cfg, seed, count]
 
 
-def _wire(
-    session: Session, loaded: dict[str, str], last: LastPictures, inputs: Sequence[Any], drawn: Sequence[Any],
-    pictures: Path | None,
-) -> None:  # fmt: skip
+def _wire(drawing: Drawing, inputs: Sequence[Any], drawn: Sequence[Any], again: Sequence[Any]) -> None:
+    """Let the buttons draw. again: what goes on from the pictures."""
     generate, stop, _, gallery, sort, below = drawn
-    running: list[Live] = []
-    finished: list[tuple[Job, Moment, KeptPictures]] = []
-
-    def generated(*args: Any) -> Iterator[list[Any]]:
-        checkpoint, units, requests, options = asked_for(args)
-        known = _hint(args)
-        job, path = session.job(units, requests[0]), session.resources.checkpoint_of(checkpoint)
-        recorder = Recorder(session, path)
-        kept = KeptPictures(pictures)
-        live = Live(lambda report: _keeping(kept, recorder, job, session.draw(path, job, requests, report, options)))
-        running[:] = [live]
-        shown = -1
-        for moment in live.moments():
-            is_new, shown = len(moment.generated) != shown, len(moment.generated)
-            if is_new:
-                last.keep(job, moment.generated, path)
-            finished[:] = [(job, moment, kept)]
-            texts = applied_html(job, moment, kept)
-            seen = [gallery_update(moment, len(requests)), texts] if is_new else [gr.update()] * 2
-            can_sort = gr.update(visible=moment.is_over and can_be_sorted(moment.generated))
-            buttons = [gr.update(interactive=moment.is_over), gr.update(interactive=not moment.is_over)]
-            yield [*buttons, known + state_html(moment), seen[0], can_sort, seen[1]]
-
-    def generated_or_message(*args: Any) -> Iterator[list[Any]]:
-        try:
-            yield from generated(*args)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is said in the page
-            buttons = [gr.update(interactive=True), gr.update(interactive=False)]
-            yield [*buttons, notice(problem(error), "error"), [], gr.update(visible=False), ""]
-
-    def by_likeness() -> list[Any]:
-        if not finished:
-            return [gr.update()] * 2
-        job, moment, kept = finished[0]
-        moment = replace(moment, generated=most_alike_first(moment.generated))
-        return [gallery_update(moment), applied_html(job, moment, kept)]
-
-    def changed(name: str) -> None:
-        loaded["name"] = name
-
-    generate.click(generated_or_message, list(inputs), list(drawn), show_progress="hidden")
-    sort.click(by_likeness, None, [gallery, below], **QUICK)
-    stop.click(lambda: [live.stop() for live in running] and None, None, None, **QUICK)
-    inputs[2].change(changed, [inputs[2]], None, **QUICK)
-
-
-def _keeping(
-    kept: KeptPictures, recorder: Recorder, job: Job, generated: Iterator[GeneratedImage]
-) -> Iterator[GeneratedImage]:
-    """Give the pictures on, each once it is on the disk; the journal is told where."""
-    for one in recorder.watch(job, generated):
-        if path := kept.keep(one):
-            recorder.saved(one, path)
-        yield one
+    outputs = [*drawn, *again[:2]]
+    generate.click(drawing.generated, list(inputs), outputs, show_progress="hidden")
+    again[0].click(drawing.varied, list(inputs), outputs, show_progress="hidden")
+    sort.click(drawing.by_likeness, None, [gallery, below], **QUICK)
+    stop.click(drawing.stop, None, None, **QUICK)
 
 
 def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, page: Any) -> None:
     """Say beside the button what the next picture will lack: when the page opens, and when who is asked for changes."""
     for component in changing:
-        component.change(lambda *args: _hint(args), list(inputs), [state], **QUICK)
-    page.load(lambda *args: _hint(args), list(inputs), [state], **QUICK)
-
-
-def _hint(args: Sequence[Any]) -> str:
-    """Return in HTML what the next picture will lack, or why it cannot be drawn."""
-    try:
-        checkpoint, units, requests, _ = asked_for(args)
-    except FaceIDError as error:
-        return notice(problem(error), "warning")
-    has_tags = bool(find_tags(requests[0].prompt)[1]) if requests else False
-    return notice(hint(checkpoint, units, has_tags=has_tags), "warning")
-
-
-def asked_for(args: Sequence[Any]) -> tuple[str, Sequence[Unit], list[Request], JobOptions]:
-    """Return the checkpoint's name, the units, the pictures and the options of the page's values. Raises UnitError."""
-    prompt, negative, checkpoint, width, height, steps, cfg, seed, count = args[:9]
-    seed = secrets.randbelow(2**32) if seed is None or seed < 0 else int(seed)
-    request = Request(prompt, negative, (int(width), int(height)), int(steps), float(cfg), seed)
-    requests = [replace(request, seed=seed + number) for number in range(int(count))]
-    return checkpoint, units_from_args(args[9:]), requests, options_of(args[9:])
+        component.change(lambda *args: hint_html(args), list(inputs), [state], **QUICK)
+    page.load(lambda *args: hint_html(args), list(inputs), [state], **QUICK)

@@ -23,11 +23,12 @@ COLUMNS = {1: 1, 2: 2, 3: 2, 4: 2, 5: 3, 6: 3}
 MORE_COLUMNS = 4
 
 
-def build_results() -> list[Any]:
-    """Return the components that show what is drawn: button, stop, state, gallery, sort, texts."""
+def build_results() -> tuple[list[Any], Any]:
+    """Return what shows what is drawn: button, stop, state, gallery, sort, texts; and what the next will lack."""
     with gr.Row(elem_classes=["faceid-buttons"]):
         generate = gr.Button("Generate", variant="primary", elem_id=f"{TAB}_generate")
         stop = gr.Button("Stop", interactive=False, elem_id=f"{TAB}_interrupt")
+    lacks = gr.HTML(elem_id="faceid_hint")  # not in the state, which two events at once would overwrite in turn
     with gr.Column(elem_id="faceid_stage"):
         state = gr.HTML(elem_id="faceid_state")
         gallery = gr.Gallery(
@@ -36,7 +37,7 @@ def build_results() -> list[Any]:
         )  # fmt: skip
     sort = gr.Button("Sort by likeness", size="sm", visible=False, elem_id="faceid_sort")
     texts = gr.HTML(elem_id=f"html_info_{TAB}")
-    return [generate, stop, state, gallery, sort, texts]
+    return [generate, stop, state, gallery, sort, texts], lacks
 
 
 def state_html(moment: Moment) -> str:

@@ -40,7 +40,7 @@ def first(browser: Browser, first_address: str) -> Iterator[Page]:
 
 def said(page: Page, text: str) -> None:
     """Wait until it stands beside the button, where one looks."""
-    page.locator("#faceid_state .faceid-warning").get_by_text(text).wait_for(timeout=WAIT_MS)
+    page.locator("#faceid_hint .faceid-warning").get_by_text(text).wait_for(timeout=WAIT_MS)
 
 
 def test_the_first_click_draws_the_saved_person(first: Page) -> None:
@@ -48,12 +48,12 @@ def test_the_first_click_draws_the_saved_person(first: Page) -> None:
     assert person
     assert element(first, "enabled").locator("input").is_checked()
     first.wait_for_timeout(1500)
-    assert first.locator("#faceid_state .faceid-notice").count() == 0
+    assert first.locator("#faceid_hint .faceid-notice").count() == 0
     told = generate(first)
     assert "FaceID 0: ip-adapter-faceid" in told
     assert "1 face" in told
     first.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
-    assert first.locator("#faceid_state .faceid-notice").count() == 0
+    assert first.locator("#faceid_hint .faceid-notice").count() == 0
     strip = first.locator("#txt2img_faceid_likeness .faceid-like")
     strip.first.wait_for(timeout=WAIT_MS)
     likeness = re.search(r"FaceID likeness: (\d\.\d\d|no face)", told)
@@ -74,7 +74,7 @@ def test_with_no_unit_on_it_says_so_before_and_after(first: Page) -> None:
     said(first, "drop a photo or choose a saved person, and tick Enable.")
     keep(first, "first-click-nobody")
     element(first, "enabled").locator("input").check()
-    first.locator("#faceid_state .faceid-warning").wait_for(state="detached", timeout=WAIT_MS)
+    first.locator("#faceid_hint .faceid-warning").wait_for(state="detached", timeout=WAIT_MS)
 
 
 @pytest.mark.one_gradio

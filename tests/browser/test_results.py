@@ -67,3 +67,22 @@ def test_pictures_lie_on_the_disk_with_their_settings_and_the_mark(page: Page, f
         with Image.open(folder / where / name) as image:
             assert f"Seed: {seed}," in image.info["parameters"]
             assert SOURCE_TYPE in image.info["XML:com.adobe.xmp"]
+
+
+def test_the_seed_varies_and_a_picture_becomes_a_reference(page: Page) -> None:
+    """The seeds go on where the last ones ended, with the settings of the pictures and not those of a changed form."""
+    drawn(page, 2)
+    page.locator("#txt2img_prompt textarea").fill("another prompt")
+    page.locator("#faceid_vary").click()
+    page.locator("#html_info_txt2img").get_by_text("seed72.png, seed73.png").wait_for(timeout=DRAW_MS)
+    page.locator("#faceid_vary:not([disabled])").wait_for(timeout=DRAW_MS)
+    told = page.locator("#html_info_txt2img .faceid-parameters").inner_text()
+    assert "Seed: 73," in told
+    assert "another prompt" not in told
+    page.locator(THUMBNAILS).nth(1).click()
+    page.keyboard.press("Escape")
+    page.locator("#faceid_reference").click()
+    page.locator("#txt2img_faceid_0_cards .faceid-card").wait_for(timeout=WAIT_MS)
+    said = page.locator("#faceid_again_message").first
+    said.get_by_text("Picture 2 is a photo of unit 0 now.").wait_for(timeout=WAIT_MS)
+    keep(page, "results-reference")
