@@ -242,9 +242,9 @@ def test_the_summary_names_the_person_and_the_region(
 ) -> None:
     (prepared,) = Job([replace(unit, region="left")], models).prepare(unet)
     assert prepared.summary("").endswith(" · photo · left")
-    assert shown_as(replace(unit, images=(Photo(tmp_path / "ann.jpg"), Photo(tmp_path / "b.png")))) == "ann.jpg + b.png"
+    assert shown_as(replace(unit, images=(Photo(tmp_path / "ann.jpg"),))) == "photo", "a file's name is kept to oneself"
     assert shown_as(Unit(enabled=True, person="Ann | Ben", batch="one each")) == "Ann | Ben"
-    assert shown_as(Unit(enabled=True, person=str(tmp_path / "ann.safetensors"))) == "ann.safetensors"
+    assert shown_as(Unit(enabled=True, person=str(tmp_path / "ann.safetensors"))) == "person"
     assert shown_as(Unit(enabled=True, images=unit.images, purpose="image")) == "image"
 
 

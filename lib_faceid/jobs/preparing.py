@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from lib_faceid.effects.effect import CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.injection import Contribution
@@ -111,11 +110,10 @@ class Prepared:
 
 
 def shown_as(unit: Unit) -> str:
-    """Return whom a unit shows: saved people by their names, photos by those of their files, where there are files."""
+    """Return whom a unit shows: saved people by their names; what files are called is not said anywhere."""
     if unit.person:
-        return " | ".join(PurePath(name).name if is_person_file(name) else name for name in unit.names)
-    files = [photo.image.name for photo in unit.images if isinstance(photo.image, PurePath)]
-    return " + ".join(files) or ("photo" if unit.purpose == "person" else "image")
+        return " | ".join("person" if is_person_file(name) else name for name in unit.names)
+    return "photo" if unit.purpose == "person" else "image"
 
 
 def step_range(acting: Collection[int], steps: int) -> str:
