@@ -21,7 +21,7 @@ footer { display: none !important; }
 #faceid_stage .generating { border-color: transparent; animation: none; }
 #txt2img_gallery { height: min(62vh, 640px); min-height: 320px; }
 #txt2img_gallery :is(.grid-wrap, .fixed-height) { height: 100%; min-height: 0; max-height: none; }
-#txt2img_gallery .grid-container { height: 100%; padding: 0; grid-auto-rows: minmax(96px, 1fr); }
+#txt2img_gallery .grid-container { height: 100% !important; padding: 0; grid-auto-rows: minmax(96px, 1fr); }
 #txt2img_gallery .grid-container > * { width: 100%; height: 100%; min-height: 0; aspect-ratio: auto; }
 #txt2img_gallery .thumbnail-item { cursor: zoom-in; }
 #txt2img_gallery .thumbnail-item img { width: 100%; height: 100%; object-fit: contain; }

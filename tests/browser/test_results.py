@@ -36,6 +36,7 @@ def drawn(page: Page, count: int, steps: int = 3) -> None:
 
 def test_four_pictures_are_seen_whole_and_one_large(page: Page) -> None:
     """The place of the pictures is as high before as after, no row is cut, a click shows the file's own picture."""
+    page.set_viewport_size({"width": 1900, "height": 900})  # the column is wider than two pictures are high
     stage = page.locator("#txt2img_gallery")
     before = stage.bounding_box()
     drawn(page, 4)
