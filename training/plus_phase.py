@@ -98,7 +98,9 @@ class PlusTraining:
         def losses(generator: torch.Generator, step: int) -> dict[str, Tensor]:
             return {"noise": noise_loss(joint, self.album, self.captions, generator, step, has_beginnings=True)}
 
-        return train(networks, self.plan, folder, losses, lambda _mean, _step: {})
+        trained = train(networks, self.plan, folder, losses, lambda _mean, _step: {})
+        trained.perceiver_resampler.lessen()
+        return trained
 
     def _looked(self, folder: Path) -> PlusNetworks:
         """Return networks that have looked at photos, and add next to nothing yet to FaceID's tokens."""
