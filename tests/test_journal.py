@@ -19,7 +19,7 @@ from journal_runs import run_of, score_of
 
 from lib_faceid.errors import FaceIDError, FileError, UnitError
 from lib_faceid.journal import rows, words
-from lib_faceid.journal.compare import compare
+from lib_faceid.journal.compare import compare, compare_metadata
 from lib_faceid.journal.filters import Filter
 from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit, number_of
@@ -258,6 +258,16 @@ def test_a_default_is_told_beside_another_value() -> None:
     unit = plain.units[0]
     changed = replace(plain, units=(replace(unit, settings={**unit.settings, "structure": 1.5}),))
     assert [one.words for one in compare(plain, changed).settings] == ["FaceID 0 structure: 1.0 to 1.5"]
+
+
+def test_two_pictures_differ_in_a_units_field_and_in_what_only_one_has() -> None:
+    settings = "Steps: 20, Sampler: DDIM, Seed: {seed}, FaceID 0: {unit}"
+    unit = '"adapter: mini, variant: faceid, weight: {weight}, refs: 3f9c1a2b, algo: 1"'
+    first = f"a portrait\n{settings.format(seed=7, unit=unit.format(weight=0.8))}"
+    second = f"a portrait\n{settings.format(seed=8, unit=unit.format(weight=1.2))}, Clip skip: 2"
+    words = [one.words for one in compare_metadata(first, second)]
+    assert words == ["Seed: 7 to 8", "FaceID 0 weight: 0.8 to 1.2", "Clip skip: none to 2"]
+    assert compare_metadata(first, first) == ()
 
 
 def test_a_run_that_differs_in_one_setting_is_a_child(journal: Journal) -> None:

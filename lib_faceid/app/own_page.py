@@ -18,6 +18,7 @@ from lib_faceid.app.own_host import OwnHost
 from lib_faceid.app.own_page_again import build_again, wire_reference
 from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_asked import asked_for, hint_html
+from lib_faceid.app.own_page_compare import build_compare, wire_compare
 from lib_faceid.app.own_page_drawing import Drawing
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
@@ -107,11 +108,13 @@ def build_page(session: Session, count: int = 3, note: str = "", pictures: Path 
                 asked, metadata = _picture(names), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
-                (drawn, lacks), again, aiming = build_results(), build_again(), build_aim("faceid_aim")
+                (drawn, lacks), again, comparing = build_results(), build_again(), build_compare()
+                aiming = build_aim("faceid_aim")
         tab = build_own_journal(resources)
         drawing = Drawing(session, last, pictures)
         _wire(drawing, [*asked, *units.arguments], drawn, again)
-        wire_reference(again, drawn[3], lambda: drawing.pictures, units.parts[0].who.drop)
+        wire_reference(again, drawn[3], lambda: [one.image for one in drawing.pictures], units.parts[0].who.drop)
+        wire_compare(comparing, again[2], lambda: drawing.pictures)
         asked[2].change(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
         _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], lacks, page)
         wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)

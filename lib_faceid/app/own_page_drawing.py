@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from lib_faceid.app.last_pictures import LastPictures
 from lib_faceid.app.live import Live, Moment
@@ -49,9 +48,9 @@ class Drawing:
     _shown: _Shown | None = field(default=None, init=False)
 
     @property
-    def pictures(self) -> list[Image.Image]:
-        """The pictures of the last job, in the order in which they are shown."""
-        return [one.image for one in self._shown.moment.generated] if self._shown else []
+    def pictures(self) -> Sequence[GeneratedImage]:
+        """Those of the last job, in the order in which they are shown."""
+        return self._shown.moment.generated if self._shown else ()
 
     def generated(self, *args: Any) -> Iterator[list[Any]]:
         """Give what the results and the two buttons below them show, again and again; a sentence for what fails."""

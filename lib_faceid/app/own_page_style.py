@@ -38,5 +38,12 @@ footer { display: none !important; }
 #faceid_stage progress::-webkit-progress-bar { background: var(--border-color-primary); }
 #faceid_stage progress::-webkit-progress-value { background: var(--color-accent); }
 #faceid_stage progress::-moz-progress-bar { background: var(--color-accent); }
+.faceid-compared { --at: 50%; max-width: 512px; }
+.faceid-compared .faceid-both { position: relative; }
+.faceid-compared img { display: block; width: 100%; margin: 0; }
+.faceid-compared img + img { position: absolute; inset: 0; height: 100%; object-fit: contain;
+  clip-path: inset(0 0 0 var(--at)); }
+.faceid-compared input { width: 100%; accent-color: var(--color-accent); }
+.faceid-compared :is(th, td) { padding: 0.2em 0.5em; text-align: left; overflow-wrap: anywhere; }
 .faceid-parameters { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.85em; }
 """

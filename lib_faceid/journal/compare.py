@@ -1,4 +1,4 @@
-"""Two runs beside each other: only what differs, settings and scores apart."""
+"""Two runs, or two pictures by their metadata, beside each other: only what differs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.units.infotext import unit_from_infotext
+from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import FIELDS
 
-__all__ = ["Compared", "Difference", "compare", "settings_of"]
+__all__ = ["Compared", "Difference", "compare", "compare_metadata", "settings_of"]
 
 # Of the settings in a picture's metadata: what stands elsewhere, or is no setting but an outcome.
 NOT_COMPARED = ("Seed", "Model", "Model hash", "likeness", "Likeness")
@@ -45,6 +47,11 @@ def compare(first: Run, second: Run) -> Compared:
     return Compared(tuple(_differences(settings_of(first), settings_of(second))), _scores(first, second))
 
 
+def compare_metadata(first: str, second: str) -> tuple[Difference, ...]:
+    """Return what differs between the settings of two pictures, as their metadata have them."""
+    return tuple(_differences(_of_metadata(first), _of_metadata(second)))
+
+
 def settings_of(run: Run) -> dict[str, Any]:
     """Return by name everything that decides what a run draws."""
     values: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
@@ -66,6 +73,17 @@ def _of_unit(unit: UsedUnit) -> dict[str, Any]:
     fields = {name: unit.settings.get(name, one.default) for name, one in FIELDS.items() if one.kind is not list}
     values = {**fields, "enabled": True, "person": " | ".join(unit.people), "photos": ", ".join(unit.references)}
     return values | {"adapter SHA-256": unit.adapter_sha256[:10]}
+
+
+def _of_metadata(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in parameters_from(text).items():
+        if name.startswith(UNIT_LINE) and "adapter: " in value:
+            fields, photos = unit_from_infotext(value)
+            values |= {f"{name} {field}": one for field, one in {**fields, "photos": ", ".join(photos)}.items()}
+        else:
+            values[name] = value
+    return values
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:

@@ -17,7 +17,7 @@ from lib_faceid.journal.run import Drawn, Run, task_id
 from lib_faceid.journal.shown import diagnosis_lines, score_text, when_text
 from lib_faceid.ui.parts import data_url
 
-__all__ = ["compare_html", "curve_html", "run_html", "thumbnails_html", "tree_html"]
+__all__ = ["compare_html", "curve_html", "differences_html", "run_html", "thumbnails_html", "tree_html"]
 
 Small = Mapping[int, bytes]
 NONE: Small = MappingProxyType({})
@@ -48,13 +48,17 @@ def run_html(run: Run, small: Small = NONE) -> str:
 
 def compare_html(first: Run, second: Run, found: Compared, small: tuple[Small, Small] = (NONE, NONE)) -> str:
     """Return two runs beside each other: their pictures, and what differs. small: the kept pictures of each."""
-    head = f"<tr><th></th><th>{first.id}</th><th>{second.id}</th></tr>"
     nothing = "<p>Nothing that the journal knows of differs.</p>" if not (found.settings or found.scores) else ""
-    settings, scores = "".join(map(_difference, found.settings)), "".join(map(_difference, found.scores))
     both = zip((first, second), small, strict=True)
     sides = "".join(f"<div><h3>{run.id}</h3>{_pictures(run, kept)}</div>" for run, kept in both)
-    table = nothing or f"<table>{head}{settings}{scores}</table>"
+    table = nothing or differences_html((first.id, second.id), [*found.settings, *found.scores])
     return f'<div class="faceid-sides">{sides}</div>{table}'
+
+
+def differences_html(names: tuple[str, str], found: Iterable[Difference]) -> str:
+    """Return a table of what differs between two things of these names."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    return f"<table><tr><th></th>{head}</tr>{''.join(map(_difference, found))}</table>"
 
 
 def tree_html(steps: Sequence[Step], chosen: str) -> str:

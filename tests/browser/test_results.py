@@ -87,3 +87,25 @@ def test_the_seed_varies_and_a_picture_becomes_a_reference(page: Page) -> None:
     said = page.locator("#faceid_again_message").first
     said.get_by_text("Picture 2 is a photo of unit 0 now.").wait_for(timeout=WAIT_MS)
     keep(page, "results-reference")
+
+
+def test_a_held_picture_is_compared_with_one_of_a_later_job(page: Page) -> None:
+    """A slider over both, and only what differs in their settings."""
+    shown = page.locator("#faceid_compared").first
+    page.locator("#faceid_compare").click()
+    shown.get_by_text("There is no picture yet.").wait_for(timeout=WAIT_MS)
+    drawn(page, 1)
+    page.locator("#faceid_compare").click()
+    shown.get_by_text("Hold a picture first").wait_for(timeout=WAIT_MS)
+    page.locator("#faceid_hold").click()
+    shown.get_by_text("Picture 1 is held.").wait_for(timeout=WAIT_MS)
+    drawn(page, 1, steps=4)
+    page.locator("#faceid_compare").click()
+    shown.locator("img").nth(1).wait_for(timeout=WAIT_MS)
+    assert shown.locator("th").all_inner_texts() == ["", "held", "chosen", "Steps"]
+    assert shown.locator("td").all_inner_texts() == ["3", "4"]
+    slider = shown.locator("input[type=range]")
+    slider.fill("20")
+    cut = shown.locator("img").nth(1).evaluate("(image) => getComputedStyle(image).clipPath")
+    assert cut == "inset(0px 0px 0px 20%)"
+    keep(page, "results-compared")
