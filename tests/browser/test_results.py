@@ -92,8 +92,6 @@ def test_the_seed_varies_and_a_picture_becomes_a_reference(page: Page) -> None:
 def test_a_held_picture_is_compared_with_one_of_a_later_job(page: Page) -> None:
     """A slider over both, and only what differs in their settings."""
     shown = page.locator("#faceid_compared").first
-    page.locator("#faceid_compare").click()
-    shown.get_by_text("There is no picture yet.").wait_for(timeout=WAIT_MS)
     drawn(page, 1)
     page.locator("#faceid_compare").click()
     shown.get_by_text("Hold a picture first").wait_for(timeout=WAIT_MS)
