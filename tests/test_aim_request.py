@@ -10,7 +10,7 @@ import pytest
 from lib_faceid.errors import UnitError
 from lib_faceid.units.aim_request import AimRequest, aim_of
 from lib_faceid.units.job_options import OPTIONS, JobOptions, options_of
-from lib_faceid.units.old_names import OLD_ORDERS
+from lib_faceid.units.old_names import OLD_FIELDS, OLD_ORDERS
 from lib_faceid.units.schema import aim_schema
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.unit import FIELDS, Unit
@@ -39,7 +39,7 @@ def test_a_request_sends_an_object_among_its_units() -> None:
 
 
 def test_an_older_client_aims_for_nothing() -> None:
-    old = [FIELDS[name].default for name in OLD_ORDERS[0]]
+    old = [FIELDS[OLD_FIELDS.get(name, name)].default for name in OLD_ORDERS[0]]
     for args in ([], UNITS, PAGE[:-1], old, [*old, *PAGE[len(old) :]]):
         assert aim_of(args) is None
         assert options_of(args) == JobOptions()

@@ -9,7 +9,7 @@ import pytest
 from lib_faceid.commands.job_options import job_options_of
 from lib_faceid.errors import UnitError
 from lib_faceid.units.job_options import OPTIONS, JobOptions, options_of
-from lib_faceid.units.old_names import OLD_ORDERS
+from lib_faceid.units.old_names import OLD_FIELDS, OLD_ORDERS
 from lib_faceid.units.script_args import units_from_args
 from lib_faceid.units.unit import FIELDS, Unit
 
@@ -49,7 +49,7 @@ def test_a_request_sends_an_object_among_its_units() -> None:
 def test_lists_without_options_are_what_they_were() -> None:
     assert options_of(PAGE_UNITS) == JobOptions()
     assert units_from_args(PAGE_UNITS) == [Unit()] * 3
-    old = [FIELDS[name].default for name in OLD_ORDERS[0]]
+    old = [FIELDS[OLD_FIELDS.get(name, name)].default for name in OLD_ORDERS[0]]
     for args in (old, [*old, *PAGE[len(old) :]]):
         assert units_from_args(args)[0] == Unit()
         assert options_of(args) == JobOptions()

@@ -14,7 +14,7 @@ from lib_faceid.journal.compare import compare
 from lib_faceid.journal.export import as_csv, as_json, seconds_of
 from lib_faceid.journal.filters import ORDERS, Filter
 from lib_faceid.journal.shown import score_text, when_text
-from lib_faceid.ui.parts import QUICK, notice
+from lib_faceid.ui.parts import QUICK, changes_of, notice
 from lib_faceid.ui.services import attempt
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _build_forget(services: JournalServices) -> Any:
         return notice(done.words, "good") if done else notice(problem, "warning")
 
     forget.click(forgot, [name], [message], queue=False)
-    return message
+    return changes_of(message, "faceid_journal_forget_done")
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:

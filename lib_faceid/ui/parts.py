@@ -19,6 +19,7 @@ __all__ = [
     "QUICK",
     "SNAPSHOT",
     "UPLOAD",
+    "changes_of",
     "choice",
     "component",
     "data_url",
@@ -47,6 +48,17 @@ Tone = Literal["info", "good", "warning", "error"]
 def script(code: str) -> dict[str, Any]:
     """Return the argument of an event that runs JavaScript in the browser."""
     return {"js" if IS_GRADIO_4 else "_js": code}
+
+
+def changes_of(html: Any, elem_id: str) -> Any:
+    """Return a hidden text that shows the same as an HTML component, made where gradio stands, for its `change`.
+
+    gradio 4's HTML says that it has changed whenever it is drawn anew, and each answer draws it anew: an event of the
+    server on it would never end.
+    """
+    copy = gr.Textbox(html.value or "", label="What has changed", elem_id=elem_id, elem_classes=["faceid-hidden"])
+    html.change(None, [html], [copy], **script("(text) => text"), **QUICK)
+    return copy
 
 
 def component(kind: str) -> type:

@@ -10,7 +10,7 @@ import gradio as gr
 from lib_faceid.ui.aim import build_aim, wire_host_aim
 from lib_faceid.ui.diagnosis import build_diagnosis
 from lib_faceid.ui.job_options import build_job_options, options_infotext_fields
-from lib_faceid.ui.parts import leaves
+from lib_faceid.ui.parts import changes_of, leaves
 from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
 from lib_faceid.ui.purpose import wire_purpose
 from lib_faceid.ui.references import build_references, wire_references
@@ -92,8 +92,9 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
     wire_purpose(shown, services)
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     truth = truth_html(services, Unit(enabled=True, person=person)) if person else ""
-    wire_truth(build_truth(prefix, truth), who.cards, dict(zip(FIELDS, components, strict=True)), services)
+    cards = changes_of(who.cards, f"{prefix}_cards_changed")
+    wire_truth(build_truth(prefix, truth), cards, dict(zip(FIELDS, components, strict=True)), services)
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)
-    units.who.extend([who.enabled, who.person, who.cards])
+    units.who.extend([who.enabled, who.person, cards])
     units.infotext_fields.extend(infotext_fields(components, who.pasted, services, number))
