@@ -101,7 +101,10 @@ def test_a_person_is_saved_and_drawn_without_the_photos(page: Page, photos: Path
     keep(page, "page-person")
     told = generate(page)
     assert "FaceID 0: ip-adapter-faceid-plusv2_sd15" in told
-    assert "A friend" not in told, "a picture tells nobody who is in it"
+    assert " · A friend" in told, "who draws is told who was drawn"
+    metadata = page.locator("#html_info_txt2img .faceid-parameters").inner_text()
+    assert "FaceID 0: " in metadata
+    assert "A friend" not in metadata, "a picture tells nobody who is in it"
 
 
 @pytest.mark.one_gradio
