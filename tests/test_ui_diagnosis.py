@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -183,3 +184,19 @@ def test_the_last_picture_is_looked_at(has_score: bool, tmp_path: Path) -> None:
     assert facts.others == (1 if has_score else 0)
     assert facts.units[0].likeness == ((0.5,) if has_score else (0.2,))
     assert last.facts_of("another").look is None
+
+
+def test_each_picture_of_a_job_is_looked_at_once_and_those_of_the_job_before_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    monkeypatch.setattr(LastLooks, "keep", lambda _self, parameters, *_: looked.append(parameters))
+    last = LastPictures(Session(Resources(Roots((tmp_path,)))))
+    job: Any = SimpleNamespace(prepared=())
+    image = Image.new("RGB", (64, 64))
+    texts = [PARAMETERS.replace("Seed: 5", f"Seed: {seed}") for seed in (5, 6, 7)]
+    pictures = [GeneratedImage(image, Request("p"), text, 1.0) for text in texts]
+    for _ in range(2):  # the second job draws the very same pictures again
+        for count in range(4):  # what the page tells of a job: none yet, one, two, three
+            last.keep(job, pictures[:count])
+    assert looked == [*texts, *texts]

@@ -35,10 +35,14 @@ class LastPictures:
     _checkpoint: Path | None = field(default=None, init=False)
 
     def keep(self, job: Job, generated: Sequence[GeneratedImage], checkpoint: Path | None = None) -> None:
-        """Take the pictures of a job in place of those before."""
-        self._looks, self._requests = LastLooks(), {key_of(one.parameters): one.request for one in generated}
-        for one in generated:
-            self._looks.keep(one.parameters, _pixels(one.image), one.score)
+        """Take the pictures of a job in place of those before; called again as more of them come, it looks at these."""
+        now = {key_of(one.parameters): one for one in generated}
+        if not self._requests.keys() <= now.keys():
+            self._looks, self._requests = LastLooks(), {}
+        for key, one in now.items():
+            if key not in self._requests:
+                self._looks.keep(one.parameters, _pixels(one.image), one.score)
+        self._requests = {key: one.request for key, one in now.items()}
         self._prepared, self._checkpoint = job.prepared, checkpoint
 
     def facts_of(self, parameters: str) -> Facts:
