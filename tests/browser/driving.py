@@ -11,8 +11,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 UNIT = "#txt2img_faceid_0"
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 DRAW_MS = 180_000
+OPEN_MS = 180_000
+
+
+def visit(page: Page, address: str) -> None:
+    """Open our own page, and wait until it listens: what is put into a page that does not yet is lost.
+
+    The page's own script is the last that gradio starts, after everything that it listens to.
+    """
+    page.goto(address, wait_until="domcontentloaded")
+    element(page, "enabled").locator("input").wait_for(timeout=OPEN_MS)
+    page.wait_for_function("() => window.onAfterUiUpdate", timeout=OPEN_MS)
 
 
 def element(page: Page, name: str, unit: str = UNIT) -> Locator:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.driving import DRAW_MS, UNIT, WAIT_MS, drop, element, generate, keep
+from tests.browser.driving import DRAW_MS, UNIT, WAIT_MS, drop, element, generate, keep, visit
 from tests.browser.serving import own_page
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def first_address(browser: Browser, face_models: Path, tmp_path_factory: pytest.
 def first(browser: Browser, first_address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
-    page.goto(first_address, wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    visit(page, first_address)
     yield page
     context.close()
 

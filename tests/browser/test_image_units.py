@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.driving import DRAW_MS, UNIT, WAIT_MS, add, choose, drop, element, generate, keep, open_part
+from tests.browser.driving import DRAW_MS, UNIT, WAIT_MS, add, choose, drop, element, generate, keep, open_part, visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -70,8 +70,7 @@ def opening(browser: Browser, address: str) -> Iterator[tuple[Page, list[Route]]
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
     held: list[Route] = []
     page.route("**/run/**", lambda route: route.continue_() if len(held) >= TOOLS else held.append(route))
-    page.goto(address, wait_until="domcontentloaded")
-    element(page, "enabled").locator("input").wait_for(timeout=WAIT_MS)
+    visit(page, address)
     page.wait_for_timeout(3000)
     yield page, held
     page.close()

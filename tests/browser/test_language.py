@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.driving import UNIT, WAIT_MS, add, element, keep, open_part
+from tests.browser.driving import UNIT, WAIT_MS, add, element, keep, open_part, visit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,8 +33,7 @@ SHOWN = """() => {
 def german(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, locale="de-DE")
     page = context.new_page()
-    page.goto(address, wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=180_000)
+    visit(page, address)
     yield page
     context.close()
 
@@ -72,8 +71,7 @@ def test_what_changes_later_is_translated_too(german: Page, photos: Path) -> Non
 
 @pytest.mark.one_gradio
 def test_the_address_chooses_before_the_browser(german: Page, address: str) -> None:
-    german.goto(f"{address}/?lang=en", wait_until="domcontentloaded")
-    german.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    visit(german, f"{address}/?lang=en")
     german.wait_for_timeout(1500)
     assert element(german, "enabled").inner_text().strip() == "Enable"
     german.goto(f"{address}/?lang=de", wait_until="domcontentloaded")

@@ -21,6 +21,7 @@ from tests.browser.driving import (
     keep,
     number,
     open_part,
+    visit,
 )
 
 if TYPE_CHECKING:
@@ -261,9 +262,8 @@ def test_the_setup_is_checked_and_a_licence_is_shown_before_a_download(page: Pag
     ],
 )
 def test_nothing_sticks_out(page: Page, address: str, photos: Path, width: int, theme: str) -> None:
-    page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
+    visit(page, f"{address}/?__theme={theme}")
     page.set_viewport_size({"width": width, "height": 900})
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
     add(page, photos / "Paul.jpeg", photos / "Paul2.jpeg")
     open_part(page, "advanced")
     page.locator("#txt2img_faceid_setup > .label-wrap").click()
@@ -288,8 +288,7 @@ def test_everything_can_be_reached_by_the_keyboard(page: Page, photos: Path) -> 
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.one_gradio)])
 def test_axe_finds_nothing_serious(page: Page, address: str, photos: Path, theme: str) -> None:
     """Deque's axe-core reads the page as it stands in the browser."""
-    page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    visit(page, f"{address}/?__theme={theme}")
     drop(page, photos / "Paul.jpeg")
     open_part(page, "advanced")
     page.locator("#txt2img_faceid_setup > .label-wrap").click()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from tests.browser.driving import visit
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -30,8 +32,7 @@ def opened(browser: Browser, address: str, width_px: int, theme: str) -> Generat
         viewport={"width": width_px, "height": HEIGHT_PX}, locale="en-GB", timezone_id="UTC", reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(f"{address}/?__theme={theme}", wait_until="domcontentloaded")
-    page.locator("#txt2img_faceid_0_enabled input").wait_for(timeout=60_000)
+    visit(page, f"{address}/?__theme={theme}")
     page.add_style_tag(content=STILL)
     seed = page.locator("#txt2img_seed input").first
     seed.evaluate("(box, value) => { box.value = value; box.dispatchEvent(new Event('input')); }", SEED)

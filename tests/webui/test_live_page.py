@@ -102,7 +102,7 @@ def test_png_info_sends_the_whole_unit_to_the_page_and_with_its_photo_the_same_f
     send_to_txt2img(page, picture)
     assert not page.locator("#txt2img_faceid_1_enabled input").is_checked()
     page.locator("#txt2img_faceid_units > .tab-nav > button").nth(0).click()
-    page.locator("#txt2img_faceid_0").get_by_text("made from a photo that is not here").wait_for(timeout=WAIT_MS)
+    page.locator("#txt2img_faceid_0").get_by_text("made from an image that is not here").wait_for(timeout=WAIT_MS)
     page.locator("#txt2img_faceid_0_advanced > .label-wrap").click()
     shown = {name: value_of(page.locator(f"#txt2img_faceid_0_{name}").first) for name in unit}
     assert shown == {name: f"{value:g}" if isinstance(value, float) else value for name, value in unit.items()}
