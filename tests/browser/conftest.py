@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A wait that ran out is tried once more, and the report says RERUN: a browser shares two cores with other tests."""
+    """A wait that ran out is tried once more, and reported as rerun: a browser shares two cores with other tests."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"]))
