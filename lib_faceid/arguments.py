@@ -31,7 +31,7 @@ def as_path(value: Any, name: str) -> Path:
 
 def as_number(value: Any, name: str, lowest: float = -math.inf, highest: float = math.inf) -> float:
     """Return a finite number from lowest to highest as a float. Any real number will do, numpy's too; no text."""
-    if not is_number(value) or not math.isfinite(value) or not lowest <= value <= highest:
+    if not is_number(value) or not _is_finite(value) or not lowest <= value <= highest:
         limits = {(True, True): f" from {lowest:g} to {highest:g}", (True, False): f" from {lowest:g} on"}
         allowed = limits.get((math.isfinite(lowest), math.isfinite(highest)), "")
         raise UnitError(f"{name} is {shown(value)}; a number{allowed} was expected.")
@@ -41,6 +41,13 @@ def as_number(value: Any, name: str, lowest: float = -math.inf, highest: float =
 def is_number(value: Any) -> bool:
     """Say whether it is a real number, numpy's among them. True and False are none."""
     return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
@@ -68,6 +75,8 @@ def as_many(value: Any, name: str, kind: type[T], expected: str) -> tuple[T, ...
 
 def shown(value: Any) -> str:
     """Return a value as it stands in a message: itself where that is short, else its type."""
+    if isinstance(value, int) and abs(value) >= 10**60:  # Python itself refuses to write thousands of digits
+        return "a whole number of more than 60 digits"
     if value is None or isinstance(value, (str, bool, int, float, Path)):
         text = repr(value)
         if len(text) <= 60:

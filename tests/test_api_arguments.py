@@ -232,3 +232,10 @@ def test_the_public_names_are_listed_and_the_version_is_that_of_the_project() ->
     project = (Path(lib_faceid.__file__).parents[1] / "pyproject.toml").read_text("utf-8")
     assert f'version = "{lib_faceid.__version__}"' in project
     assert (Path(lib_faceid.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_a_number_that_no_float_can_hold_is_refused(digits: int) -> None:
+    """Of thousands of digits Python itself refuses to make a text."""
+    refused("weight is a whole number of more than 60 digits", lambda: Unit(weight=10**digits))
+    refused("start is a whole number of more than 60 digits", lambda: Schedule(start=-(10**digits)))

@@ -20,6 +20,7 @@ from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_asked import asked_for, hint_html
 from lib_faceid.app.own_page_compare import build_compare, wire_compare
 from lib_faceid.app.own_page_drawing import Drawing
+from lib_faceid.app.own_page_form import MAX_COUNT, wire_form
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_results import build_results
@@ -38,7 +39,6 @@ __all__ = ["asked_for", "build_page", "run_page"]
 
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
 RANDOM = -1
-MAX_COUNT = 8
 # What the WebUI offers to the scripts of extensions.
 SHIM = """() => {
     const languages = %s, asked = new URLSearchParams(location.search).get("lang");
@@ -116,7 +116,9 @@ def build_page(session: Session, count: int = 3, note: str = "", pictures: Path 
         wire_reference(again, drawn[3], lambda: [one.image for one in drawing.pictures], units.parts[0].who.drop)
         wire_compare(comparing, again[2], lambda: drawing.pictures)
         asked[2].change(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
-        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], lacks, page)
+        opened = wire_form(page, asked, units, resources.checkpoints)
+        opened.then(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
+        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], lacks, opened)
         wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)
         wire_reading(metadata, asked, units.infotext_fields, resources.checkpoints, [(tab.back, tab.infotext)])
         page.load(None, None, None, **script(SHIM % (languages(), scripts())))
@@ -160,8 +162,8 @@ def _wire(drawing: Drawing, inputs: Sequence[Any], drawn: Sequence[Any], again: 
     stop.click(drawing.stop, None, None, **QUICK)
 
 
-def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, page: Any) -> None:
-    """Say beside the button what the next picture will lack: when the page opens, and when who is asked for changes."""
+def _wire_hint(inputs: Sequence[Any], changing: Sequence[Any], state: Any, opened: Any) -> None:
+    """Say beside the button what the next picture will lack: when the page is open, and who is asked for changes."""
     for component in changing:
         component.change(lambda *args: hint_html(args), list(inputs), [state], **QUICK)
-    page.load(lambda *args: hint_html(args), list(inputs), [state], **QUICK)
+    opened.then(lambda *args: hint_html(args), list(inputs), [state], **QUICK)

@@ -24,7 +24,7 @@ NEEDED = (
     "image_crop", "region", "batch",
 )  # fmt: skip
 """The fields that decide what the line says."""
-AT_ONCE = ("enabled", "person", "face", "adapter", "variant", "region", "combine", "batch")
+AT_ONCE = ("enabled", "person", "face", "adapter", "variant", "weight", "region", "combine", "batch")
 """Those whose change is seen nowhere else: what the photos show is heard of by their cards."""
 UNLIKE_PHOTO = "will not be like the photo: the recogniser is another one"
 UNLIKE_PERSON = "will not be like the person: the recogniser is another one"
@@ -48,7 +48,6 @@ def wire_truth(line: Any, cards: Any, fields: Mapping[str, Any], services: Servi
 
     for component in (cards, *(fields[name] for name in AT_ONCE)):
         component.change(told, inputs, [line], **QUICK)
-    fields["weight"].release(told, inputs, [line], **QUICK)
 
 
 def truth_html(services: Services, unit: Unit) -> str:

@@ -25,6 +25,7 @@ class Words:
     weight_of: str
     here_already: str
     enough: str
+    gone: str
     save: str
     save_info: str
 
@@ -39,6 +40,7 @@ WORDS: Mapping[Purpose, Words] = {
         weight_of="Weight of photo {}",
         here_already="That photo is here already.",
         enough="{} photos are enough: the others were left out.",
+        gone="Photos are not kept when the page is loaded again: add them once more.",
         save="Save person",
         save_info="The photos become one small file: numbers, no pictures.",
     ),
@@ -51,6 +53,7 @@ WORDS: Mapping[Purpose, Words] = {
         weight_of="Weight of image {}",
         here_already="That image is here already.",
         enough="{} images are enough: the others were left out.",
+        gone="Images are not kept when the page is loaded again: add them once more.",
         save="Save image",
         save_info="The images become one small file: what the encoders make of them, no pictures.",
     ),

@@ -19,9 +19,10 @@ OPEN_MS = 180_000
 def visit(page: Page, address: str) -> None:
     """Open our own page, and wait until it listens: what is put into a page that does not yet is lost.
 
-    The page's own script is the last that gradio starts, after everything that it listens to.
+    The page's own script is the last that gradio starts, after everything that it listens to. A page that is left
+    takes its canvases along, which without a graphics card takes a browser up to half a minute.
     """
-    page.goto(address, wait_until="domcontentloaded")
+    page.goto(address, wait_until="domcontentloaded", timeout=OPEN_MS)
     element(page, "enabled").locator("input").wait_for(timeout=OPEN_MS)
     page.wait_for_function("() => window.onAfterUiUpdate", timeout=OPEN_MS)
 

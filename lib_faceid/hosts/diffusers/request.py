@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lib_faceid.arguments import as_number, require
 from lib_faceid.errors import UnitError
 
-__all__ = ["LARGEST_SEED", "MAX_CFG", "MAX_STEPS", "Request", "check_size"]
+__all__ = ["LARGEST_SEED", "LEAST_PX", "MAX_CFG", "MAX_STEPS", "Request", "check_size"]
 
 LARGEST_SEED = 2**64 - 1  # torch's
 MAX_STEPS = 1000  # as many as a checkpoint was trained with
