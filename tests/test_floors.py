@@ -44,9 +44,9 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "httpx": [],
     "huggingface_hub": [],
     "modules.ui_components": ["lib_faceid/hosts/webui/*.py", "lib_faceid/ui/units.py", "scripts/*.py"],
-    "modules": ["lib_faceid/hosts/webui/*.py", "scripts/*.py"],
-    "modules_forge": ["lib_faceid/hosts/webui/*.py", "scripts/*.py"],
-    "backend": ["lib_faceid/hosts/webui/*.py", "scripts/*.py"],
+    "modules": [*(f"lib_faceid/hosts/{host}/*.py" for host in ("webui", "a1111", "forge")), "scripts/*.py"],
+    "modules_forge": [],
+    "backend": ["lib_faceid/hosts/forge/*.py"],
 }
 FILES = sorted(path for folder in ("lib_faceid", "scripts") for path in (ROOT / folder).rglob("*.py"))
 FLOOR_OF = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

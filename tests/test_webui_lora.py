@@ -53,7 +53,7 @@ def loaded(ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nobody_else_sets_how_strong_ours_is(loaded: list[Any], adapter: Adapter) -> None:
     """Regional Prompter's latent mode sets every network to 0 for the calls of prompts that do not name it."""
-    webui_lora = import_module("lib_faceid.hosts.webui.lora")
+    webui_lora = import_module("lib_faceid.hosts.a1111.lora")
     for strength in (0.7, 0.4):
         assert webui_lora.activate([(adapter, strength)]) == []
         _, ours = loaded
@@ -67,7 +67,7 @@ def test_nobody_else_sets_how_strong_ours_is(loaded: list[Any], adapter: Adapter
 
 def test_the_adapters_of_one_job_are_made_once(loaded: list[Any], adapter: Adapter, portrait: Adapter) -> None:
     """Making one takes as long as reading it; each pass of each batch asks for all of them."""
-    webui_lora = import_module("lib_faceid.hosts.webui.lora")
+    webui_lora = import_module("lib_faceid.hosts.a1111.lora")
     other = replace(portrait, lora=adapter.lora)
     pair = [(adapter, 0.7), (other, 0.4)]
     webui_lora.activate(pair)
@@ -84,7 +84,7 @@ def test_the_adapters_of_one_job_are_made_once(loaded: list[Any], adapter: Adapt
 
 def test_a_checkpoint_that_is_gone_is_not_kept(loaded: list[Any], adapter: Adapter) -> None:
     """Its layers would stay in memory, and another checkpoint at its address would be given them."""
-    webui_lora = import_module("lib_faceid.hosts.webui.lora")
+    webui_lora = import_module("lib_faceid.hosts.a1111.lora")
     webui_lora.activate([(adapter, 0.7)])
     made = weakref.ref(loaded[1])
     webui_lora.deactivate()

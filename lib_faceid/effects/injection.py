@@ -6,7 +6,8 @@ Two standard PyTorch hooks on every cross-attention, and no forward is ever repl
 - a forward pre-hook on `to_out[0]` adds `weight * attention(q, k_ip, v_ip)` to what the text attention found.
 
 Whatever computes the text attention stays in charge of it (xformers, sdp, ControlNet, Regional Prompter, LoRA,
-hypernetworks). Which slot a row belongs to is set (`set_rows`) or travels with the conditioning (`expect_tags`).
+hypernetworks). Which slot a row belongs to is set (`set_rows`), or travels with the conditioning, in it
+(`expect_tags`) or beside it (`expect_carried`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
-from lib_faceid.unet.rows import MAX_SLOT, place_of, untag_rows
+from lib_faceid.unet.rows import CARRIED, MAX_SLOT, place_of, untag_rows
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unet.tiles import Tiles
 from lib_faceid.units.region import WHOLE, Box
@@ -68,6 +69,8 @@ class Injection:
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
+        self._tiles_at_hand: Callable[[], Tiles] | None = None  # where slots are carried
+        self._tiles_asked = False
         self._slots: Tensor | None = None
         self._selected: list[tuple[int, Selection, float]] | None = None
         self._queries: dict[int, tuple[Tensor, slice]] = {}
@@ -105,11 +108,22 @@ class Injection:
         people: how many rows of the coming step, the uncond ones aside, carry one; tiles: which part of the picture
         each of its UNet calls shows, where it is not always the whole.
         """
-        self._rows = None
+        self._rows = self._tiles_at_hand = None
         self._tiles = tiles or Tiles()
         self._tagged_lengths = frozenset(lengths)
         if lengths:
             self.watch.begin_step(people)
+
+    def expect_carried(self, people: int, tiles: Callable[[], Tiles]) -> None:
+        """Expect UNet calls with `CarriedSlots` as their argument `CARRIED`.
+
+        people: how many rows of the coming step, the uncond ones aside, are carried; tiles: gives, when the first call
+        of the step comes, which part of the picture each of its calls shows.
+        """
+        self.expect_tags(())
+        self._tiles_at_hand = tiles
+        self._tiles_asked = False
+        self.watch.begin_step(people)
 
     def _checked(self, slots: Any) -> list[int]:
         if isinstance(slots, (str, bytes)) or not isinstance(slots, Iterable):
@@ -127,6 +141,8 @@ class Injection:
         """Read the slots of this call, and give the UNet its conditioning without tags."""
         self.end_call()
         self._latent = _latent_size(args, kwargs)
+        if self._tiles_at_hand is not None:
+            return self._begin_carried(self._tiles_at_hand, args, kwargs)
         if not self._tagged_lengths:
             self._parts = (WHOLE,)
             self._slots = self._rows if self.acts else None
@@ -143,6 +159,22 @@ class Injection:
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
         return (*args[:2], context, *args[3:]), kwargs
+
+    def _begin_carried(
+        self, tiles: Callable[[], Tiles], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, Any] | None:
+        """Read the slots that a call brings with it, and take them out of what the UNet gets."""
+        carried = kwargs.get(CARRIED)
+        slots = None if carried is None else carried.for_rows(len(args[0] if args else kwargs["x"]))
+        if slots is None:
+            self.watch.record_call(None)
+            return None
+        if not self._tiles_asked:
+            self._tiles, self._tiles_asked = tiles(), True
+        self._parts = self._tiles.next_parts(self._latent, len(slots))
+        self.watch.record_call(slots, is_placed=self._parts is not None or not self.has_regions)
+        self._slots = slots if self.acts else None
+        return args, {name: value for name, value in kwargs.items() if name != CARRIED}
 
     def end_call(self) -> None:
         """Forget everything that belongs to one UNet call; count it, if a layer was reached in it."""

@@ -71,6 +71,7 @@ class AttachedJob:
 
     def pause(self) -> None:
         """Leave UNet calls alone until the next step: they are somebody else's."""
+        self.end_step()
         if self._job.injection is not None:
             self._job.injection.set_rows(None)
 

@@ -1,21 +1,41 @@
-"""Slot tags: whose row is it? The answer rides in front of each row of the conditioning.
+"""Slots: whose row is it? The answer rides in front of each row of the conditioning, as a tag, or beside it.
 
 A host may send cond and uncond together, apart, in chunks, several conds for one image, or tiles that repeat rows. A
 token in front of every row names the row's slot, so that no order needs to be guessed: slot i is the i-th image of the
 batch with its identity, slot -i the same image without (its uncond), 0 the uncond of any. Padding goes to the end of a
 row, so the front is safe.
+
+Hosts that hand the UNet more than a context, and keep it in the order of the rows, take the slots along as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_SLOT", "follow_images", "place_of", "tag_rows", "untag_rows"]
+__all__ = ["CARRIED", "MAX_SLOT", "CarriedSlots", "follow_images", "place_of", "tag_rows", "untag_rows"]
 
+CARRIED = "faceid_slots"
+"""The argument of a UNet call that carries them."""
 MAX_SLOT = 256  # the largest range of whole numbers that bfloat16 holds exactly
+
+
+@dataclass(frozen=True)
+class CarriedSlots:
+    """The slots of a UNet call's rows. No tensor, so that no host casts it or moves it."""
+
+    slots: tuple[int, ...]
+
+    def for_rows(self, rows: int) -> Tensor | None:
+        """Return the slots of that many rows, int64 [rows]; None where they are no multiple of those that were carried.
+
+        There are more where a host draws several tiles in one call: the rows of each of them, one after the other.
+        """
+        times, rest = divmod(rows, len(self.slots))
+        return None if rest or not times else torch.tensor(self.slots * times, dtype=torch.long)
 
 
 def tag_rows(context: Tensor, slots: Sequence[int], place: int = 0) -> Tensor:

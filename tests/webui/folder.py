@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
+from tests.webui.forge_repos import FOLDER, write_repos
 from tests.webui.server import PROJECT
 
 __all__ = ["ENCODERS", "VARIANTS", "write_data_folder"]
@@ -35,4 +36,5 @@ def write_data_folder(data: Path, test_data: Path) -> Path:
     (models / "insightface" / "models").mkdir(parents=True)
     pack = test_data / "face_models" / "models" / "buffalo_sc_f32"
     (models / "insightface" / "models" / "buffalo_sc").symlink_to(pack)
+    write_repos(data / FOLDER)
     return data

@@ -13,8 +13,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,36 @@ CONFIG = {  # live previews need files that are not there offline; saved picture
     "hypertile_swap_size_unet": 3,
     "hypertile_max_tile_vae": 128,
 }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A WebUI that the extension serves, by what distinguishes it here."""
+
+    name: str
+    variable: str
+    """FACEID_<variable>_DIR names a checkout of it, FACEID_<variable>_PYTHON its Python where that is elsewhere."""
+    arguments: tuple[str, ...]
+    """What has it draw on the CPU, in float32."""
+    hires: Mapping[str, Any] = MappingProxyType({})
+    """What its API asks for besides in a job with hires fix."""
+
+
+FORGE = ("--always-cpu", "--all-in-fp32")
+KINDS = {
+    one.name: one
+    for one in (
+        Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half")),
+        Kind("forge", "FORGE", FORGE, {"hr_additional_modules": ["Use same choices"]}),
+        Kind("forge_classic", "FORGE_CLASSIC", FORGE),
+        Kind("reforge", "REFORGE", FORGE),
+    )
+}
+
+
+def kind_of(checkout: Path) -> Kind:
+    """Which kind a checkout is: the one that names it."""
+    return next(kind for kind in KINDS.values() if os.environ.get(f"FACEID_{kind.variable}_DIR") == str(checkout))
 
 
 TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:(?:[ \t].*)?\n)*\S.*(?:\n|$)")
@@ -115,7 +147,8 @@ class Server:
         (self.data / "config.json").write_text(json.dumps(CONFIG | self.config))
         command = [
             *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
-            *("--use-cpu", "all", "--no-half", "--skip-torch-cuda-test", "--no-download-sd-model"),
+            *self.kind.arguments,
+            *("--skip-torch-cuda-test", "--no-download-sd-model"),
             *("--skip-version-check", "--skip-python-version-check", "--do-not-download-clip"),
             *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
         ]
@@ -145,15 +178,22 @@ class Server:
                 self.process.wait()
             self.process = None
 
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.webui)
+
     def python(self) -> Path:
-        named = os.environ.get("FACEID_WEBUI_PYTHON")
+        named = os.environ.get(f"FACEID_{self.kind.variable}_PYTHON")
         return Path(named) if named else self.webui / "venv" / "bin" / "python"
 
     def txt2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
-        return self.post("/sdapi/v1/txt2img", _job(units, settings))
+        return self.post("/sdapi/v1/txt2img", _job(units, self._for_hires(settings)))
 
     def img2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
         return self.post("/sdapi/v1/img2img", _job(units, settings))
+
+    def _for_hires(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {**self.kind.hires, **settings} if settings.get("enable_hr") else settings
 
     def left_in_the_unet(self) -> dict[str, Any]:
         """What the probe extension finds there between two jobs."""

@@ -13,11 +13,12 @@ import numpy as np
 from modules import processing, shared
 
 from lib_faceid.errors import FaceIDError, HostError
+from lib_faceid.hosts.webui.engine import engine
 from lib_faceid.hosts.webui.inner import is_inner
 from lib_faceid.hosts.webui.job import failing
 from lib_faceid.hosts.webui.passes import Pixels, flat_pixels
 from lib_faceid.hosts.webui.probes import aims, as_probe, set_aimed
-from lib_faceid.hosts.webui.sampling import loaded_unet, say
+from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.script import models
 from lib_faceid.jobs.aiming import aim_with, goal_for
 from lib_faceid.jobs.expected import Judge, expected_in, judge_for
@@ -104,7 +105,7 @@ class _Aiming:
         """Return how alike the unit's person is in a picture. Asked when the job's checkpoint is loaded."""
         if self._judge is None:
             job = Job(self._units, models())
-            prepared = job.prepare(loaded_unet())
+            prepared = job.prepare(engine().unet())
             self._judge = judge_for(expected_in(prepared, 0), models().face_analyser(), [self._request.unit])
         return self._judge(picture)
 

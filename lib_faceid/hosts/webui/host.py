@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modules import sd_models
-
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.hosts.host import Settings
 from lib_faceid.hosts.usual import models_of
 from lib_faceid.hosts.webui import settings
+from lib_faceid.hosts.webui.engine import engine
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import Roots
@@ -20,10 +19,14 @@ __all__ = ["WebUI"]
 
 
 class WebUI:
-    """AUTOMATIC1111's WebUI; `hosts.host.Host`."""
+    """AUTOMATIC1111's WebUI or one that comes from it; `hosts.host.Host`."""
 
-    name = "the WebUI"
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return engine().name
 
     def roots(self) -> Roots:
         """Return the folders of its models and settings."""
@@ -31,9 +34,8 @@ class WebUI:
 
     def base(self) -> int | None:
         """Return the cross attention dimension of the loaded checkpoint."""
-        # Not `shared.sd_model`: asking for that would load a checkpoint.
-        model = sd_models.model_data.sd_model
-        return None if model is None else cross_attention_dim(model.model.diffusion_model)
+        unet = engine().unet_at_hand()
+        return None if unet is None else cross_attention_dim(unet)
 
     def settings(self) -> Settings:
         """Return what is set on its settings page."""

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from fastapi import HTTPException
-from modules import sd_unet, shared
+from modules import shared
 from torch import nn
 
-from lib_faceid.errors import FaceIDError, HostError
+from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.attached import AttachedJob
+from lib_faceid.hosts.webui.engine import engine
 from lib_faceid.hosts.webui.passes import Pixels, flat_pixels, init_pictures, on_first_pass, pass_of
-from lib_faceid.hosts.webui.sampling import WebUISampling, loaded_unet, say
+from lib_faceid.hosts.webui.sampling import WebUISampling, say
 from lib_faceid.hosts.webui.scores import WATCHES, is_scored, scores_of
 from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.choosing import Models
@@ -64,9 +65,8 @@ class WebUIJob:
 
     def prepare(self) -> Sequence[Prepared]:
         """Get every unit that acts ready, write down what will be drawn, and return it. Raises FaceIDError."""
-        if sd_unet.get_unet_option() is not None:
-            raise HostError("FaceID cannot act on a TensorRT UNet. Set 'SD Unet' to None in the settings.")
-        everybody = self._job.prepare(loaded_unet())
+        engine().check()
+        everybody = self._job.prepare(engine().unet())
         for prepared in everybody:
             line = prepared.infotext(has_hashes=setting("faceid_write_hashes"))
             self._infotexts[infotext_key(prepared.number)] = line
@@ -118,7 +118,7 @@ class WebUIJob:
 
         Raises UnitError where nobody is asked for, MismatchError for people of another recogniser.
         """
-        self._job.prepare(loaded_unet())
+        self._job.prepare(engine().unet())
         expected = self._job.expected(image)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
             expected = [replace(one, region=None) for one in expected]
@@ -135,7 +135,7 @@ class WebUIJob:
     def arm(self, params: Any) -> None:
         """Tag the rows that the coming UNet calls are made of, if anyone acts at this step."""
         self._attached.end_step()
-        if loaded_unet() is self._refused:
+        if engine().unet() is self._refused:
             return
         first = pass_of(self._p).images.start
         if self._job.follows_faces and first not in self._looked_at:
@@ -153,7 +153,7 @@ class WebUIJob:
     def _see(self, pictures: Sequence[Pixels]) -> None:
         """Look where the people are in the pictures that the coming pass begins with; there may be none."""
         try:
-            for note in self._job.see(loaded_unet(), pictures, pass_of(self._p).images.start):
+            for note in self._job.see(engine().unet(), pictures, pass_of(self._p).images.start):
                 say(self._p, f"FaceID: {note}")
         except FaceIDError as error:
             say(self._p, f"FaceID: the faces could not be followed, and the units act in columns: {error}")
@@ -170,10 +170,10 @@ class WebUIJob:
         """Deal with a UNet that cannot be injected: a refiner is left alone, said aloud; anything else ends the job."""
         if shared.sd_model.sd_checkpoint_info is getattr(self._p, "refiner_checkpoint_info", None):
             self._attached.close()
-            self._refused = loaded_unet()
+            self._refused = engine().unet()
             say(self._p, f"FaceID stopped where the refiner took over: {error}")
         else:
-            self._fail_at_next_call(loaded_unet(), error)
+            self._fail_at_next_call(engine().unet(), error)
 
     def report(self) -> None:
         """Say in one line per unit what was applied, after a batch; its pictures' metadata are written next."""

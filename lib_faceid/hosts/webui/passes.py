@@ -1,4 +1,4 @@
-"""What the WebUI's processing object says of a pass: its images, its rows, the part of the picture, the first pass."""
+"""What the WebUI's processing object says of a pass: its images, the part of the picture, the first pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ __all__ = [
     "is_hires_pass",
     "on_first_pass",
     "pass_of",
-    "row_images",
     "whole_picture",
 ]
 
@@ -40,19 +39,6 @@ def pass_of(p: Any) -> Pass:
     batch = getattr(p, "iteration", 0) // getattr(p, "faceid_keep", 1)  # and each batch as often as pictures are kept
     first = batch * p.batch_size if alone is None else alone
     return Pass(is_hires_pass(p), range(first, first + p.batch_size), _view(p))
-
-
-def row_images(p: Any, rows: int, *, is_cond: bool) -> list[int] | None:
-    """Return which image of the batch each row of the conditioning belongs to, from 0; None where that is not known.
-
-    A prompt with AND has several rows for one image, and each image of a batch its own number of them.
-    """
-    conds = getattr(p, "hr_c" if is_hires_pass(p) else "c", None) if is_cond else None
-    counts = [len(parts) for parts in getattr(conds, "batch", ())]
-    if sum(counts) == rows:
-        return [image for image, count in enumerate(counts) for _ in range(count)]
-    times, rest = divmod(rows, p.batch_size)
-    return None if rest else [image for image in range(p.batch_size) for _ in range(times)]
 
 
 def init_pictures(p: Any) -> list[Pixels]:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from modules import shared
-from torch import Tensor, nn
+from torch import nn
 
 from lib_faceid.console import say as log
 from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import LoraWeights
-from lib_faceid.errors import HostError
 from lib_faceid.hosts.host import Progress
-from lib_faceid.hosts.merged import MergedLoras
-from lib_faceid.hosts.webui import lora as webui_lora
-from lib_faceid.hosts.webui.conds import context_of, with_context
-from lib_faceid.hosts.webui.passes import pass_of, row_images
+from lib_faceid.hosts.webui.engine import engine
+from lib_faceid.hosts.webui.passes import pass_of
 from lib_faceid.hosts.webui.steps import Steps
-from lib_faceid.hosts.webui.tiles import tagged_boxes, tiles_of
 from lib_faceid.jobs.job import Job, Pass
-from lib_faceid.unet.rows import follow_images, tag_rows
 
-__all__ = ["WebUISampling", "is_stopped", "loaded_unet", "say"]
+__all__ = ["WebUISampling", "is_stopped", "say"]
 
 
 class WebUISampling:
@@ -34,12 +29,12 @@ class WebUISampling:
         self.params: Any = None
         self.steps = Steps()
         """Where its passes are, and in which of their steps each unit acted."""
-        self._merged = MergedLoras()
+        self._loras = engine().loras(job)
 
     @property
     def unet(self) -> nn.Module:
         """The UNet of the checkpoint that is loaded."""
-        return loaded_unet()
+        return engine().unet()
 
     @property
     def current_pass(self) -> Pass:
@@ -59,45 +54,17 @@ class WebUISampling:
         """Return how far the sampler is, by its own function and levels of noise."""
         return Progress(*self.steps.advance(self.params))
 
-    @contextmanager
-    def rows(self, injection: Injection) -> Generator[None]:
-        """Tag the rows that the coming UNet calls are made of; Tiled Diffusion's boxes until the step ends."""
-        params = self.params
-        params.text_cond = _tagged(params.text_cond, self._slots(params.text_cond, params.x))
-        params.text_uncond = _tagged(params.text_uncond, self._slots(params.text_uncond))
-        lengths = [context_of(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]
-        with tagged_boxes(params) as of_boxes:
-            people = len(context_of(params.text_cond))
-            injection.expect_tags([*lengths, *of_boxes], people=people, tiles=tiles_of(params))
-            yield
+    def rows(self, injection: Injection) -> AbstractContextManager[None]:
+        """Have the rows of the coming UNet calls say whose they are."""
+        return engine().rows(self._p, self._job, self.params, injection)
 
     def put_loras(self, loras: Sequence[tuple[LoraWeights, float]]) -> None:
-        """Put the LoRAs beside those of the prompt; into the weights where the built-in Lora extension is off."""
-        if webui_lora.is_available():
-            for message in webui_lora.activate(loras, [one.adapter for one in self._job.prepared]):
-                self.say(message)
-        elif loras:
-            self._merged.put(self.unet, loras)
-        else:
-            self._merged.take_out()  # without a look at the UNet: asking for one may load a checkpoint
-
-    def _slots(self, cond: Any, latents: Tensor | None = None) -> list[int]:
-        """Return the slot of each row: image i of the batch with its identity is i + 1, without it -(i + 1).
-
-        latents: what the step begins with, for the rows of cond; None for those of uncond.
-        """
-        rows = len(context_of(cond))
-        images = row_images(self._p, rows, is_cond=latents is not None)
-        if images and latents is not None and self._job.differs_by_image and 0 < max(images) < rows - 1:
-            images = follow_images(latents, images)  # Regional Prompter's latent mode sorts them by its regions
-        if images is None:
-            if self._job.differs_by_image:
-                raise HostError(
-                    f"It cannot be told which image each of the {rows} prompts of this step belongs to, and the units "
-                    f"differ from image to image. Set the batch size to 1, or leave AND out of the prompt."
-                )
-            images = [0] * rows
-        return [-(image + 1) if latents is None else image + 1 for image in images]
+        """Put the LoRAs beside those of the prompt."""
+        if not loras:
+            self._loras.take_out()
+            return
+        for message in self._loras.put(self.unet, loras):
+            self.say(message)
 
 
 def say(p: Any, message: str) -> None:
@@ -110,13 +77,3 @@ def say(p: Any, message: str) -> None:
 def is_stopped() -> bool:
     """Say whether the user has ended the pictures at hand, or the whole job."""
     return bool(shared.state.interrupted or shared.state.skipped)
-
-
-def loaded_unet() -> nn.Module:
-    """Return the UNet of the WebUI's checkpoint, which is loaded for it if there is none."""
-    return shared.sd_model.model.diffusion_model
-
-
-def _tagged(cond: Any, slots: Sequence[int]) -> Any:
-    """Return the conditioning with a tag in front of every row."""
-    return with_context(cond, tag_rows(context_of(cond), slots))

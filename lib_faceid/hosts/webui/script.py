@@ -83,7 +83,8 @@ def start(p: Any, args: Sequence[Any]) -> None:
 
 
 def before_sampling(p: Any) -> None:
-    """Before the sampler of a pass runs."""
+    """Before the sampler of a pass runs, with whatever the pass began anew."""
+    apply_loras(p)
     if (found := of_job(p)) is not None:
         found.before_sampling()
 

@@ -49,7 +49,7 @@ class Probe(scripts.Script):
                 handle.remove()
                 raise RuntimeError("the probe was asked to fail")
 
-        handle = shared.sd_model.model.diffusion_model.middle_block.register_forward_pre_hook(fail)
+        handle = unet().middle_block.register_forward_pre_hook(fail)
 
     def postprocess(self, p: Any, processed: Any, wish: Any = None) -> None:
         vars(shared.sd_model).pop("apply_model", None)
@@ -72,6 +72,12 @@ class Probe(scripts.Script):
         pp.image = processing.process_images(inner).images[0]
 
 
+def unet() -> Any:
+    """The UNet that is loaded, in AUTOMATIC1111 and in Forge."""
+    objects = getattr(shared.sd_model, "forge_objects", None)
+    return objects.unet.model.diffusion_model if objects else shared.sd_model.model.diffusion_model
+
+
 def with_own_prompt(apply_model: Any, wish: dict[str, Any]) -> Any:
     """Return what calls the UNet with the prompt as it was before anybody marked it."""
     calls = 0
@@ -89,17 +95,28 @@ def with_own_prompt(apply_model: Any, wish: dict[str, Any]) -> Any:
 
 def hooks_left() -> dict[str, Any]:
     """Count the hooks on the UNet and on everything in it, and the networks that are merged into it."""
-    modules = list(shared.sd_model.model.diffusion_model.modules())
-    networks = sys.modules.get("networks")
+    modules = list(unet().modules())
     return {
         "hooks": sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules),
-        "networks": [network.name for network in networks.loaded_networks] if networks else [],
+        "networks": loras(),
     }
+
+
+def loras() -> list[str]:
+    """What is merged into the weights now."""
+    if objects := getattr(shared.sd_model, "forge_objects", None):
+        return (
+            [] if objects.unet.model.lora_loader.loaded_hash == "[]" else [objects.unet.model.lora_loader.loaded_hash]
+        )
+    networks = sys.modules.get("networks")
+    return [network.name for network in networks.loaded_networks] if networks else []
 
 
 def count_merges() -> list[str]:
     """Have each layer noted from now on whose LoRA is computed anew."""
     merged: list[str] = []
+    if "network_lora" not in sys.modules:
+        return merged
     lora = sys.modules["network_lora"].NetworkModuleLora
     compute = lora.calc_updown
 

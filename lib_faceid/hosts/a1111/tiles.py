@@ -9,7 +9,7 @@ from typing import Any
 
 from modules import shared
 
-from lib_faceid.hosts.webui.conds import context_of, with_context
+from lib_faceid.hosts.a1111.conds import context_of, with_context
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unet.tiles import Tiles
 from lib_faceid.units.region import Box
