@@ -13,10 +13,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -57,7 +55,7 @@ class Kind:
     """FACEID_<variable>_DIR names a checkout of it, FACEID_<variable>_PYTHON its Python where that is elsewhere."""
     arguments: tuple[str, ...]
     """What has it draw on the CPU, in float32."""
-    hires: Mapping[str, Any] = MappingProxyType({})
+    hires: tuple[tuple[str, Any], ...] = ()
     """What its API asks for besides in a job with hires fix."""
 
 
@@ -66,7 +64,7 @@ KINDS = {
     one.name: one
     for one in (
         Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half")),
-        Kind("forge", "FORGE", FORGE, {"hr_additional_modules": ["Use same choices"]}),
+        Kind("forge", "FORGE", FORGE, (("hr_additional_modules", ["Use same choices"]),)),
         Kind("forge_classic", "FORGE_CLASSIC", FORGE),
         Kind("reforge", "REFORGE", FORGE),
     )
@@ -193,7 +191,7 @@ class Server:
         return self.post("/sdapi/v1/img2img", _job(units, settings))
 
     def _for_hires(self, settings: dict[str, Any]) -> dict[str, Any]:
-        return {**self.kind.hires, **settings} if settings.get("enable_hr") else settings
+        return {**dict(self.kind.hires), **settings} if settings.get("enable_hr") else settings
 
     def left_in_the_unet(self) -> dict[str, Any]:
         """What the probe extension finds there between two jobs."""
