@@ -1,0 +1,230 @@
+"""Forge, played as far as we use it: its patchers, and how it makes UNet calls of conditionings."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+from contributions import contribution
+from played_webui import forget_hosts, play_webui
+from torch import Tensor, nn
+from unets import call, identity_of
+
+from lib_faceid.effects.contribution import Contribution
+from lib_faceid.effects.injection import Injection, inject
+from lib_faceid.effects.lora import named_lora
+from lib_faceid.errors import HostError
+from lib_faceid.methods.adapter import Adapter
+from lib_faceid.unet.rows import CARRIED, CarriedSlots
+from lib_faceid.unet.tiles import Tiles
+
+
+class Patcher:
+    """What Forge knows of a UNet in one pass."""
+
+    def __init__(self, unet: nn.Module, options: dict[str, Any] | None = None) -> None:
+        self.model = SimpleNamespace(diffusion_model=unet, storage_dtype=torch.float32)
+        self.model_options = options or {"transformer_options": {}}
+        self.lora_patches: dict[Any, Any] = {}
+        self.refreshed: list[Any] = []
+
+    def clone(self) -> Patcher:
+        made = Patcher(self.model.diffusion_model, copy.deepcopy(self.model_options))
+        made.lora_patches = dict(self.lora_patches)
+        made.refreshed = self.refreshed
+        return made
+
+    def add_patches(self, *, filename: str, patches: Any, strength_patch: float = 1, online_mode: bool = False) -> None:
+        self.lora_patches[filename, strength_patch, 1.0, online_mode] = patches
+
+    def refresh_loras(self) -> None:
+        self.refreshed.append(list(self.lora_patches))
+
+
+class Part:
+    """A part of a conditioning that is a tensor."""
+
+    def __init__(self, cond: Tensor) -> None:
+        self.cond = cond
+
+    def process_cond(self, batch_size: int, **_: Any) -> Part:
+        return self
+
+    def can_concat(self, other: Any) -> bool:
+        return self.cond.shape == other.cond.shape
+
+    def concat(self, others: list[Part]) -> Tensor:
+        return torch.cat([self.cond, *(one.cond for one in others)])
+
+
+def drawn(patcher: Patcher, x: Tensor, conds: list[Tensor], uncond: Tensor | None, tiles: int = 1) -> list[Tensor]:
+    """Go through one step as Forge does, in one call where it can; give what the UNet makes of each call."""
+    cond = [{"model_conds": {"context": Part(one)}} for one in conds]
+    unconds = None if uncond is None else [{"model_conds": {"context": Part(uncond)}}]
+    rest = (5.0, patcher.model_options, 7)
+    for modifier in patcher.model_options.get("conditioning_modifiers", ()):
+        _, x, _, unconds, cond, *rest = modifier(None, x, None, unconds, cond, *rest)
+    parts = [one["model_conds"] for one in [*cond, *(unconds or ())]]
+    parts = [
+        {name: part.process_cond(batch_size=len(x), device="cpu", area=None) for name, part in one.items()}
+        for one in parts
+    ]
+    groups: list[list[dict[str, Any]]] = []
+    for part in parts:
+        same = [group for group in groups if all(part[name].can_concat(group[0][name]) for name in part)]
+        same[0].append(part) if same else groups.append([part])
+    made: list[Tensor] = []
+    for group in groups:
+        named = {name: group[0][name].concat([one[name] for one in group[1:]]) for name in group[0]}
+        named["context"] = named["context"].repeat(tiles, 1, 1)
+        rows = x.repeat(len(group) * tiles, 1, 1, 1)
+        with torch.no_grad():
+            made.append(patcher.model.diffusion_model(rows, torch.full((len(rows),), 500), **named))
+    return made
+
+
+@pytest.fixture
+def forge(ldm: nn.Module, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The WebUI's modules with a checkpoint as Forge holds it; gives our engine, and the objects of the pass."""
+    package = play_webui(monkeypatch)
+    played = ModuleType("modules_forge")
+    played.__spec__ = ModuleSpec("modules_forge", None)
+    monkeypatch.setitem(sys.modules, "modules_forge", played)
+    objects = SimpleNamespace(unet=Patcher(ldm))
+    package.shared.sd_model = SimpleNamespace(forge_objects=objects)
+    package.sd_models.model_data = SimpleNamespace(sd_model=package.shared.sd_model)
+    engine = import_module("lib_faceid.hosts.webui.engine").engine()
+    yield SimpleNamespace(engine=engine, objects=objects, package=package)
+    forget_hosts()
+
+
+@pytest.fixture
+def people(adapter: Adapter) -> list[Contribution]:
+    return [contribution(adapter, [identity_of(1), identity_of(2)])]
+
+
+def begun(forge: Any, injection: Injection, x: Tensor, cond: Tensor) -> Any:
+    """Our part of a step, which ends with the block."""
+    return forge.engine.rows(None, cast("Any", None), SimpleNamespace(x=x, text_cond=cond), injection)
+
+
+@pytest.mark.parametrize("uncond_chunks", [None, 1, 2], ids=["CFG 1", "together", "apart"])
+@pytest.mark.parametrize("ands", [1, 2], ids=["one prompt", "AND"])
+@pytest.mark.parametrize("tiles", [1, 3], ids=["whole", "tiles"])
+def test_every_row_gets_its_own_person(
+    forge: Any, ldm: nn.Module, people: list[Contribution], uncond_chunks: int | None, ands: int, tiles: int
+) -> None:
+    """Two images with two people: in whichever calls the rows come, and however often."""
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 4, 8, 8, generator=generator)
+    conds = [torch.randn(2, 77, 768, generator=generator) for _ in range(ands)]
+    uncond = None if uncond_chunks is None else torch.randn(2, 77 * uncond_chunks, 768, generator=generator)
+    contexts = [*conds, *([] if uncond is None else [uncond])]
+    with inject(ldm, people) as injection:
+        injection.set_rows([1, 2])
+        alone = [call(ldm, (x, torch.full((2,), 500), one)) for one in conds]
+        injection.set_rows([0, 0])
+        alone += [call(ldm, (x, torch.full((2,), 500), one)) for one in contexts[ands:]]
+        injection.set_rows(None)
+        with begun(forge, injection, x, torch.cat(conds)):
+            made = torch.cat(drawn(forge.objects.unet, x, conds, uncond, tiles))
+        apart = ands if uncond is not None and uncond.shape != conds[0].shape else len(contexts)
+        groups = [alone[:apart], alone[apart:]]
+        expected = torch.cat([torch.cat(group).repeat(tiles, 1, 1, 1) for group in groups if group])
+        assert (made - expected).abs().max() < 1e-4
+        assert injection.watch.missed() == 0
+
+
+def test_nothing_is_carried_when_the_step_is_over(forge: Any, ldm: nn.Module, people: list[Contribution]) -> None:
+    """Not by the patcher, nor by a copy that somebody made of it meanwhile; and theirs is left in its place."""
+    x, cond = torch.randn(1, 4, 8, 8), torch.randn(1, 77, 768)
+    patcher, seen = forge.objects.unet, list[bool]()
+
+    def theirs(model: Any, x: Any, t: Any, uncond: Any, cond: Any, *rest: Any) -> Any:
+        seen.append(CARRIED in cond[0]["model_conds"])
+        return (model, x, t, uncond, cond, *rest)
+
+    with inject(ldm, people) as injection:
+        bare = call(ldm, (x, torch.full((1,), 500), cond))
+        with begun(forge, injection, x, cond):
+            meanwhile = patcher.clone()
+            patcher.model_options["conditioning_modifiers"].append(theirs)
+        injection.set_rows(None)
+        for one in (patcher, meanwhile):
+            assert torch.allclose(drawn(one, x, [cond], cond)[0][:1], bare, atol=1e-5)
+    assert patcher.model_options["conditioning_modifiers"] == [theirs]
+    assert seen == [False]
+
+
+def test_rows_that_nobody_carries_are_missed(forge: Any, ldm: nn.Module, people: list[Contribution]) -> None:
+    """Another program's call comes without slots, or with other rows than it was told of."""
+    x, steps, context = torch.randn(3, 4, 8, 8), torch.full((3,), 500), torch.randn(3, 77, 768)
+    bare = call(ldm, (x, steps, context))
+    with torch.no_grad(), inject(ldm, people) as injection:
+        injection.expect_carried(1, Tiles)
+        assert torch.equal(ldm(x, steps, context=context), bare)
+        assert torch.equal(ldm(x, steps, context=context, **{CARRIED: CarriedSlots((1, -1))}), bare)
+        assert (injection.calls, injection.watch.untagged_calls, injection.watch.missed()) == (0, 2, 1)
+
+
+def test_loras_are_patches_of_the_pass(forge: Any, ldm: nn.Module, adapter: Adapter) -> None:
+    """Beside the user's own, in place of an earlier call's, and gone again."""
+    checkpoint = forge.objects.unet
+    checkpoint.add_patches(filename="/models/film.safetensors", patches={}, strength_patch=0.5)
+    loras = forge.engine.loras(cast("Any", None))
+    for strength in (0.7, 0.4):
+        assert list(loras.put(ldm, [(adapter, strength)])) == []
+        film, (name, found, _, is_online) = forge.objects.unet.lora_patches
+        assert (film[0], found, is_online) == ("/models/film.safetensors", strength, False)
+        assert adapter.fingerprint in name
+    patches = list(forge.objects.unet.lora_patches.values())[1]
+    pairs = named_lora(adapter, ldm)
+    assert patches.keys() == {f"diffusion_model.{one}.weight" for one in pairs}
+    (kind, (up, down, *_)) = patches[f"diffusion_model.{next(iter(pairs))}.weight"]
+    assert kind == "lora"
+    assert (up is next(iter(pairs.values())).up, down is next(iter(pairs.values())).down) == (True, True)
+    loras.take_out()
+    assert [key[0] for key in forge.objects.unet.lora_patches] == ["/models/film.safetensors"]
+    assert [len(one) for one in checkpoint.refreshed] == [2, 2, 1], "merged when put in, and when taken out"
+    assert len(checkpoint.lora_patches) == 1, "the checkpoint's own is left alone"
+
+
+def test_a_lora_that_the_prompt_names_wins(forge: Any, ldm: nn.Module, adapter: Adapter) -> None:
+    name = "C:\\models\\Lora\\ip-adapter-faceid_sd15_lora.safetensors"
+    forge.objects.unet.add_patches(filename=name, patches={})
+    (said,) = forge.engine.loras(cast("Any", None)).put(ldm, [(adapter, 0.6)])
+    assert "ip-adapter-faceid_sd15_lora.safetensors" in said
+    assert [key[0] for key in forge.objects.unet.lora_patches] == [name]
+
+
+def test_other_kinds_of_models_are_refused_by_name(forge: Any) -> None:
+    class Flux:
+        forge_objects = SimpleNamespace(unet=Patcher(nn.Linear(2, 2)))
+
+    forge.package.shared.sd_model = Flux()
+    with pytest.raises(HostError, match=r"SD 1\.5 and SDXL; the checkpoint that is loaded is Flux"):
+        forge.engine.check()
+
+
+def test_nothing_is_loaded_for_a_look(forge: Any, ldm: nn.Module) -> None:
+    assert forge.engine.unet_at_hand() is ldm
+    forge.package.sd_models.model_data.sd_model = object()  # Forge's own stand-in, before the first picture
+    assert forge.engine.unet_at_hand() is None
+
+
+def test_where_the_tiles_of_a_step_lie_is_asked_of_who_cuts_them(forge: Any) -> None:
+    tiles_of = import_module("lib_faceid.hosts.forge.tiles").tiles_of
+    patcher, tile = forge.objects.unet, SimpleNamespace(x=4, y=0, w=4, h=8)
+    assert tiles_of(patcher, 8, 8).next_parts((8, 8), 2) is not None
+    patcher.model_options["model_function_wrapper"] = SimpleNamespace(batched_bboxes=[[tile]], h=8, w=8)
+    (part,) = tiles_of(patcher, 8, 8).next_parts((8, 4), 2)
+    assert (part.left, part.right, part.top, part.bottom) == (0.5, 1.0, 0.0, 1.0)
+    patcher.model_options["model_function_wrapper"].w = 16
+    assert tiles_of(patcher, 8, 8).next_parts((8, 4), 2) is None, "another picture's"
