@@ -11,10 +11,12 @@ from typing import Any
 
 from lib_faceid.miniature.config import write_text_folder
 from lib_faceid.miniature.sizes import LATENT, MINIATURE, RGB, Sizes, VAESizes
+from lib_faceid.miniature.trained import TRAINED
 
 __all__ = ["FOLDER", "write_repos"]
 
 FOLDER = "forge_repos"
+UNET = "sizes.json"
 SCHEDULER = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -25,9 +27,11 @@ SCHEDULER = {
 
 
 def write_repos(folder: Path) -> None:
-    """Write one folder for each family, named like it."""
-    for family, sizes in MINIATURE.items():
-        _write_repo(folder / family, sizes)
+    """Write one folder for each kind, with the sizes by which Forge is to recognise it."""
+    for name, sizes in {**MINIATURE, "trained": TRAINED}.items():
+        _write_repo(folder / name, sizes)
+        unet = {"model_channels": sizes.unet.channels, "channel_mult": sizes.unet.mult}
+        _write(folder / name / UNET, unet | ({"adm_in_channels": sizes.unet.adm} if sizes.unet.adm else {}))
 
 
 def _write_repo(folder: Path, sizes: Sizes) -> None:
