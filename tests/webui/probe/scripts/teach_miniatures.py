@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,11 @@ def teach() -> None:
     """Add one kind of model for each folder there."""
     from huggingface_guess import model_list
 
-    def told(base: Any, family: str, **sizes: Any) -> Any:
-        repo = str(FOLDER / family)
-        return type(
-            f"Mini{base.__name__}", (base,), {"huggingface_repo": repo, "unet_config": base.unet_config | sizes}
-        )
-
-    model_list.models += [
-        told(model_list.SD15, "sd15", model_channels=64),
-        told(model_list.SDXL, "sdxl", model_channels=32, adm_in_channels=1792),
-    ]
+    for repo in sorted(FOLDER.iterdir()):
+        base: Any = model_list.SDXL if repo.name == "sdxl" else model_list.SD15
+        sizes = json.loads((repo / "sizes.json").read_text())
+        known = {"huggingface_repo": str(repo), "unet_config": base.unet_config | sizes}
+        model_list.models.append(type(f"Mini{base.__name__}", (base,), known))
 
 
 if find_spec("huggingface_guess") is not None and FOLDER.is_dir():
