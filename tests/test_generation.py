@@ -208,6 +208,29 @@ def test_a_saved_person_without_clip_features_gets_an_adapter_that_needs_none(mo
     assert any("made without CLIP features" in note for note in prepared.notes)
 
 
+def test_people_on_the_same_area_are_pointed_out(models: Models, unet: nn.Module) -> None:
+    """Not where each has a place, a time or a pass of its own, nor where both are the same person."""
+    ada, bo = Unit(enabled=True, person="Ada"), Unit(enabled=True, person="Bo")
+
+    def notes(first: Unit, second: Unit) -> list[str]:
+        one, other = Job([first, second], models).prepare(unet)
+        assert not [note for note in one.notes if "mixed" in note]
+        return [note for note in other.notes if "mixed" in note]
+
+    assert notes(ada, bo) == [
+        "It acts everywhere, as FaceID 0 does: the people are mixed. Give each a region, as left and right, or auto."
+    ]
+    assert notes(replace(ada, region="left"), replace(bo, region="left"))[0].startswith("It acts in 'left', as")
+    for first, second in (
+        (replace(ada, region="left"), replace(bo, region="right")),
+        (replace(ada, region="auto"), replace(bo, region="auto")),
+        (replace(ada, end=0.5), replace(bo, start=0.5)),
+        (replace(ada, hires="first"), replace(bo, hires="hires")),
+        (ada, replace(ada, weight=0.3)),
+    ):
+        assert notes(first, second) == []
+
+
 @pytest.mark.parametrize("face", ["0", "-1", "biggest", "1.5"])
 def test_a_face_that_cannot_be_meant(models: Models, unit: Unit, unet: nn.Module, face: str) -> None:
     with pytest.raises(FaceIDError, match=r"^face is "):

@@ -18,6 +18,7 @@ from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import expected_in
 from lib_faceid.jobs.passes import Pass, Places, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
+from lib_faceid.jobs.stacked import with_stacked
 from lib_faceid.likeness.judging import Expected
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region
@@ -91,8 +92,8 @@ class Job:
         key = dim, widths
         if key not in self._prepared:
             began = time.perf_counter()
-            self._prepared[key] = tuple(
-                prepare_unit(number, unit, self._models, dim, widths) for number, unit in self._units
+            self._prepared[key] = with_stacked(
+                [prepare_unit(number, unit, self._models, dim, widths) for number, unit in self._units]
             )
             self.seconds += time.perf_counter() - began
         return self._prepared[key]
