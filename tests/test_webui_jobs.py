@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 import torch
 from PIL import Image
 from played_webui import Host, P, job_of
+
+from lib_faceid.units.infotext import pasted
+from lib_faceid.units.overrides import override
 
 pytest.importorskip("fastapi")
 
@@ -52,6 +56,36 @@ def test_the_only_batch_is_not_numbered(host: Host) -> None:
     p = host.process(P(["x"]), PERSON)
     assert drawn(host, p, 0, is_skipped=True) == "not applied"
     assert any(comment.startswith("FaceID 0 was NOT applied: no step reached it.") for comment in p.comments)
+
+
+def test_a_cell_of_a_plot_at_weight_0_says_so(host: Host) -> None:
+    """A grid has the metadata of its first cell. A unit that is at 0 by itself leaves the metadata plain."""
+    p = P(["x"])
+    override(p, 0, "weight", 0.0)
+    host.process(p, PERSON)
+    assert p.extra_generation_params[LINE] == "off (weight 0)"
+    assert pasted(p.extra_generation_params, 0, "weight") is None
+    override(p, 0, "weight", 0.4)
+    assert "weight: 0.4" in host.process(p, PERSON).extra_generation_params[LINE]
+    assert LINE not in host.process(P(["x"]), {**PERSON, "weight": 0.0}).extra_generation_params
+
+
+def test_what_is_refused_is_told_without_where_it_came_from(host: Host) -> None:
+    """The host prints the traceback of a job that failed: of a refusal, no more than its own way here."""
+    p = host.process(P(["x"]), {"person": "Nobody"})
+    with pytest.raises(Exception, match="Nobody") as stopped:
+        p.init()
+    printed = "".join(traceback.format_exception(stopped.value))
+    assert printed.count("Traceback") == 1
+    assert "preparing.py" not in printed
+
+
+def test_a_bug_keeps_where_it_came_from(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host.webui, "models", lambda: 1 / 0)
+    p = host.process(P(["x"]), PERSON)
+    with pytest.raises(Exception, match="division") as stopped:
+        p.init()
+    assert "ZeroDivisionError" in "".join(traceback.format_exception(stopped.value))
 
 
 # --------------------------------------------------------------------------------------- several pictures in img2img

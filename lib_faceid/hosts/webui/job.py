@@ -213,6 +213,8 @@ def failing(error: Exception) -> Callable[..., NoReturn]:
     """Return a function that takes anything and ends the job with the error's sentence."""
 
     def fail(*_args: Any, **_kwargs: Any) -> NoReturn:
-        raise FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}") from error
+        stopped = FaceIDStopped(getattr(error, "status_code", 500), f"IP-Adapter FaceID: {error}")
+        # A refusal is all said in its sentence; the host prints the traceback, and of anything else it is needed.
+        raise stopped from None if isinstance(error, FaceIDError) else error
 
     return fail

@@ -70,8 +70,11 @@ def start(p: Any, args: Sequence[Any]) -> None:
     try:
         options = options_for(p, with_option_overrides(options_of(args), p))
         begin_scores(p, is_asked_for=options.score)
-        units = with_overrides(units_from_args(args), p)
+        asked = units_from_args(args)
+        units = with_overrides(asked, p)
         for number, unit in enumerate(units):
+            if not unit.weight and asked[number].acts:  # a cell of a plot, of which its grid has the metadata
+                p.extra_generation_params[infotext_key(number)] = "off (weight 0)"
             if unit.enabled and not unit.has_reference:
                 p.extra_generation_params[infotext_key(number)] = "ignored, it has no photo"
                 say(p, f"FaceID {number} is enabled but has no photo and no saved person: ignored.")
