@@ -3,7 +3,9 @@
     "use strict";
 
     const TABS = ["txt2img", "img2img"];
-    const opened = new WeakSet();
+    const OTHERS = "#faceid_page, #faceid_journal_panel, #tab_faceid_journal";
+    let opened = new WeakSet();
+    let checkpoint;
     const aims = new Map();
 
     function showActiveUnits(accordion) {
@@ -36,6 +38,20 @@
             const label = number.closest(".block")?.querySelector("[data-testid=block-info]")?.textContent.trim();
             if (label && number.getAttribute("aria-label") !== label) number.setAttribute("aria-label", label);
         }
+        // gradio's own: a named place without a role, a button around a whole table, cells that are buttons.
+        for (const empty of accordion.querySelectorAll("div.empty[aria-label]:not([role])")) {
+            empty.setAttribute("role", "group");
+        }
+        for (const around of accordion.querySelectorAll("button.disable_click:not([role])")) {
+            around.setAttribute("role", "group");
+            around.setAttribute("aria-label", "Table");
+            around.closest("[role=grid]")?.setAttribute("role", "group");
+        }
+        for (const cell of accordion.querySelectorAll("td span[role=button]")) {
+            const isEmpty = !cell.textContent.trim();
+            if (isEmpty !== cell.hasAttribute("aria-label")) cell.toggleAttribute("aria-label", isEmpty);
+            if (isEmpty && !cell.getAttribute("aria-label")) cell.setAttribute("aria-label", "Empty cell");
+        }
     }
 
     // A job that has searched for a setting says so in its answer: the fold then shows the curve. One that was drawn at
@@ -56,6 +72,7 @@
     }
 
     function update() {
+        for (const part of document.querySelectorAll(OTHERS)) nameControls(part);
         for (const tab of TABS) {
             markFailure(tab);
             showAim(tab);
@@ -68,6 +85,18 @@
         }
     }
 
+    // What Auto means, and what the setup lacks, is said of a checkpoint: with another one it is asked anew.
+    function refill() {
+        opened = new WeakSet();
+        update();
+    }
+
+    window.faceidRefill = refill;
+    window.onOptionsChanged?.(() => {
+        const loaded = typeof opts === "undefined" ? undefined : opts.sd_checkpoint_hash;
+        if (checkpoint !== undefined && checkpoint !== loaded) refill();
+        checkpoint = loaded;
+    });
     onAfterUiUpdate(update);
     document.addEventListener("change", update);
     document.addEventListener("click", () => setTimeout(update, 100)); // opening an accordion adds nothing to the page

@@ -28,6 +28,7 @@ from lib_faceid.units.weight_types import WEIGHT_TYPES
 
 gr = pytest.importorskip("gradio")
 
+from lib_faceid.ui import photos  # noqa: E402
 from lib_faceid.ui.parts import leaves, notice  # noqa: E402
 from lib_faceid.ui.photos import LARGEST, add, encoded, remove, reweigh, show  # noqa: E402
 from lib_faceid.ui.purpose import PARTS  # noqa: E402
@@ -79,6 +80,15 @@ def test_a_dropped_picture_is_kept_without_loss_and_a_file_as_it_is(tmp_path: Pa
 def test_a_huge_picture_is_kept_as_jpeg() -> None:
     huge = decoded(encoded(picture(90, (2500, 1700)).convert("RGBA")))
     assert (huge.format, huge.size) == ("JPEG", (2500, 1700))
+
+
+def test_pixels_that_are_too_many_are_halved_until_they_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A telephone's 200 megapixels, or a file beyond what base64 may hold."""
+    monkeypatch.setattr(photos, "MAX_PIXELS", 4_100_000)
+    assert decoded(encoded(picture(90, (2500, 1700)))).size == (1250, 850)
+    monkeypatch.setattr(photos, "MAX_PIXELS", 110_000_000)
+    monkeypatch.setattr(photos, "MAX_BASE64_BYTES", 20_000)
+    assert decoded(encoded(picture(90, (2500, 1700)))).size < (2500, 1700)
 
 
 def test_what_cannot_be_read_is_named_and_the_others_stay(tmp_path: Path) -> None:
@@ -318,8 +328,8 @@ def test_a_person_is_saved_as_the_unit_shows_them_to_clip() -> None:
         build_units("txt2img", Services(save=save), 1)
     fns = page.fns.values() if isinstance(page.fns, dict) else page.fns
     (function,) = [one.fn for one in fns if getattr(one.fn, "__name__", "") == "saved"]
-    function("Anna", "person", [], "largest", "average", "head", "Auto")
-    function("Sea", "image", [], "largest", "add", "face", "padded")
+    function("Anna", "average", [], "largest", "head", "Auto", "person")
+    function("Sea", "add", [], "largest", "face", "padded", "image")
     assert [(unit.purpose, unit.clip_crop, unit.image_crop) for unit in saved] == [
         ("person", "head", "Auto"), ("image", "face", "padded"),
     ]  # fmt: skip

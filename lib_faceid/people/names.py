@@ -27,7 +27,8 @@ def safe_name(name: str) -> str:
     text = HARMFUL.sub("-", text).lstrip(" .-")[:MAX_NAME]
     text = text.encode(errors="ignore")[:MAX_NAME_BYTES].decode(errors="ignore").rstrip(" .-")
     if not text:
-        raise UnitError(f"{name[:40]!r} is no name for a person. Use letters and digits.")
+        found = repr(name[:40]) if name.strip() else "An empty text"
+        raise UnitError(f"{found} is no name for a person. Use letters and digits.")
     return f"{text}_" if WINDOWS_DEVICES.fullmatch(text) else text
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from lib_faceid.errors import PhotoError
-from lib_faceid.pictures.photo import MAX_BASE64_BYTES
+from lib_faceid.pictures.photo import MAX_BASE64_BYTES, MAX_PIXELS
 from lib_faceid.ui.face_strip import faces_html, people_html
 from lib_faceid.ui.parts import data_url
 from lib_faceid.ui.preview import Preview, View, people_in, strangers, thumbnail
@@ -53,12 +53,7 @@ def encoded(source: Any) -> str:
     source: an upload, a path, or a PIL image. Raises PhotoError for a file that is too large, or no picture.
     """
     if isinstance(source, Image.Image):
-        file = io.BytesIO()
-        if source.width * source.height <= LOSSLESS_PIXELS:
-            source.save(file, "PNG", compress_level=1)
-        else:
-            source.convert("RGB").save(file, "JPEG", quality=97, subsampling=0)
-        return base64.b64encode(file.getvalue()).decode()
+        return base64.b64encode(_file_of(source)).decode()
     one = source if isinstance(source, Received) else _read(Path(source))
     if len(one.content) > MAX_BASE64_BYTES:
         raise PhotoError(f"{one.name} is larger than {MAX_BASE64_BYTES >> 20} MiB. Make it smaller.")
@@ -68,6 +63,21 @@ def encoded(source: Any) -> str:
     except PhotoError as error:  # it does not know the file's name
         raise PhotoError(f"{one.name}: {error}") from error
     return text
+
+
+def _file_of(image: Image.Image) -> bytes:
+    """Return pixels as a file; larger ones than can be read or are accepted are halved: a face of 500 px is plenty."""
+    file = io.BytesIO()
+    if image.width * image.height <= LOSSLESS_PIXELS:
+        image.save(file, "PNG", compress_level=1)
+        return file.getvalue()
+    image = image.convert("RGB")
+    while True:
+        if image.width * image.height <= MAX_PIXELS:
+            image.save(file, "JPEG", quality=97, subsampling=0)
+            if file.tell() <= MAX_BASE64_BYTES:
+                return file.getvalue()
+        image, file = image.reduce(2), io.BytesIO()
 
 
 def _read(path: Path) -> Received:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from lib_faceid.ui.saved_card import saved_html
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import forget_shown, photo_gallery, upload_button
 from lib_faceid.ui.words import WORDS
-from lib_faceid.units.unit import AUTO, FIELDS, Purpose, Unit
+from lib_faceid.units.unit import AUTO, FIELDS, Purpose
 
 __all__ = ["References", "Seen", "build_references", "wire_references"]
 
@@ -61,6 +61,8 @@ class References:
     save_panel: Any
     name: Any
     save: Any
+    saved: Any
+    """What is said of it."""
     asked: Any
     """Hidden: what was clicked in the strip of faces."""
     card: Any
@@ -111,10 +113,11 @@ def build_references(prefix: str, chosen: str = NO_PHOTO, known: str = "") -> Re
     with gr.Accordion(words.save, open=False, elem_id=f"{prefix}_save_person") as save_panel:
         name = gr.Textbox(label="Name", info=words.save_info, max_lines=1, elem_id=f"{prefix}_name")
         save = gr.Button("Save", size="sm", elem_id=f"{prefix}_save")
+        saved = gr.HTML(elem_id=f"{prefix}_saved_message")
     return References(
         enabled, purpose, part, images, person, face, combine, message, drop, upload, webcam, gallery, selected, picked,
         photo_weight, remove_button, clear, marking, cards, pasted, missing, refresh, save_panel, name, save,
-        asked, card,
+        saved, asked, card,
     )  # fmt: skip
 
 
@@ -135,7 +138,7 @@ def wire_references(parts: References, services: Services, how: Mapping[str, Any
         chooser.change(seen.again_if_image, [parts.selected, *seen.looked_at], seen.shown, **QUICK)
     wire_marking(parts.marking, parts.images, parts.selected, parts.face, parts.message)
     _wire_webcam(parts)
-    _wire_saved(parts, services, [how["clip_crop"], how["image_crop"]])
+    _wire_chosen(parts, services)
     return seen
 
 
@@ -242,24 +245,12 @@ def _wire_webcam(parts: References) -> None:
     parts.webcam.click(toggled, [is_on], [is_on, parts.drop, parts.webcam], **QUICK)
 
 
-def _wire_saved(parts: References, services: Services, crops: Sequence[Any]) -> None:
+def _wire_chosen(parts: References, services: Services) -> None:
     def names(purpose: Purpose) -> list[Any]:
         found, message = attempt(services.saved, purpose)
         return [gr.update(choices=[NO_PHOTO, *(found or ())]), notice(message, "warning")]
 
-    def saved(name: str, purpose: Purpose, photos: Photos, *fields: str) -> list[Any]:
-        settings = dict(zip(("face", "combine", "clip_crop", "image_crop"), fields, strict=True))
-        unit, message = attempt(Unit.from_dict, {"purpose": purpose, "images": photos, **settings})
-        done, message = (None, message) if unit is None else attempt(services.save, name, unit)
-        return [names(purpose)[0], notice(done, "good") if done else notice(message, "warning")]
-
     parts.refresh_people.click(names, [parts.purpose], [parts.person, parts.message], **QUICK)
-    parts.save.click(
-        saved,
-        [parts.name, parts.purpose, parts.images, parts.face, parts.combine, *crops],
-        [parts.person, parts.message],
-        queue=False,
-    )
     parts.person.change(
         lambda name, purpose: saved_html(services, name, purpose), [parts.person, parts.purpose], [parts.card], **QUICK
     )

@@ -35,8 +35,8 @@ def build_truth(prefix: str, html: str = "") -> Any:
     return gr.HTML(html, elem_id=f"{prefix}_truth")
 
 
-def wire_truth(line: Any, cards: Any, fields: Mapping[str, Any], services: Services) -> None:
-    """Let the line follow the unit's fields. cards: what changes with the photos."""
+def wire_truth(line: Any, cards: Any, refresh: Any, fields: Mapping[str, Any], services: Services) -> None:
+    """Let the line follow the unit's fields. cards: what changes with the photos; refresh: looks at the adapters."""
     inputs = [fields[name] for name in NEEDED]
 
     def told(*values: Any) -> str:
@@ -48,6 +48,7 @@ def wire_truth(line: Any, cards: Any, fields: Mapping[str, Any], services: Servi
 
     for component in (cards, *(fields[name] for name in AT_ONCE)):
         component.change(told, inputs, [line], **QUICK)
+    refresh.click(told, inputs, [line], **QUICK)
 
 
 def truth_html(services: Services, unit: Unit) -> str:

@@ -15,6 +15,7 @@ from lib_faceid.ui.paste import InfotextField, infotext_fields, wire_paste
 from lib_faceid.ui.purpose import wire_purpose
 from lib_faceid.ui.references import build_references, wire_references
 from lib_faceid.ui.saved_card import saved_html
+from lib_faceid.ui.saving import wire_saving
 from lib_faceid.ui.services import Services
 from lib_faceid.ui.settings import build_settings
 from lib_faceid.ui.setup import build_setup
@@ -66,6 +67,7 @@ def build_units(
                 with gr.Tab(f"Unit {number}", elem_id=f"{tab}_faceid_{number}"):
                     _add_unit(units, tab, number, services, "" if number else person)
         wire_asked(units.parts, services)
+        wire_saving(units.parts, services)
         units.options.extend(build_job_options(tab))
         units.infotext_fields.extend(options_infotext_fields(units.options))
         if aims:
@@ -93,7 +95,8 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     truth = truth_html(services, Unit(enabled=True, person=person)) if person else ""
     cards = changes_of(who.cards, f"{prefix}_cards_changed")
-    wire_truth(build_truth(prefix, truth), cards, dict(zip(FIELDS, components, strict=True)), services)
+    fields = dict(zip(FIELDS, components, strict=True))
+    wire_truth(build_truth(prefix, truth), cards, how["refresh"], fields, services)
     wire_paste(who.pasted, services, who.images, who.person, who.missing)
     units.components.extend(components)
     units.who.extend([who.enabled, who.person, cards])

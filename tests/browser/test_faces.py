@@ -97,7 +97,7 @@ def test_a_saved_person_says_what_it_is_made_of(page: Page, photos: Path) -> Non
     open_part(page, "save_person")
     element(page, "name").locator("input, textarea").fill("Of two photos")
     element(page, "save").click()
-    element(page, "message").get_by_text("Saved as 'Of two photos'").wait_for(timeout=DRAW_MS)
+    element(page, "saved_message").get_by_text("Saved as 'Of two photos'").wait_for(timeout=DRAW_MS)
     choose(page, "person", "Of two photos")
     element(page, "saved").get_by_text("of 2 photos, quality 0.").wait_for(timeout=WAIT_MS)
     element(page, "truth").get_by_text("Of two photos").wait_for(timeout=WAIT_MS)

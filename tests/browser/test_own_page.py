@@ -142,7 +142,7 @@ def test_a_pasted_picture_finds_the_saved_person_or_says_what_is_missing(page: P
     open_part(page, "save_person")
     element(page, "name").locator("input, textarea").fill("Another friend")
     element(page, "save").click()
-    element(page, "message").get_by_text("Saved as 'Another friend'").wait_for(timeout=DRAW_MS)
+    element(page, "saved_message").get_by_text("Saved as 'Another friend'").wait_for(timeout=DRAW_MS)
     element(page, "remove").click()
     page.locator(f"{UNIT}_cards .faceid-card").wait_for(state="detached", timeout=WAIT_MS)
     read_back(page, told.replace("ip-adapter-faceid-plusv2_sd15", "ip-adapter-of-mine"))

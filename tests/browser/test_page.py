@@ -95,7 +95,17 @@ def test_a_person_is_saved_and_drawn_without_the_photos(page: Page, photos: Path
     open_part(page, "save_person")
     element(page, "name").locator("input, textarea").fill("A friend")
     element(page, "save").click()
-    element(page, "message").get_by_text("Saved as 'A friend'").wait_for(timeout=DRAW_MS)
+    said = element(page, "saved_message").get_by_text("Saved as 'A friend'")
+    said.wait_for(timeout=DRAW_MS)
+    place, button = said.bounding_box(), element(page, "save").bounding_box()
+    assert place
+    assert button
+    assert 0 < place["y"] - button["y"] < 120, "the answer stands below its button"
+    second = "#txt2img_faceid_1"
+    page.locator("#txt2img_faceid_units button", has_text="Unit 1").first.click()
+    choose(page, "person", "A friend", second)  # every list has the name, with nothing refreshed
+    choose(page, "person", "", second)
+    page.locator("#txt2img_faceid_units button", has_text="Unit 0").first.click()
     element(page, "remove").click()
     page.locator(f"{UNIT}_cards .faceid-card").wait_for(state="detached", timeout=WAIT_MS)
     choose(page, "person", "A friend")
@@ -213,7 +223,7 @@ def test_an_image_is_saved_and_called_by_the_prompt(page: Page, photos: Path) ->
     open_part(page, "save_person")
     element(page, "name").locator("input, textarea").fill("Some place")
     element(page, "save").click()
-    element(page, "message").get_by_text("<image:Some place:0.8>").wait_for(timeout=DRAW_MS)
+    element(page, "saved_message").get_by_text("<image:Some place:0.8>").wait_for(timeout=DRAW_MS)
     element(page, "enabled").locator("input").uncheck()
     page.locator("#txt2img_prompt textarea").fill("a harbour <image:Some place:0.6>")
     assert "FaceID tag 0: ip-adapter-plus_sd15" in generate(page)
@@ -285,16 +295,24 @@ def test_everything_can_be_reached_by_the_keyboard(page: Page, photos: Path) -> 
     assert [name for name in order if name in wanted] == wanted
 
 
+FOLDS = (
+    "#faceid_picture", "#faceid_reading", "#txt2img_faceid_search", "#txt2img_faceid_setup", "#faceid_aim",
+    "#txt2img_faceid_template", "#txt2img_faceid_diagnosis", "#faceid_journal_panel",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.one_gradio)])
 def test_axe_finds_nothing_serious(page: Page, address: str, photos: Path, theme: str) -> None:
     """Deque's axe-core reads the page as it stands in the browser."""
     visit(page, f"{address}/?__theme={theme}")
     drop(page, photos / "Paul.jpeg")
-    open_part(page, "advanced")
-    page.locator("#txt2img_faceid_setup > .label-wrap").click()
+    for part in ("advanced", "region_panel", "save_person"):
+        open_part(page, part)
+    for part in FOLDS:
+        page.locator(f"{part} > .label-wrap").first.click()
     page.locator("#txt2img_faceid_setup table").wait_for(timeout=WAIT_MS)
     page.wait_for_timeout(500)
     page.add_script_tag(content=files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
-    found = page.evaluate("axe.run('#txt2img_faceid')")["violations"]
+    found = page.evaluate("axe.run()")["violations"]
     serious = [one for one in found if one["impact"] in ("serious", "critical")]
     assert not serious, [(one["id"], one["help"], [node["html"] for node in one["nodes"]][:5]) for one in serious]

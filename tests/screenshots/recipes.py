@@ -118,7 +118,7 @@ def _person(page: Page, cast: Cast) -> Sequence[Locator]:
     open_part(page, "save_person")
     element(page, "name").locator("input, textarea").fill(NAME)
     element(page, "save").click()
-    element(page, "message").get_by_text(f"Saved as '{NAME}'").wait_for(timeout=DRAW_MS)
+    element(page, "saved_message").get_by_text(f"Saved as '{NAME}'").wait_for(timeout=DRAW_MS)
     choose(page, "person", NAME)
     return [element(page, "refresh_people"), element(page, "person"), element(page, "save_person")]
 
