@@ -31,6 +31,7 @@ def test_the_legend_says_how_alike_each_cell_is(miniature: Server, unit: dict[st
     job = {**JOB, "steps": 6}
     answer = clean(miniature.txt2img(unit, script_name="x/y/z plot", script_args=arguments, **job))
     grid, cells = answer.images[0], answer.images[-6:]
+    assert "FaceID 0: off (weight 0)" in answer.info["infotexts"][0], "the grid has the metadata of its first cell"
     if folder := os.environ.get("FACEID_SCREENSHOTS"):
         Image.fromarray(grid).save(Path(folder) / "plot.png")
     alike = np.array([[one["likeness"] for one in scores_in(answer) if one["seed"] == seed] for seed in SEEDS])
