@@ -48,6 +48,24 @@ class Patcher:
         self.refreshed.append(list(self.lora_patches))
 
 
+class EarlyPatcher:
+    """The same in the Forge of early 2024: a list of patches for each weight."""
+
+    def __init__(self, unet: nn.Module) -> None:
+        self.model = SimpleNamespace(diffusion_model=unet)
+        self.patches: dict[str, list[Any]] = {}
+        self.patches_uuid: object = 0
+
+    def clone(self) -> EarlyPatcher:
+        made = EarlyPatcher(self.model.diffusion_model)
+        made.patches, made.patches_uuid = {key: found[:] for key, found in self.patches.items()}, self.patches_uuid
+        return made
+
+    def add_patches(self, patches: Any, strength_patch: float = 1.0) -> None:
+        for key, patch in patches.items():
+            self.patches.setdefault(key, []).append((strength_patch, patch, 1.0))
+
+
 class Part:
     """A part of a conditioning that is a tensor."""
 
@@ -196,12 +214,37 @@ def test_loras_are_patches_of_the_pass(forge: Any, ldm: nn.Module, adapter: Adap
     assert len(checkpoint.lora_patches) == 1, "the checkpoint's own is left alone"
 
 
-def test_a_lora_that_the_prompt_names_wins(forge: Any, ldm: nn.Module, adapter: Adapter) -> None:
-    name = "C:\\models\\Lora\\ip-adapter-faceid_sd15_lora.safetensors"
-    forge.objects.unet.add_patches(filename=name, patches={})
+def test_loras_are_patches_of_early_forge_too(
+    forge: Any, ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+    package: Any = ModuleType("ldm_patched.modules.model_management")
+    package.load_models_gpu = loaded.extend
+    monkeypatch.setitem(sys.modules, "ldm_patched.modules.model_management", package)
+    checkpoint = forge.objects.unet = EarlyPatcher(ldm)
+    weight = f"diffusion_model.{next(iter(named_lora(adapter, ldm)))}.weight"
+    checkpoint.add_patches({weight: ("lora", "of the user")}, 0.5)
+    loras = forge.engine.loras(cast("Any", None))
+    for strength in (0.7, 0.4):
+        loras.put(ldm, [(adapter, strength)])
+        (_, _, _), (found, (kind, _), _) = forge.objects.unet.patches[weight]
+        assert (kind, found) == ("lora", strength)
+        assert len(forge.objects.unet.patches) == len(named_lora(adapter, ldm))
+    loras.take_out()
+    assert forge.objects.unet.patches == checkpoint.patches
+    assert forge.objects.unet.patches_uuid != checkpoint.patches_uuid
+    assert len(loaded) == 3
+
+
+def test_a_lora_that_the_prompt_names_wins(
+    forge: Any, ldm: nn.Module, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks: Any = ModuleType("networks")
+    networks.loaded_networks = [SimpleNamespace(name="film"), SimpleNamespace(name="ip-adapter-FaceID_sd15_lora")]
+    monkeypatch.setitem(sys.modules, "networks", networks)
     (said,) = forge.engine.loras(cast("Any", None)).put(ldm, [(adapter, 0.6)])
-    assert "ip-adapter-faceid_sd15_lora.safetensors" in said
-    assert [key[0] for key in forge.objects.unet.lora_patches] == [name]
+    assert "ip-adapter-FaceID_sd15_lora" in said
+    assert not forge.objects.unet.lora_patches
 
 
 def test_other_kinds_of_models_are_refused_by_name(forge: Any) -> None:

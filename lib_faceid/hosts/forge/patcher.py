@@ -1,12 +1,30 @@
-"""The patcher of a pass: what Forge knows of the UNet in it, besides the UNet itself."""
+"""The patcher of a pass: what Forge knows of the UNet in it besides the UNet itself, its LoRAs among them.
+
+Forge names LoRAs and has a loader of its own for them (`lora_patches`). The Forge of early 2024, on which reForge and
+Forge Classic build, keeps a list of them for each weight (`patches`), and merges when it loads the model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
+import torch
 from modules import shared
+from torch import Tensor
 
-__all__ = ["patcher", "put_patcher"]
+__all__ = ["add_patches", "make_ready", "patcher", "put_patcher", "without_patches"]
+
+Factors = Mapping[str, tuple[Tensor, Tensor]]
+"""Name of a weight in the patcher's model -> up and down."""
+
+
+class _Named(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none of its own
+    """A patch that knows whose it is, where the list of a weight's patches does not."""
+
+    name = ""
 
 
 def patcher() -> Any:
@@ -17,3 +35,51 @@ def patcher() -> Any:
 def put_patcher(changed: Any) -> None:
     """Have the pass drawn with another one; a copy, as it may be the checkpoint's own."""
     shared.sd_model.forge_objects.unet = changed
+
+
+def add_patches(changed: Any, name: str, factors: Factors, strength: float) -> None:
+    """Put a LoRA among the patches of a patcher, under a name."""
+    patches: dict[str, Any] = {}
+    for weight, pair in factors.items():
+        patches[weight] = patch = _Named(("lora", (*pair, None, None, None)))
+        patch.name = name
+    if hasattr(changed, "lora_patches"):
+        is_online = _is_online(changed)
+        changed.add_patches(filename=name, patches=patches, strength_patch=strength, online_mode=is_online)
+    else:
+        changed.add_patches(patches, strength)
+
+
+def without_patches(before: Any, name: str) -> Any:
+    """Return a copy of a patcher without the patches whose names begin like this."""
+    changed = before.clone()
+    if hasattr(changed, "lora_patches"):
+        found = changed.lora_patches
+        changed.lora_patches = {key: one for key, one in found.items() if not str(key[0]).startswith(name)}
+        return changed
+    changed.patches = {weight: _others(found, name) for weight, found in changed.patches.items()}
+    changed.patches = {weight: left for weight, left in changed.patches.items() if left}
+    if hasattr(changed, "patches_uuid"):
+        changed.patches_uuid = uuid4()  # by which reForge tells whether the weights must be made anew
+    return changed
+
+
+def make_ready(changed: Any) -> None:
+    """Have the weights made of a patcher's patches now."""
+    if hasattr(changed, "refresh_loras"):
+        changed.refresh_loras()
+    else:
+        import_module("ldm_patched.modules.model_management").load_models_gpu([changed])
+
+
+def _others(patches: list[Any], name: str) -> list[Any]:
+    return [one for one in patches if not (isinstance(one[1], _Named) and one[1].name.startswith(name))]
+
+
+def _is_online(changed: Any) -> bool:
+    """Say whether LoRAs are to stay beside the weights, which are stored in fewer bits than can be merged into."""
+    if getattr(changed.model, "storage_dtype", torch.float32) in (torch.float32, torch.float16, torch.bfloat16):
+        return False
+    from backend.args import dynamic_args
+
+    return bool(dynamic_args.get("online_lora", False))

@@ -74,6 +74,10 @@ class _Slots:
         times = -(-batch_size // len(self.cond))
         return _Slots((self.cond * times)[:batch_size])
 
+    def size(self) -> list[int]:
+        """Return their shape, by which reForge reckons how much memory a call takes."""
+        return [len(self.cond)]
+
     def can_concat(self, other: Any) -> bool:
         """Say whether they may be joined: always."""
         return isinstance(other, _Slots)
