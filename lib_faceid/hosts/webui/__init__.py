@@ -1,4 +1,4 @@
-"""The AUTOMATIC1111 WebUI: its callbacks, settings, prompts, cards and routes."""
+"""WebUIs, AUTOMATIC1111's and those that come from it: what they share, and `engine.py`, which asks what they do not."""
 
 from __future__ import annotations
 

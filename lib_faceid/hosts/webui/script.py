@@ -1,4 +1,4 @@
-"""The callbacks of the AUTOMATIC1111 WebUI (1.10).
+"""The callbacks of the WebUI (AUTOMATIC1111's 1.10, Forge).
 
 The WebUI swallows whatever its script callbacks raise and goes on with the plain picture. So nothing is raised here: a
 job that cannot draw the person is made to fail where the WebUI does listen, in `p.init` or inside the UNet call.
