@@ -1,4 +1,4 @@
-"""WebUIs, AUTOMATIC1111's and those that come from it: what they share, and `engine.py`, which asks what they do not."""
+"""WebUIs: what AUTOMATIC1111's and those that come from it share. `engine.py` asks what they do not."""
 
 from __future__ import annotations
 
