@@ -121,7 +121,7 @@ def register() -> None:
     callbacks.add("ui_tabs", journal_tab)
     callbacks.add("ui_settings", lambda: webui_settings.add_options(component))
     come_last()
-    callbacks.add("cfg_denoised", webui.on_denoised)
+    callbacks.add("cfg_after_cfg", webui.on_denoised)
     callbacks.add("before_image_saved", mark_picture)
     callbacks.add("model_loaded", webui.on_model_loaded)
     callbacks.add("script_unloaded", webui.on_scripts_unloaded)

@@ -24,7 +24,7 @@ EVENTS = [
     "app_started",
     "ui_settings",
     "cfg_denoiser",
-    "cfg_denoised",
+    "cfg_after_cfg",
     "before_image_saved",
     "ui_tabs",
     "model_loaded",

@@ -63,7 +63,7 @@ FORGE = ("--always-cpu", "--all-in-fp32")
 KINDS = {
     one.name: one
     for one in (
-        Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half")),
+        Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half", "--do-not-download-clip")),
         Kind("forge", "FORGE", FORGE, (("hr_additional_modules", ["Use same choices"]),)),
         Kind("forge_classic", "FORGE_CLASSIC", FORGE),
         Kind("reforge", "REFORGE", FORGE),
@@ -147,7 +147,7 @@ class Server:
             *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
             *self.kind.arguments,
             *("--skip-torch-cuda-test", "--no-download-sd-model"),
-            *("--skip-version-check", "--skip-python-version-check", "--do-not-download-clip"),
+            *("--skip-version-check", "--skip-python-version-check"),
             *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
         ]
         environment = os.environ | {

@@ -24,6 +24,7 @@ class A1111:
     """The WebUI that all others come from."""
 
     name = "the WebUI"
+    forgets_loras = False
 
     def check(self) -> None:
         """Raise HostError for a UNet that runs outside of torch."""

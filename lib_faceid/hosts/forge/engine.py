@@ -22,6 +22,7 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
+    forgets_loras = True
 
     def check(self) -> None:
         """Raise HostError for a checkpoint of another kind than Stable Diffusion's UNets."""

@@ -41,6 +41,11 @@ class Engine(Protocol):
         """What messages call the program."""
         ...
 
+    @property
+    def forgets_loras(self) -> bool:
+        """Whether every pass begins with the weights of checkpoint and prompt: what is put in sooner is wasted work."""
+        ...
+
     def check(self) -> None:
         """Raise HostError where nobody can be drawn with what is chosen, such as another kind of model."""
         ...

@@ -16,6 +16,7 @@ from modules import scripts
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.webui import recording
 from lib_faceid.hosts.webui.api import adapter_files
+from lib_faceid.hosts.webui.engine import engine
 from lib_faceid.hosts.webui.host import WebUI
 from lib_faceid.hosts.webui.inner import inner_units, is_inner
 from lib_faceid.hosts.webui.job import WebUIJob, failing
@@ -86,8 +87,8 @@ def start(p: Any, args: Sequence[Any]) -> None:
 
 
 def before_sampling(p: Any) -> None:
-    """Before the sampler of a pass runs, with whatever the pass began anew."""
-    apply_loras(p)
+    """Before the sampler of a pass runs."""
+    _put_loras(p)
     if (found := of_job(p)) is not None:
         found.before_sampling()
 
@@ -136,6 +137,11 @@ def refuse(p: Any, error: Exception, at: Literal["init", "sample"], number: int 
 
 def apply_loras(p: Any) -> None:
     """After the WebUI has activated the prompt's networks, which it does once for each pass."""
+    if not engine().forgets_loras:
+        _put_loras(p)
+
+
+def _put_loras(p: Any) -> None:
     if (job := _job_of(p)) is None:
         return
     try:

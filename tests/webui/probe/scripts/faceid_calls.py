@@ -80,4 +80,4 @@ def add_route(_demo: Any, app: FastAPI) -> None:
 
 script_callbacks.on_app_started(add_route)
 script_callbacks.on_cfg_denoiser(before_call)
-script_callbacks.on_cfg_denoised(after_call)
+script_callbacks.on_cfg_after_cfg(after_call)  # Forge has no other one behind the calls
