@@ -1,4 +1,4 @@
-"""For tests only: tells Forge and its descendants of the miniatures in the data folder, whose sizes they cannot know."""
+"""For tests only: tells Forge and its descendants of the miniatures in the data folder; they know published sizes."""
 
 from __future__ import annotations
 
