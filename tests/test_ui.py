@@ -320,16 +320,17 @@ def test_a_person_is_saved_as_the_unit_shows_them_to_clip() -> None:
     """The unit's "CLIP sees" is saved with the person, as the HTTP API and a job have it."""
     saved: list[Unit] = []
 
-    def save(name: str, unit: Unit) -> str:
+    def save(name: str, unit: Unit) -> tuple[str, str]:
         saved.append(unit)
-        return name
+        return name, "It is dark." if name == "Sea" else ""
 
     with gr.Blocks() as page:
         build_units("txt2img", Services(save=save), 1)
     fns = page.fns.values() if isinstance(page.fns, dict) else page.fns
     (function,) = [one.fn for one in fns if getattr(one.fn, "__name__", "") == "saved"]
-    function("Anna", "average", [], "largest", "head", "Auto", "person")
-    function("Sea", "add", [], "largest", "face", "padded", "image")
+    assert "faceid-warning" not in function("Anna", "average", [], "largest", "head", "Auto", "person")[0]
+    said = function("Sea", "add", [], "largest", "face", "padded", "image")[0]
+    assert said == notice("Sea", "good") + notice("It is dark.", "warning")
     assert [(unit.purpose, unit.clip_crop, unit.image_crop) for unit in saved] == [
         ("person", "head", "Auto"), ("image", "face", "padded"),
     ]  # fmt: skip

@@ -145,22 +145,22 @@ def _known_of(library: People, name: str) -> Known:
     return Known(max(len(person.record.photos), number), scores, day.date().isoformat(), recogniser)
 
 
-def _save_person(library: People, name: str, unit: Unit, models: Models) -> str:
+def _save_person(library: People, name: str, unit: Unit, models: Models) -> tuple[str, str]:
     """Save who is in a unit's photos, with CLIP features where the encoder is here."""
     analyser = models.face_analyser()
     clip, without = attempt(models.clip_vision, CLIP_H_HIDDEN.encoder)
     joined = join_unit(unit, analyser, clip)
     name = library.save(name, joined.identity, joined.record)
-    lacking = f" It will not do for {readers(CLIP_H_HIDDEN.encoder, 'person')}: {without}" if without else ""
-    return " ".join([f"Saved as '{name}'. Keep the file as private as a photo.{lacking}", *joined.messages])
+    lacking = [f"It will not do for {readers(CLIP_H_HIDDEN.encoder, 'person')}: {without}"] if without else []
+    return f"Saved as '{name}'. Keep the file as private as a photo.", " ".join([*lacking, *joined.messages])
 
 
-def _save_image(library: People, name: str, unit: Unit, models: Models) -> str:
+def _save_image(library: People, name: str, unit: Unit, models: Models) -> tuple[str, str]:
     """Save what the image encoders that are here make of a unit's images."""
     joined = image_to_save(unit, models)
     name = library.save(name, joined.identity, joined.record)
     saved = f"Saved as '{name}'. A prompt calls it with {tag_for(name, purpose='image')}."
-    return " ".join([saved, *joined.messages])
+    return saved, " ".join(joined.messages)
 
 
 _SAVERS = {"person": _save_person, "image": _save_image}

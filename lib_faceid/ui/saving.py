@@ -41,7 +41,8 @@ def wire_saving(units: Sequence[OneUnit], services: Services) -> None:
             asked = {"purpose": purposes[number], "images": photos, **settings}
             one, problem = attempt(Unit.from_dict, asked)
             done, problem = (None, problem) if one is None else attempt(services.save, name, one)
-            said = notice(done, "good") if done else notice(problem, "warning")
+            told, doubt = done or ("", problem)
+            said = notice(told, "good") + notice(doubt, "warning")
             return [said, *(listed(purpose) if done else gr.update() for purpose in purposes)]
 
         who = unit.who

@@ -85,8 +85,8 @@ class Services:
     """short hashes of photos -> the name of what was saved of them for that purpose; empty where there is none."""
     known_of: Callable[[str], Known] = _absent
     """The name of a saved person or image -> what is known of what it was made from."""
-    save: Callable[[str, Unit], str] = _absent
-    """name, a unit with photos -> a sentence about the person or the image that was saved."""
+    save: Callable[[str, Unit], tuple[str, str]] = _absent
+    """name, a unit with photos -> a sentence about whoever was saved, and what is wrong with it."""
     doubt: Callable[[Unit], str] = lambda _unit: ""
     """Says why a unit will not work well here, however good its photos are, in a few words; "" for no reason."""
     setup: Callable[[], SetupReport] = _absent

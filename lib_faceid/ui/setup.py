@@ -160,7 +160,7 @@ def table(report: SetupReport) -> str:
         for one in report.auto
     ]
     notices = [
-        notice("Ready: a person can be drawn.", "good") if report.is_ready
+        _readiness(report) if report.is_ready
         else notice("People cannot be drawn yet: something is missing; see below.", "warning"),
         notice("Ready: an image can be a prompt.", "good") if report.is_ready_for_images
         else notice("Images cannot be prompts yet: that needs an adapter for images and its encoder.", "info"),
@@ -172,6 +172,13 @@ def table(report: SetupReport) -> str:
     lines = "".join(f"<p>{escape(one)}</p>" for one in autos)
     body = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     return f"{''.join(notices)}{lines}<div class='faceid-table'>{body}</div>"
+
+
+def _readiness(report: SetupReport) -> str:
+    """Return that a person can be drawn, or that nobody will be alike: the face row's note is all about that."""
+    if any(row.note for row in report.rows if row.kind == "face_models" and row.status == "found"):
+        return notice("A person can be drawn, but not alike: see what stands beside the face models.", "warning")
+    return notice("Ready: a person can be drawn.", "good")
 
 
 def _group(heading: str, rows: Sequence[Row]) -> str:

@@ -54,6 +54,7 @@ def _page(page: Page, cast: Cast) -> Sequence[Locator]:
     page.locator(f"{UNIT}_enabled input").check()
     generate(page)
     page.locator("#html_info_txt2img").get_by_text("FaceID 0: ").first.wait_for(timeout=DRAW_MS)
+    page.locator("#txt2img_generate:not([disabled])").wait_for(timeout=DRAW_MS)
     return [page.locator("#faceid_page_head").first, page.locator("#txt2img_gallery"), element(page, "person")]
 
 
