@@ -100,7 +100,7 @@ def test_the_negative_prompts_call_nobody(server: Server) -> None:
 def test_switched_off_networks_are_said_to_be_off(server: Server) -> None:
     answer = drawn(server, f"a person {ANNA}", disable_extra_networks=True)
     assert same(answer, drawn(server, "a person"))
-    assert "tags were ignored: this job has its extra networks switched off" in answer.log
+    assert "tags were ignored: this job has its extra networks off" in answer.log
 
 
 def test_each_pass_of_hires_fix_has_its_own_people(server: Server) -> None:
@@ -179,12 +179,17 @@ def test_prompts_from_file_cast_people(server: Server) -> None:
         )
     )
     alone = [drawn(server, line) for line in lines]
-    assert all((answer.images[at] == one.images[0]).all() for at, one in enumerate(alone))
+    cells = answer.images[-len(lines) :]  # Forge puts a grid in front
+    assert all((cell == one.images[0]).all() for cell, one in zip(cells, alone, strict=True))
 
 
 def test_search_and_replace_goes_through_names(server: Server) -> None:
     names = ["Anna", '"Bert Öz (old)"']
-    args = [7, ",".join(names), [], 0, "", [], 0, "", [], False, True, False, False, False, False, False, 0, False]
+    plots = [
+        one for one in server.get("/sdapi/v1/script-info") if one["name"] == "x/y/z plot" and not one["is_img2img"]
+    ]
+    search = plots[0]["args"][0]["choices"].index("Prompt S/R")
+    args = [search, ",".join(names), [], 0, "", [], 0, "", [], False, True, False, False, False, False, False, 0, False]
     prompt = f"a person <faceid:Anna:0.8:{NOT_AUTO}>"
     answer = clean(server.txt2img(prompt=prompt, script_name="X/Y/Z plot", script_args=args))
     cells = answer.images[-2:]

@@ -6,8 +6,10 @@ Forge Classic build, keeps a list of them for each weight (`patches`), and merge
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 from uuid import uuid4
 
@@ -17,14 +19,13 @@ from torch import Tensor
 
 __all__ = ["add_patches", "make_ready", "patcher", "put_patcher", "without_patches"]
 
+_OURS = "faceid_lora"  # of a patch: its name, where the list of a weight's patches has none
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a weight in the patcher's model -> up and down."""
 
 
-class _Named(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none of its own
-    """A patch that knows whose it is, where the list of a weight's patches does not."""
-
-    name = ""
+class _Patch(tuple[Any, ...]):  # noqa: SLOT001 - a tuple can have none of its own
+    """A patch in the form of every Forge but the latest reForge."""
 
 
 def patcher() -> Any:
@@ -41,8 +42,8 @@ def add_patches(changed: Any, name: str, factors: Factors, strength: float) -> N
     """Put a LoRA among the patches of a patcher, under a name."""
     patches: dict[str, Any] = {}
     for weight, pair in factors.items():
-        patches[weight] = patch = _Named(("lora", (*pair, None, None, None)))
-        patch.name = name
+        patches[weight] = patch = _patch((*pair, None, None, None))
+        setattr(patch, _OURS, name)
     if hasattr(changed, "lora_patches"):
         is_online = _is_online(changed)
         changed.add_patches(filename=name, patches=patches, strength_patch=strength, online_mode=is_online)
@@ -72,8 +73,16 @@ def make_ready(changed: Any) -> None:
         import_module("ldm_patched.modules.model_management").load_models_gpu([changed])
 
 
+def _patch(factors: tuple[Any, ...]) -> Any:
+    """Return up, down, alpha, mid and scale of DoRA as a patch."""
+    adapters = "ldm_patched.modules.weight_adapter"
+    if adapters.partition(".")[0] in sys.modules and find_spec(adapters):
+        return import_module(adapters).LoRAAdapter(set(), (*factors, None))
+    return _Patch(("lora", factors))
+
+
 def _others(patches: list[Any], name: str) -> list[Any]:
-    return [one for one in patches if not (isinstance(one[1], _Named) and one[1].name.startswith(name))]
+    return [one for one in patches if not getattr(one[1], _OURS, "").startswith(name)]
 
 
 def _is_online(changed: Any) -> bool:

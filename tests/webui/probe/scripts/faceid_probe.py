@@ -37,7 +37,8 @@ class Probe(scripts.Script):
         if wish and "prompts" in wish:
             p.all_prompts = wish["prompts"]
         if wish and ("own_calls" in wish or "own_prompt" in wish):
-            shared.sd_model.apply_model = with_own_prompt(shared.sd_model.apply_model, wish)
+            owner = caller()
+            owner.apply_model = with_own_prompt(owner.apply_model, wish)
         if not wish or "fail_at_call" not in wish:
             return
         calls = 0
@@ -52,7 +53,7 @@ class Probe(scripts.Script):
         handle = unet().middle_block.register_forward_pre_hook(fail)
 
     def postprocess(self, p: Any, processed: Any, wish: Any = None) -> None:
-        vars(shared.sd_model).pop("apply_model", None)
+        vars(caller()).pop("apply_model", None)
 
     def postprocess_image(self, p: Any, pp: Any, wish: Any = None) -> None:
         if not wish or not wish.get("nested"):
@@ -78,17 +79,33 @@ def unet() -> Any:
     return objects.unet.model.diffusion_model if objects else shared.sd_model.model.diffusion_model
 
 
+def caller() -> Any:
+    """What calls the UNet."""
+    objects = getattr(shared.sd_model, "forge_objects", None)
+    return objects.unet.model if objects else shared.sd_model
+
+
+def unmarked(*more: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the UNet is called with, without marks: a token in front of the prompt; slots beside it in Forge."""
+    if not more:
+        return more, {name: value for name, value in named.items() if name != "faceid_slots"}
+    cond, *others = more
+    return ({**cond, "c_crossattn": [context[:, 1:] for context in cond["c_crossattn"]]}, *others), named
+
+
 def with_own_prompt(apply_model: Any, wish: dict[str, Any]) -> Any:
     """Return what calls the UNet with the prompt as it was before anybody marked it."""
     calls = 0
 
-    def apply(x: Any, t: Any, cond: dict[str, Any], *more: Any, **named: Any) -> Any:
+    def apply(x: Any, t: Any, *more: Any, **named: Any) -> Any:
         nonlocal calls
         calls += 1
-        own = {**cond, "c_crossattn": [context[:, 1:] for context in cond["c_crossattn"]]}
+        own = unmarked(*more, **named)
         if "own_calls" in wish:
-            apply_model(x, t, own, *more, **named)
-        return apply_model(x, t, own if calls >= wish.get("own_prompt", calls + 1) else cond, *more, **named)
+            apply_model(x, t, *own[0], **own[1])
+        if calls >= wish.get("own_prompt", calls + 1):
+            more, named = own
+        return apply_model(x, t, *more, **named)
 
     return apply
 
