@@ -148,6 +148,9 @@ class Server:
             *self.kind.arguments,
             *("--skip-torch-cuda-test", "--no-download-sd-model"),
             *("--skip-version-check", "--skip-python-version-check"),
+            *(
+                ("--gradio-allowed-path", str(self.webui)) if self.kind.name != "webui" else ()
+            ),  # where it runs elsewhere
             *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
         ]
         environment = os.environ | {
