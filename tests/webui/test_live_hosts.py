@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ ATTENTION = ("--attention-pytorch", "--attention-split", "--attention-quad")
 
 
 @contextmanager
-def running(checkout: Path, data: Path, *arguments: str) -> Iterator[Server]:
+def running(checkout: Path, data: Path, *arguments: str) -> Generator[Server]:
     server = Server(checkout, data)
     server.start("--ckpt", str(data / "models/Stable-diffusion/mini_sd15.safetensors"), *arguments)
     try:
