@@ -23,7 +23,7 @@ def visit(page: Page, address: str) -> None:
     takes its canvases along, which without a graphics card takes a browser up to half a minute.
     """
     page.goto(address, wait_until="domcontentloaded", timeout=OPEN_MS)
-    element(page, "enabled").locator("input").wait_for(timeout=OPEN_MS)
+    element(page, "enabled").locator("input").wait_for(state="attached", timeout=OPEN_MS)
     page.wait_for_function("() => window.onAfterUiUpdate", timeout=OPEN_MS)
 
 
