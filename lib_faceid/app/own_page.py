@@ -20,7 +20,7 @@ from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_asked import asked_for, hint_html
 from lib_faceid.app.own_page_compare import build_compare, wire_compare
 from lib_faceid.app.own_page_drawing import Drawing
-from lib_faceid.app.own_page_form import MAX_COUNT, wire_form
+from lib_faceid.app.own_page_form import ANY_SEED, MAX_COUNT, wire_form
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
 from lib_faceid.app.own_page_reading import build_reading, wire_reading
 from lib_faceid.app.own_page_results import build_results
@@ -38,7 +38,6 @@ from lib_faceid.ui.units import Services, Units, build_units
 __all__ = ["asked_for", "build_page", "run_page"]
 
 TAB = "txt2img"  # the WebUI's name: its ids, style and script are then ours too
-RANDOM = -1
 # What the WebUI offers to the scripts of extensions.
 SHIM = """() => {
     const languages = %s, asked = new URLSearchParams(location.search).get("lang");
@@ -148,7 +147,7 @@ def _picture(names: Sequence[str]) -> list[Any]:
             steps = gr.Slider(1, 100, first.steps, step=1, label="Steps", elem_id=f"{TAB}_steps")
             cfg = gr.Slider(1, 20, first.cfg, step=0.5, label="CFG scale", elem_id=f"{TAB}_cfg_scale")
         with gr.Row():
-            seed = gr.Number(RANDOM, precision=0, label="Seed (-1: another one each time)", elem_id=f"{TAB}_seed")
+            seed = gr.Number(ANY_SEED, precision=0, label="Seed (-1: another one each time)", elem_id=f"{TAB}_seed")
             count = gr.Slider(1, MAX_COUNT, 1, step=1, label="Pictures", elem_id=f"{TAB}_count")
     return [prompt, negative, checkpoint, width, height, steps, cfg, seed, count]
 

@@ -22,12 +22,13 @@ from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.region import MASK
 from lib_faceid.units.unit import FIELDS, Field, Purpose, Range
 
-__all__ = ["MAX_COUNT", "read_form", "wire_form"]
+__all__ = ["ANY_SEED", "MAX_COUNT", "read_form", "wire_form"]
 
 MASK_GONE = "The mask is not kept when the page is loaded again: draw it once more under Region."
 OF_PHOTOS = ("images", "negative_images", "mask", "face")
 """The fields that are pictures, or that mean nothing without them."""
 MAX_COUNT = 8
+ANY_SEED = -1
 # Nothing is kept until what was kept is back: the page's own first values would take its place.
 LISTEN = """() => {
     window.faceidKeep = (name, value) => {
@@ -140,7 +141,7 @@ def _of_request(components: Sequence[Any], checkpoints: Callable[[], Iterable[st
         lambda value: Request("", size_px=(LEAST_PX, value)),
         lambda value: Request("", steps=value),
         lambda value: Request("", cfg=value),
-        lambda value: Request("", seed=0 if value == -1 else value),
+        lambda value: Request("", seed=0 if value == ANY_SEED else value),
         Field("count", 1, "Pictures", "", Range(1, MAX_COUNT, 1)).check,
     ]
     return [_Kept(*one) for one in zip(components, checks, strict=True)]

@@ -70,7 +70,6 @@ class Injection:
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
         self._tiles_at_hand: Callable[[], Tiles] | None = None  # where slots are carried
-        self._tiles_asked = False
         self._slots: Tensor | None = None
         self._selected: list[tuple[int, Selection, float]] | None = None
         self._queries: dict[int, tuple[Tensor, slice]] = {}
@@ -117,12 +116,11 @@ class Injection:
     def expect_carried(self, people: int, tiles: Callable[[], Tiles]) -> None:
         """Expect UNet calls with `CarriedSlots` as their argument `CARRIED`.
 
-        people: how many rows of the coming step, the uncond ones aside, are carried; tiles: gives, when the first call
-        of the step comes, which part of the picture each of its calls shows.
+        people: how many rows of the coming step, the uncond ones aside, are carried; tiles: gives, for each of its
+        calls the same, which part of the picture each of them shows: that may be known when the first one comes.
         """
         self.expect_tags(())
         self._tiles_at_hand = tiles
-        self._tiles_asked = False
         self.watch.begin_step(people)
 
     def _checked(self, slots: Any) -> list[int]:
@@ -153,9 +151,7 @@ class Injection:
             return None
         place = place_of(context) if self._tiles.has_places and self.has_regions else 0
         context, slots = untag_rows(context)
-        self._parts = self._tiles.next_parts(self._latent, len(slots), place)
-        self.watch.record_call(slots, is_placed=self._parts is not None or not self.has_regions)
-        self._slots = slots if self.acts else None
+        self._take(slots, place)
         if "context" in kwargs:
             return args, {**kwargs, "context": context}
         return (*args[:2], context, *args[3:]), kwargs
@@ -169,12 +165,15 @@ class Injection:
         if slots is None:
             self.watch.record_call(None)
             return None
-        if not self._tiles_asked:
-            self._tiles, self._tiles_asked = tiles(), True
-        self._parts = self._tiles.next_parts(self._latent, len(slots))
+        self._tiles = tiles()
+        self._take(slots)
+        return args, {name: value for name, value in kwargs.items() if name != CARRIED}
+
+    def _take(self, slots: Tensor, place: int = 0) -> None:
+        """Note whose the rows of this call are, and which part of the picture they show."""
+        self._parts = self._tiles.next_parts(self._latent, len(slots), place)
         self.watch.record_call(slots, is_placed=self._parts is not None or not self.has_regions)
         self._slots = slots if self.acts else None
-        return args, {name: value for name, value in kwargs.items() if name != CARRIED}
 
     def end_call(self) -> None:
         """Forget everything that belongs to one UNet call; count it, if a layer was reached in it."""

@@ -13,14 +13,12 @@ import pytest
 from tests.webui.folder import write_data_folder
 from tests.webui.server import KINDS, Server
 
-FORGES = ("forge", "forge_classic", "reforge")
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run everything in each WebUI that the environment names a checkout of."""
     if "webui_dir" in metafunc.fixturenames:
         named = [kind for kind in KINDS.values() if f"FACEID_{kind.variable}_DIR" in os.environ]
-        shown = [pytest.param(kind.name, marks=pytest.mark.forge if kind.name in FORGES else ()) for kind in named]
+        shown = [pytest.param(kind.name, marks=pytest.mark.forge if kind.is_forge else ()) for kind in named]
         metafunc.parametrize("webui_dir", shown or ["webui"], indirect=True, scope="session")
 
 

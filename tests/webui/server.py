@@ -58,6 +58,11 @@ class Kind:
     hires: tuple[tuple[str, Any], ...] = ()
     """What its API asks for besides in a job with hires fix."""
 
+    @property
+    def is_forge(self) -> bool:
+        """Whether it is Forge or comes from it."""
+        return self.name != "webui"
+
 
 FORGE = ("--always-cpu", "--all-in-fp32")
 KINDS = {
@@ -148,9 +153,7 @@ class Server:
             *self.kind.arguments,
             *("--skip-torch-cuda-test", "--no-download-sd-model"),
             *("--skip-version-check", "--skip-python-version-check"),
-            *(
-                ("--gradio-allowed-path", str(self.webui)) if self.kind.name != "webui" else ()
-            ),  # where it runs elsewhere
+            *(("--gradio-allowed-path", str(self.webui)) if self.kind.is_forge else ()),  # where it runs elsewhere
             *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
         ]
         environment = os.environ | {

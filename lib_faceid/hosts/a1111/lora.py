@@ -16,6 +16,7 @@ import torch
 from modules import shared
 
 from lib_faceid.effects.lora import LoraWeights, named_lora
+from lib_faceid.hosts.webui.typed_lora import typed_lora
 
 __all__ = ["activate", "deactivate", "is_available"]
 
@@ -36,15 +37,13 @@ def activate(loras: Sequence[tuple[LoraWeights, float]], of_job: Iterable[LoraWe
     passes, whose networks are kept for them; those of other jobs go, as one has some hundred MB.
     """
     deactivate()
-    loaded = sys.modules["networks"].loaded_networks
-    typed = [network for network in loaded if "faceid" in network.name.lower()]
-    if typed and loras:
-        return [f"FaceID LoRA taken from the prompt ({typed[0].name}: {typed[0].unet_multiplier:g})."]
+    if loras and (typed := typed_lora()):
+        return [f"FaceID LoRA taken from the prompt ({typed.name}: {typed.unet_multiplier:g})."]
     _keep_only({adapter.fingerprint for adapter in (*of_job, *(adapter for adapter, _ in loras))})
     for adapter, strength in loras:
         network = _network_of(adapter)
         network.strength = strength
-        loaded.append(network)
+        sys.modules["networks"].loaded_networks.append(network)
     return []
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lib_faceid.effects.injection import Injection
 from lib_faceid.errors import HostError
-from lib_faceid.hosts.a1111.conds import context_of, with_context
 from lib_faceid.hosts.a1111.tiles import tagged_boxes, tiles_of
+from lib_faceid.hosts.webui.conds import context_of, with_context
 from lib_faceid.hosts.webui.passes import is_hires_pass
 from lib_faceid.jobs.job import Job
 from lib_faceid.unet.rows import follow_images, tag_rows

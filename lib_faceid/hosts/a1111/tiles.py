@@ -9,10 +9,10 @@ from typing import Any
 
 from modules import shared
 
-from lib_faceid.hosts.a1111.conds import context_of, with_context
+from lib_faceid.hosts.webui.conds import context_of, with_context
+from lib_faceid.hosts.webui.tiles import tiles_by
 from lib_faceid.unet.rows import tag_rows
 from lib_faceid.unet.tiles import Tiles
-from lib_faceid.units.region import Box
 
 __all__ = ["tagged_boxes", "tiles_of"]
 
@@ -23,11 +23,8 @@ def tiles_of(params: Any) -> Tiles:
     Tiled Diffusion draws its batches of tiles in order for each call that it is given, and then the boxes of its region
     control, unless the picture is of another size (a pass of hires fix).
     """
-    height, width = canvas = params.x.shape[-2], params.x.shape[-1]
-    if (cutter := _cutter(params)) is None:
-        return Tiles(canvas)
-    batches = [[_box(tile, height, width) for tile in batch] for batch in cutter.batched_bboxes]
-    return Tiles(canvas, batches, [_box(box, height, width) for box in cutter.custom_bboxes])
+    size = params.x.shape[-2], params.x.shape[-1]
+    return Tiles(size) if (cutter := _cutter(params)) is None else tiles_by(cutter, *size)
 
 
 @contextmanager
@@ -78,8 +75,3 @@ def _cutter(params: Any) -> Any | None:
         if found is not None and is_one and (found.h, found.w) == size:
             return found
     return None
-
-
-def _box(tile: Any, height: int, width: int) -> Box:
-    """Return a tile of Tiled Diffusion, which counts in latents, in fractions of the picture."""
-    return Box.from_px((tile.x, tile.y, tile.x + tile.w, tile.y + tile.h), width, height)

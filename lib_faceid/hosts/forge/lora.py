@@ -5,7 +5,6 @@ Forge merges what the patcher of a pass names, and takes out what the next one n
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 
 from lib_faceid.effects.lora import LoraWeights, named_lora
 from lib_faceid.hosts.forge.patcher import add_patches, make_ready, patcher, put_patcher, without_patches
+from lib_faceid.hosts.webui.typed_lora import typed_lora
 
 __all__ = ["PatchLoras"]
 
@@ -31,9 +31,9 @@ class PatchLoras:
 
         A FaceID LoRA that the user typed into the prompt wins: it is never applied twice.
         """
-        if typed := _typed():
+        if typed := typed_lora():
             self.take_out()
-            return [f"FaceID LoRA taken from the prompt ({typed})."]
+            return [f"FaceID LoRA taken from the prompt ({typed.name})."]
         changed = without_patches(patcher(), NAME)
         for adapter, strength in loras:
             pairs = named_lora(adapter, unet).items()
@@ -52,9 +52,3 @@ class PatchLoras:
     def _set(self, changed: Any) -> None:
         put_patcher(changed)
         make_ready(changed)  # the pass may be in work already
-
-
-def _typed() -> str:
-    """Return the name of the first FaceID LoRA that the prompt brought; nothing where it brought none."""
-    loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
-    return next((one.name for one in loaded if "faceid" in one.name.lower()), "")

@@ -7,7 +7,7 @@ Forge Classic build, keeps a list of them for each weight (`patches`), and merge
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -40,10 +40,10 @@ def put_patcher(changed: Any) -> None:
 
 def add_patches(changed: Any, name: str, factors: Factors, strength: float) -> None:
     """Put a LoRA among the patches of a patcher, under a name."""
-    patches: dict[str, Any] = {}
-    for weight, pair in factors.items():
-        patches[weight] = patch = _patch((*pair, None, None, None))
-        setattr(patch, _OURS, name)
+    patch = _form_of_patches()
+    patches = {weight: patch((*pair, None, None, None)) for weight, pair in factors.items()}
+    for one in patches.values():
+        setattr(one, _OURS, name)
     if hasattr(changed, "lora_patches"):
         is_online = _is_online(changed)
         changed.add_patches(filename=name, patches=patches, strength_patch=strength, online_mode=is_online)
@@ -73,12 +73,13 @@ def make_ready(changed: Any) -> None:
         import_module("ldm_patched.modules.model_management").load_models_gpu([changed])
 
 
-def _patch(factors: tuple[Any, ...]) -> Any:
-    """Return up, down, alpha, mid and scale of DoRA as a patch."""
+def _form_of_patches() -> Callable[[tuple[Any, ...]], Any]:
+    """Return what makes a patch of up, down, alpha, mid and scale of DoRA."""
     adapters = "ldm_patched.modules.weight_adapter"
     if adapters.partition(".")[0] in sys.modules and find_spec(adapters):
-        return import_module(adapters).LoRAAdapter(set(), (*factors, None))
-    return _Patch(("lora", factors))
+        adapter = import_module(adapters).LoRAAdapter
+        return lambda factors: adapter(set(), (*factors, None))
+    return lambda factors: _Patch(("lora", factors))
 
 
 def _others(patches: list[Any], name: str) -> list[Any]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from lib_faceid.effects.injection import Injection
 from lib_faceid.hosts.forge.patcher import patcher
 from lib_faceid.hosts.forge.tiles import tiles_of
+from lib_faceid.hosts.webui.conds import context_of
 from lib_faceid.unet.rows import CARRIED, CarriedSlots
 
 __all__ = ["carried_rows"]
@@ -25,10 +27,9 @@ MODIFIERS = "conditioning_modifiers"
 @contextmanager
 def carried_rows(params: Any, injection: Injection) -> Generator[None]:
     """Have the rows of the coming UNet calls carry their slots, until the step ends."""
-    images, conds = params.x.shape[0], params.text_cond
-    context = conds["crossattn"] if isinstance(conds, dict) else conds
-    height, width = params.x.shape[-2], params.x.shape[-1]
-    injection.expect_carried(people=len(context), tiles=lambda: tiles_of(patcher(), height, width))
+    images, _, height, width = params.x.shape
+    tiles = cache(lambda: tiles_of(patcher(), height, width))
+    injection.expect_carried(people=len(context_of(params.text_cond)), tiles=tiles)
     of_pass, carrier = patcher(), _Carrier(images)
     before = of_pass.model_options
     of_pass.model_options = {**before, MODIFIERS: [*before.get(MODIFIERS, ()), carrier]}

@@ -88,7 +88,8 @@ def start(p: Any, args: Sequence[Any]) -> None:
 
 def before_sampling(p: Any) -> None:
     """Before the sampler of a pass runs."""
-    _put_loras(p)
+    if engine().forgets_loras:
+        _put_loras(p)
     if (found := of_job(p)) is not None:
         found.before_sampling()
 
