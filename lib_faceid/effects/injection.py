@@ -12,7 +12,6 @@ hypernetworks). Which slot a row belongs to is set (`set_rows`), or travels with
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -20,16 +19,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lib_faceid.arguments import as_many, as_number, require, shown
+from lib_faceid.arguments import as_many, as_number, require
 from lib_faceid.effects.attention import LayerKV, ip_attention, is_own
 from lib_faceid.effects.bank import Bank, Selection, bank_of
 from lib_faceid.effects.contribution import Contribution
-from lib_faceid.errors import UnitError
 from lib_faceid.unet.blocks import layer_factors
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
-from lib_faceid.unet.rows import CARRIED, MAX_SLOT, place_of, untag_rows
+from lib_faceid.unet.rows import CARRIED, MAX_SLOT, checked_slots, place_of, untag_rows
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unet.tiles import Tiles
 from lib_faceid.units.region import WHOLE, Box
@@ -99,7 +97,8 @@ class Injection:
         """
         self.expect_tags(())
         if slots is not None:
-            self._rows = torch.tensor(self._checked(slots), dtype=torch.long)
+            most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
+            self._rows = torch.tensor(checked_slots(slots, most), dtype=torch.long)
 
     def expect_tags(self, lengths: Sequence[int], people: int = 1, tiles: Tiles | None = None) -> None:
         """Expect rows that carry slot tags: contexts of one of these lengths, tag included. Empty: expect none.
@@ -122,16 +121,6 @@ class Injection:
         self.expect_tags(())
         self._tiles_at_hand = tiles
         self.watch.begin_step(people)
-
-    def _checked(self, slots: Any) -> list[int]:
-        if isinstance(slots, (str, bytes)) or not isinstance(slots, Iterable):
-            raise UnitError(f"slots is {shown(slots)}; a slot for each row, such as [0, 1], or None was expected.")
-        slots = [_slot(slot, row) for row, slot in enumerate(slots)]
-        most = min((one.bank.num_slots - 1 for one in self._members if one.bank.num_slots > 2), default=MAX_SLOT)
-        wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
-        if wrong:
-            raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
-        return slots
 
     # What the hooks do. The order in one UNet call: begin_call, then keep_query and add_tokens per layer, end_call.
 
@@ -281,13 +270,6 @@ def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Inject
         if layer.is_cross:
             yield layer.projection("q").register_forward_hook(_keep_query(injection, layer))
             yield layer.projection("out").register_forward_pre_hook(_add_tokens(injection, layer))
-
-
-def _slot(slot: Any, row: int) -> int:
-    try:
-        return operator.index(slot)
-    except TypeError:
-        raise UnitError(f"slots[{row}] is {shown(slot)}; a whole number was expected.") from None
 
 
 def _latent_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, int]:

@@ -10,13 +10,27 @@ Hosts that hand the UNet more than a context, and keep it in the order of the ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["CARRIED", "MAX_SLOT", "CarriedSlots", "follow_images", "place_of", "tag_rows", "untag_rows"]
+from lib_faceid.arguments import shown
+from lib_faceid.errors import UnitError
+
+__all__ = [
+    "CARRIED",
+    "MAX_SLOT",
+    "CarriedSlots",
+    "checked_slots",
+    "follow_images",
+    "place_of",
+    "tag_rows",
+    "untag_rows",
+]
 
 CARRIED = "faceid_slots"
 """The argument of a UNet call that carries them."""
@@ -36,6 +50,24 @@ class CarriedSlots:
         """
         times, rest = divmod(rows, len(self.slots))
         return None if rest or not times else torch.tensor(self.slots * times, dtype=torch.long)
+
+
+def checked_slots(slots: Any, most: int) -> list[int]:
+    """Return the slot of each row as whole numbers. Raises UnitError for anything else, and for one above `most`."""
+    if isinstance(slots, (str, bytes)) or not isinstance(slots, Iterable):
+        raise UnitError(f"slots is {shown(slots)}; a slot for each row, such as [0, 1], or None was expected.")
+    slots = [_slot(slot, row) for row, slot in enumerate(slots)]
+    wrong = [slot for slot in slots if not -MAX_SLOT <= slot <= most]
+    if wrong:
+        raise UnitError(f"Slot {wrong[0]} was named for a row; slots go up to {most}, and 0 or less is uncond.")
+    return slots
+
+
+def _slot(slot: Any, row: int) -> int:
+    try:
+        return operator.index(slot)
+    except TypeError:
+        raise UnitError(f"slots[{row}] is {shown(slot)}; a whole number was expected.") from None
 
 
 def tag_rows(context: Tensor, slots: Sequence[int], place: int = 0) -> Tensor:
