@@ -206,6 +206,12 @@ PUBLISHED: Mapping[str, Published] = {
         file_name="ip-adapter-faceid-portrait_unnorm",
         families=(SDXL,),
     ),
+    "instantid": Published(
+        lambda source, dim, hidden: resampler(source, max(hidden // 8, 64), 512, dim),
+        has_lora=False,
+        file_name="ip-adapter_instant_id",
+        families=(SDXL,),
+    ),
 }
 
 
@@ -241,10 +247,12 @@ def parts_of(variant: str, cross_dim: int, *, seed: int = 0, rank: int = 4, widt
 
 
 def tiny_parts_of(variant: str, cross_dim: int, *, seed: int = 0) -> Parts:
-    """Return an adapter that is right in everything but its inner widths, for tests of files. Float16, mostly."""
+    """Return an adapter that is right in everything but its inner widths, for tests of files; in published dtypes."""
     published, source = PUBLISHED[variant], Source(seed)
     layers = ip_adapter_layers(source, [8, 16], cross_dim, rank=2 if published.has_lora else 0)
     image_proj = published.image_proj(source, cross_dim, 8)
+    if variant == "instantid":
+        return Parts(image_proj, layers)
     if variant != "portrait_unnorm":  # the published one mixes dtypes
         image_proj = {key: tensor.half() for key, tensor in image_proj.items()}
     return Parts(image_proj, {key: tensor.half() for key, tensor in layers.items()})
@@ -253,7 +261,12 @@ def tiny_parts_of(variant: str, cross_dim: int, *, seed: int = 0) -> Parts:
 PAIRS = [(name, dim) for name, published in PUBLISHED.items() for dim in published.families]
 FAMILY = {SD15: "sd15", SDXL: "sdxl"}
 # The only tensors that two variants share. A variant that makes a new tie has to say here how it is broken.
-TIES = {("plus", SD15): {"plusv2"}, ("plusv2", SD15): {"plus"}}
+TIES = {
+    ("plus", SD15): {"plusv2"},
+    ("plusv2", SD15): {"plus"},
+    ("portrait_unnorm", SDXL): {"instantid"},
+    ("instantid", SDXL): {"portrait_unnorm"},
+}
 
 
 def published_name(variant: str, dim: int) -> str:

@@ -16,7 +16,10 @@ from unets import call, inputs
 
 from lib_faceid.references.identity import Identity
 
-__all__ = ["Oracle", "WorldWithOracle", "load_pipeline"]
+__all__ = ["RAW", "Oracle", "WorldWithOracle", "load_pipeline"]
+
+RAW = {"portrait_unnorm", "instantid"}
+"""Variants that read the recogniser's vectors as they are."""
 
 
 def load_pipeline(unet: nn.Module, adapters: Sequence[Parts]) -> Any:
@@ -56,11 +59,11 @@ class Oracle:
         if self._has_lora:
             self._pipeline.set_adapters(["faceid_0"], adapter_weights=[lora])
         embeddings = case.person.id_embeddings
-        if case.variant != "portrait_unnorm":
+        if case.variant not in RAW:
             embeddings = embeddings / embeddings.norm(dim=-1, keepdim=True)
         embeds = torch.stack([torch.zeros_like(embeddings), embeddings])
-        if case.variant == "portrait_unnorm":
-            # diffusers does not know this variant: its network is IP-Adapter Plus's, which reads a sequence.
+        if case.variant in RAW:
+            # diffusers does not know these variants: their network is IP-Adapter Plus's, which reads a sequence.
             embeds = embeds[:, :, None]
         network = unet.encoder_hid_proj.image_projection_layers[0]
         _give_clip(network, case.person)

@@ -26,6 +26,7 @@ SIZES = {
     "plusv2_sdxl": 1_487_555_181,
     "portrait_sdxl": 749_822_515,
     "portrait_unnorm_sdxl": 1_009_523_411,
+    "instantid_sdxl": 1_691_134_141,
     "ip_adapter_plus_sd15": 98_183_288,
     "ip_adapter_sd15": 44_642_768,
     "ip_adapter_light_sd15": 44_642_768,
@@ -45,6 +46,7 @@ WITHOUT_SIZE = {
     "faceid_sdxl": 1071,
     "ip_adapter_plus_face_sd15": 98,
     "clip_vit_bigg": 3690,
+    "antelopev2": 360,
 }  # in MB, from the parameters
 PARAMETERS_MILLIONS = {
     "plus_sd15": 78.26,
@@ -54,7 +56,7 @@ PARAMETERS_MILLIONS = {
     "clip_vit_bigg": 1844.91,
 }
 LORA = {"plusv2", "plus", "faceid"}
-LICENCES = {"faceid": "ip-adapter-faceid", "ip_adapter": "ip-adapter-weights"}
+LICENCES = {"faceid": "ip-adapter-faceid", "instantid": "instantid", "ip_adapter": "ip-adapter-weights"}
 # Files of these exist, but not where a download is known.
 WITHOUT_DOWNLOAD = {"ip_adapter_plus_vit_g", "ip_adapter_composition"}
 ROOT = Path(__file__).parent.parent / "lib_faceid"
@@ -71,7 +73,8 @@ def test_sizes() -> None:
 def test_each_entry_is_whole(one: Entry) -> None:
     parts = urlsplit(one.url)
     assert (parts.scheme, parts.hostname) in {("https", "huggingface.co"), ("https", "github.com")}
-    assert parts.path.startswith(("/h94/IP-Adapter", "/deepinsight/insightface/releases/download/v0.7/"))
+    owners = ("/h94/IP-Adapter", "/InstantX/InstantID/", "/deepinsight/insightface/releases/download/v0.7/")
+    assert parts.path.startswith(owners)
     assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
     assert one.size_bytes is None or round(one.size_bytes / 1e6) == one.about_mb
     assert one.purpose.endswith(".")
@@ -105,14 +108,18 @@ def test_every_variant_and_family_is_in_it_in_the_order_of_auto() -> None:
     assert {one.family for one in adapter_entries(768)} == {768}
 
 
-def test_the_face_models_are_the_ones_that_are_looked_for() -> None:
-    pack = entry("buffalo_l")
-    assert {member.name: member.size_bytes for member in pack.members} == {
-        name: PUBLISHED_BYTES[name] for name in ("det_10g.onnx", "w600k_r50.onnx")
-    }
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("buffalo_l", ("det_10g.onnx", "w600k_r50.onnx")),
+        ("antelopev2", ("scrfd_10g_bnkps.onnx", "glintr100.onnx")),
+    ],
+)
+def test_the_face_models_are_the_ones_that_are_looked_for(name: str, files: tuple[str, ...]) -> None:
+    pack = entry(name)
+    assert {member.name: member.size_bytes for member in pack.members} == {one: PUBLISHED_BYTES[one] for one in files}
     assert "non-commercial" in pack.description
-    assert pack.sha256
-    assert pack.sha256 in pack.description
+    assert (pack.sha256 or "none is published") in pack.description
 
 
 def test_ids_and_files_are_unique() -> None:

@@ -84,7 +84,6 @@ IMAGE_PROMPTS: Mapping[str, tuple[State, str]] = {  # which were refused while o
 }
 
 FOREIGN: Mapping[str, tuple[State, str]] = {
-    "InstantID": (around(resampler(source, 64, 512, SDXL), SDXL), "InstantID"),
     "PhotoMaker": (
         named("id_encoder.visual_projection_2.weight", f"lora_weights.unet.{DOTTED}.processor.to_q_lora.down.weight"),
         "PhotoMaker",
@@ -161,9 +160,7 @@ def test_foreign_files_are_refused_by_their_right_name(tmp_path: Path, name: str
     else:
         path = path.with_suffix(".bin")
         torch.save(state, path, _use_new_zipfile_serialization=container == "bin")
-    with pytest.raises(
-        WrongFamilyError, match=rf"^{path.name} (is|looks like) .*{told}.*, not (an adapter|.*FaceID).*\."
-    ) as caught:
+    with pytest.raises(WrongFamilyError, match=rf"^{path.name} is .*{told}.*, not an adapter.*\.") as caught:
         load_adapter(path)
     assert "\n" not in str(caught.value)
     path.unlink()

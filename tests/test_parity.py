@@ -16,7 +16,7 @@ import pytest
 import torch
 from builders import SD15, SDXL
 from contributions import contribution
-from oracle import WorldWithOracle
+from oracle import RAW, WorldWithOracle
 from parity import Case, Measure, apart, ours, put_zeros_for_uncond
 from unets import call, inputs
 
@@ -42,6 +42,8 @@ CASES = [
     Case("portrait", SDXL, faces=5),
     Case("portrait_unnorm", SDXL),
     Case("portrait_unnorm", SDXL, faces=3),
+    Case("instantid", SDXL),
+    Case("instantid", SDXL, faces=3),
 ]
 
 
@@ -131,10 +133,10 @@ def test_swapped_halves_are_told_apart(world: WorldWithOracle, measure: Measure)
     assert difference > TOLD_APART
 
 
-@pytest.mark.parametrize("variant", ["faceid", "plus", "plusv2", "portrait", "portrait_unnorm"])
+@pytest.mark.parametrize("variant", ["faceid", "plus", "plusv2", "portrait", "portrait_unnorm", "instantid"])
 def test_wrong_embedding_length_is_told_apart(world: WorldWithOracle, variant: str, measure: Measure) -> None:
     """Raw where unit length is due, and the other way round."""
-    case = Case(variant, SDXL if variant == "portrait_unnorm" else SD15)
+    case = Case(variant, SDXL if variant in RAW else SD15)
     right = world.adapter(case)
     vector, *others = right.variant.reads
     wrong = replace(right.variant, reads=(vector._replace(unit_length=not vector.unit_length), *others))

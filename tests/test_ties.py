@@ -22,7 +22,7 @@ from builders import (
     write,
 )
 
-from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
+from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.methods.faceid.method import METHOD
 from lib_faceid.methods.loading import METADATA_KEY, load_adapter
 from lib_faceid.methods.registry import by_id
@@ -87,8 +87,7 @@ def test_the_known_hashes_are_hashes_of_known_variants() -> None:
         assert set(digest) <= set("0123456789abcdef")
         assert variant in PUBLISHED
     # Only a tie needs one.
-    tie_members = {name for name, _ in TIES} | {"portrait_unnorm"}
-    assert set(METHOD.known_files.values()) <= tie_members
+    assert set(METHOD.known_files.values()) <= {name for name, _ in TIES}
 
 
 def test_files_without_a_tie_are_not_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +99,7 @@ def test_files_without_a_tie_are_not_hashed(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(loading, "sha256_of", fail)
     for variant, dim in PAIRS:
-        if (variant, dim) not in TIES and variant != "portrait_unnorm":
+        if (variant, dim) not in TIES:
             path = write(tiny_parts_of(variant, dim), tmp_path / f"{variant}{dim}.safetensors")
             assert load_adapter(path).variant.id == variant
 
@@ -149,20 +148,38 @@ def test_a_variant_for_a_projection_that_fits_none(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------ unnorm and InstantID, a tie
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("nested", [True, False])
-def test_instant_id_is_refused_by_name(tmp_path: Path, dtype: torch.dtype, nested: bool) -> None:
-    path, parts = tmp_path / "ip-adapter.bin", instant_id(dtype)
+def test_the_published_instant_id_is_float32_throughout(tmp_path: Path, nested: bool) -> None:
+    path, parts = tmp_path / "ip-adapter.bin", instant_id()
     torch.save(parts.nested() if nested else parts.image_proj | parts.ip_adapter, path)
-    with pytest.raises(WrongFamilyError, match=r"looks like InstantID.*variant portrait_unnorm"):
-        load_adapter(path)
+    adapter = load_adapter(path)
+    assert (adapter.variant.id, adapter.recogniser) == ("instantid", "glintr100")
+    assert adapter.assumed.startswith("Taken for InstantID by the dtypes in it")
     assert load_adapter(path, "portrait_unnorm").variant.id == "portrait_unnorm"
+
+
+def test_what_nothing_tells_is_refused_and_the_user_decides(tmp_path: Path) -> None:
+    """Another recogniser draws another person: a guess would be silent."""
+    path = write(instant_id(torch.float16), tmp_path / "renamed.safetensors")
+    with pytest.raises(
+        FileError, match=r"may be FaceID Portrait unnorm or InstantID.* variant portrait_unnorm or inst"
+    ):
+        load_adapter(path)
+    for variant in ("portrait_unnorm", "instantid"):
+        assert load_adapter(path, variant).variant.id == variant
+
+
+@pytest.mark.parametrize("name", ["ip-adapter_instant_id_sdxl.bin", "InstantID.bin"])
+def test_a_converted_instant_id_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    torch.save(instant_id(torch.float16).nested(), tmp_path / name)
+    adapter = load_adapter(tmp_path / name)
+    assert (adapter.variant.id, adapter.assumed) == ("instantid", "Taken for InstantID by its file name.")
 
 
 def test_the_published_unnorm_mixes_dtypes(tmp_path: Path) -> None:
     adapter = load_adapter(write(tiny_parts_of("portrait_unnorm", SDXL), tmp_path / "renamed.safetensors"))
     assert adapter.variant.id == "portrait_unnorm"
-    assert adapter.assumed.endswith("nothing in the file tells it from InstantID.")
+    assert adapter.assumed.endswith("nothing else in the file tells it from InstantID.")
 
 
 def test_a_converted_unnorm_is_known_by_its_name_or_metadata(tmp_path: Path) -> None:

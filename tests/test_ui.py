@@ -174,6 +174,7 @@ def test_only_what_a_variant_uses_is_shown() -> None:
         "portrait": set(),
         "faceid": {"lora"},
         "portrait_unnorm": set(),
+        "instantid": set(),
     } | {name: {"image_crop"} for name in of_images}
     assert used_by(by_id("faceid")) == {"structure": False, "lora": True, "clip_crop": False, "image_crop": False}
 

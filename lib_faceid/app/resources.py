@@ -90,6 +90,7 @@ class Resources:
             clip_vision=self.clip_vision,
             person=self.person,
             allow=self.allow,
+            analyser_of=self.analyser_of,
         )
 
     def allow(self, unit: Unit) -> None:
@@ -102,6 +103,10 @@ class Resources:
         if self.offers_downloads and find_face_pack(self.roots) is None and self.roots.face_models is None:
             offer(entry("buffalo_l"), self.roots, yes=self.yes, reason="There are no face models on this machine.")
         return load_face_analyser(require_face_pack(roots=self.roots).detector.parent)
+
+    def analyser_of(self, recogniser: str) -> FaceAnalyser:
+        """Return the face models with that recogniser, which are never downloaded unasked."""
+        return load_face_analyser(require_face_pack(roots=self.roots, recogniser=recogniser).detector.parent)
 
     def clip_vision(self, encoder: str = "clip_vit_h") -> ClipVision:
         """Return an image encoder, which is never downloaded unasked."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,10 @@ from lib_faceid.app.parameters import parameters_text
 from lib_faceid.app.resources import Resources, load_pipeline
 from lib_faceid.app.trying import Trying, seeds_of
 from lib_faceid.errors import UnitError
-from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
-from lib_faceid.jobs.expected import Judge, expected_in, judge_for
+from lib_faceid.jobs.expected import Judge, analyser_of_people, expected_in, judge_for
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
 from lib_faceid.likeness.meaning import LIKENESS_KEY, infotext_of
@@ -115,7 +115,9 @@ class Session:
         """
         prepared = self.prepare(job, checkpoint)
         infotexts = {infotext_key(one.number): one.infotext() for one in prepared}
-        scoring = Scoring(job, self._face_analyser, self._watches) if options.score else None
+        quiet = replace(self.resources, offers_downloads=False).models()  # the picture is finished without face models
+        looks = partial(analyser_of_people, prepared, quiet)
+        scoring = Scoring(job, looks, self._watches) if options.score else None
         judges = [self.judge_of(prepared, number) for number in range(len(requests))] if options.searches else []
         with self._turn, enough_memory():  # one UNet, one job in it
             progress("Loading the checkpoint", 0, requests[0].steps, None)
@@ -141,11 +143,8 @@ class Session:
 
         Raises UnitError where there is nobody to judge by, MismatchError for people of another recogniser.
         """
-        return judge_for(expected_in(prepared, image), self.resources.face_analyser(), counts)
-
-    def _face_analyser(self) -> FaceAnalyser:
-        """Return the face models, without an offer to download them: the picture is finished without."""
-        return replace(self.resources, offers_downloads=False).face_analyser()
+        analyser = analyser_of_people(prepared, self.resources.models())
+        return judge_for(expected_in(prepared, image), analyser, counts)
 
     def _loaded(self, checkpoint: Path) -> Pipeline:
         if self._pipeline is None or self._pipeline[0] != checkpoint:

@@ -5,12 +5,13 @@ A pack is a folder with a detector and a recogniser. The other models of a pack 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from lib_faceid.errors import MissingModelError
+from lib_faceid.faces.recognisers import PACKS, in_pack, is_as_trained
 from lib_faceid.models.folders import Roots, face_pack_folders, usual_roots
 from lib_faceid.models.leftovers import is_leftover
 from lib_faceid.models.listing import children, is_folder
@@ -45,24 +46,39 @@ class FacePack:
     recogniser: Path
 
 
-def find_face_pack(roots: Roots) -> FacePack | None:
-    """Return the best pack there is: buffalo_l anywhere before another pack anywhere."""
+def find_face_pack(roots: Roots, recogniser: str = "") -> FacePack | None:
+    """Return the best pack there is: buffalo_l anywhere before another pack anywhere.
+
+    recogniser: of packs with this one alone, such as "glintr100".
+    """
+    packs = _packs(roots)
+    return next((one for one in packs if not recogniser or is_as_trained(one.recogniser.stem, recogniser)), None)
+
+
+def _packs(roots: Roots) -> Iterator[FacePack]:
+    """Give the packs, best first; that of a folder which the user named before those in it."""
     if roots.face_models is not None and (pack := _pack_in(roots.face_models)):
-        return pack
+        yield pack
     folders = face_pack_folders(roots)
     others = {child.name for folder in folders for child in _subfolders(folder)} - set(PACK_NAMES)
     candidates = (folder / name for name in (*PACK_NAMES, *sorted(others)) for folder in folders)
-    return next((pack for folder in candidates if (pack := _unpacked(folder))), None)
+    yield from (pack for folder in candidates if (pack := _unpacked(folder)))
 
 
-def require_face_pack(folder: Path | None = None, roots: Roots | None = None) -> FacePack:
+def require_face_pack(folder: Path | None = None, roots: Roots | None = None, recogniser: str = "") -> FacePack:
     """Return the pack in `folder`, or without one the best pack of the roots (default: the usual ones).
 
-    Raises MissingModelError, which says which files to put where.
+    recogniser: as for `find_face_pack`. Raises MissingModelError, which says which files to put where.
     """
     roots = Roots(face_models=folder) if folder else roots or usual_roots()
-    if pack := find_face_pack(roots):
+    if pack := find_face_pack(roots, recogniser):
         return pack
+    if recogniser:
+        place = next((folder for folder in face_pack_folders(roots)), Path("a folder of models"))
+        raise MissingModelError(
+            f"The face models with the recogniser {in_pack(recogniser)} are not here. Put {recogniser}.onnx and a "
+            f"detector into {place / PACKS.get(recogniser, recogniser)}. No network was used."
+        )
     if roots.face_models is not None:
         raise MissingModelError(
             f"{roots.face_models} holds no face models: a detector (such as det_10g.onnx) and a recogniser "

@@ -8,7 +8,9 @@ from __future__ import annotations
 from lib_faceid.errors import MismatchError
 
 __all__ = [
+    "PACKS",
     "TRAINED_ON",
+    "in_pack",
     "is_as_trained",
     "is_same_space",
     "require_same_space",
@@ -19,8 +21,10 @@ __all__ = [
 
 TRAINED_ON = "w600k_r50"
 """ArcFace ResNet-50 on WebFace600K, of the packs buffalo_l and buffalo_m: what h94's adapters were trained on."""
-# Its published file, w600k_r50.onnx (174,383,860 bytes), whatever it is called.
-PUBLISHED_DIGITS = "4c06341c"
+# Published files, whatever they are called: w600k_r50.onnx (174,383,860 bytes), glintr100.onnx (260,665,334 bytes).
+PUBLISHED_DIGITS = {TRAINED_ON: "4c06341c", "glintr100": "4ab1d643"}
+PACKS = {TRAINED_ON: "buffalo_l", "glintr100": "antelopev2"}
+"""Recogniser -> the published pack that holds it."""
 # How long the vectors of good photos are, before they are normalised: medians of 36 faces. Others are not measured.
 USUAL_LENGTHS = {"w600k_mbf": 24.2}
 
@@ -28,7 +32,7 @@ USUAL_LENGTHS = {"w600k_mbf": 24.2}
 def is_as_trained(recogniser: str, trained_on: str = TRAINED_ON) -> bool:
     """Say whether this is the recogniser that an adapter was trained on; by default, a published FaceID adapter."""
     name, digits = _split(recogniser)
-    if trained_on == TRAINED_ON and digits == PUBLISHED_DIGITS:
+    if digits and digits == PUBLISHED_DIGITS.get(trained_on):
         return True
     return name == trained_on or name.startswith(f"{trained_on}_")
 
@@ -64,17 +68,22 @@ def untrained_note(recogniser: str, trained_on: str = TRAINED_ON) -> str:
     expected = (
         f"the published adapters expect {TRAINED_ON} (buffalo_l), and draw"
         if trained_on == TRAINED_ON
-        else f"this adapter was trained on {trained_on}, and draws"
+        else f"this adapter was trained on {in_pack(trained_on)}, and draws"
     )
     return f"The recogniser is {recogniser}; {expected} a random person from the vectors of another one."
 
 
-def unknown_note() -> str:
+def unknown_note(trained_on: str = TRAINED_ON) -> str:
     """Return a sentence for vectors of which nothing says what made them."""
     return (
-        f"Which recogniser made this person's numbers is not known; those of {TRAINED_ON} (buffalo_l) draw the person, "
-        "others a random one. To name it: face save NAME FILE --recogniser w600k_r50."
+        f"Which recogniser made this person's numbers is not known; those of {in_pack(trained_on)} draw the person, "
+        f"others a random one. To name it: face save NAME FILE --recogniser {trained_on}."
     )
+
+
+def in_pack(recogniser: str) -> str:
+    """Return a recogniser's name, with that of the published pack that holds it, if there is one."""
+    return f"{recogniser} ({PACKS[recogniser]})" if recogniser in PACKS else recogniser
 
 
 def _split(recogniser: str) -> tuple[str, str]:

@@ -23,8 +23,8 @@ __all__ = ["api_services_of", "models_of"]
 def models_of(host: Host) -> Models:
     """Return where a host's models come from: its folders, on the device and under the rules that are set in it."""
 
-    def face_analyser() -> faces.FaceAnalyser:
-        folder = require_face_pack(roots=host.roots()).detector.parent
+    def face_analyser(recogniser: str = "") -> faces.FaceAnalyser:
+        folder = require_face_pack(roots=host.roots(), recogniser=recogniser).detector.parent
         return faces.load_face_analyser(folder, device=host.settings().face_device)
 
     def image_encoder(encoder: str) -> clip_vision.ClipVision:
@@ -41,6 +41,7 @@ def models_of(host: Host) -> Models:
         person=lambda name: open_library(host.roots()).load(name).identity,
         policy=lambda: host.settings().requests,
         allow=allow,
+        analyser_of=face_analyser,
         host=host.name,
         carries=host.carries,
     )

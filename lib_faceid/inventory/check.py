@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.encoders.clip_vision import check_clip_vision
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
-from lib_faceid.faces.packs import PUBLISHED_BYTES, find_face_pack
-from lib_faceid.faces.recognisers import TRAINED_ON, is_as_trained, untrained_note
 from lib_faceid.inventory.auto import Auto, auto_of, trained_on
+from lib_faceid.inventory.face_rows import face_row, other_face_rows
 from lib_faceid.inventory.notes import miniature_note, size_note
+from lib_faceid.inventory.rows import Row, damaged, missing, purpose_of
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
-from lib_faceid.methods.registry import METHODS, by_id, method_of, variants
-from lib_faceid.models.catalogue import Entry, Kind, adapter_entries, catalogue, entry
-from lib_faceid.models.checkpoint import sha256_of
+from lib_faceid.methods.registry import METHODS, method_of, variants
+from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
 from lib_faceid.models.folders import Roots, every_folder, find_adapters, find_clip_vision, place_of
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.licences import is_licence_accepted
@@ -30,36 +29,8 @@ from lib_faceid.units.unit import PURPOSES, Purpose
 
 __all__ = ["GROUPS", "Auto", "Row", "SetupReport", "check_setup"]
 
-Status = Literal["found", "missing", "damaged"]
 GROUPS: Mapping[Purpose | None, str] = {"person": "For people", "image": "For images", None: "For both"}
 """A row's purpose -> the heading above such rows, in their order."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model: where it is, or where to get it."""
-
-    kind: Kind
-    label: str
-    status: Status
-    family: int | None = None
-    """Cross attention dimension of an adapter's checkpoints."""
-    variant: str | None = None
-    """The id of an adapter's variant."""
-    paths: tuple[Path, ...] = ()
-    size_bytes: int | None = None
-    """Of what is here."""
-    lora: str = ""
-    """Where an adapter's LoRA is: "inside the adapter" or "none"."""
-    note: str = ""
-    """What is wrong, assumed or worth knowing; sentences."""
-    entry: Entry | None = None
-    """The published model that this is, or that is missing."""
-    place: Path | None = None
-    """Where a download would put it."""
-    is_licence_accepted: bool = False
-    purpose: Purpose | None = None
-    """What references it is needed for; None for both."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +80,19 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     Adapters are opened to know what they are; nothing is downloaded, and no model is loaded.
     """
     families = tuple(BASE_LABELS) if family is None else tuple(one for one in BASE_LABELS if one == family)
-    adapters, damaged = _adapters(roots)
+    adapters, unusable = _adapters(roots)
     encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
     known = versions()
+    of_some = other_face_rows(roots, families)
     why_not = {encoder: _why_no_encoder(row, known) for encoder, row in encoders.items()}
+    why_not |= {one: "" if row.status == "found" else "it is not here." for one, row in of_some.items()}
     auto = tuple(auto_of(one, purpose, adapters, why_not) for purpose in PURPOSES for one in families)
-    faces = _face_row(roots, trained_on(auto, adapters))
+    faces = face_row(roots, trained_on(auto, adapters))
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
-    rows = [*rows, *(row for row in damaged if row.family is None or row.family in families)]
-    rows = sorted([*rows, faces, *encoders.values()], key=lambda row: list(GROUPS).index(row.purpose))
+    rows = [*rows, *(row for row in unusable if row.family is None or row.family in families)]
+    rows = sorted(
+        [*rows, faces, *of_some.values(), *encoders.values()], key=lambda row: list(GROUPS).index(row.purpose)
+    )
     checkpoint = describe_base(family or 0)
     problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]
     try:
@@ -134,7 +109,7 @@ Found = tuple[Path, Adapter]
 def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
     """Return the adapters, and rows for the files that are called like one and are none."""
     found: list[Found] = []
-    damaged: list[Row] = []
+    unusable: list[Row] = []
     for path in find_adapters(roots):
         published = _published(path)
         try:
@@ -143,8 +118,8 @@ def _adapters(roots: Roots) -> tuple[list[Found], list[Row]]:
             continue
         except FileError as error:
             if published or any(method.is_named_in(path.name) for method in METHODS):
-                damaged.append(_damaged("adapter", path, str(error), published))
-    return found, damaged
+                unusable.append(damaged("adapter", path, str(error), published))
+    return found, unusable
 
 
 def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
@@ -156,7 +131,7 @@ def _adapter_rows(family: int, adapters: Sequence[Found]) -> Iterator[Row]:
         yield from (_adapter_row(path, adapter) for path, adapter in files)
         if not files:
             best = next((one for one in adapter_entries(family) if one.variant == variant.id), None)
-            yield _missing(best) if best else _unpublished(variant, family)
+            yield missing(best) if best else _unpublished(variant, family)
 
 
 def _unpublished(variant: Variant, family: int) -> Row:
@@ -196,74 +171,21 @@ def _why_no_encoder(clip: Row, known: Mapping[str, str]) -> str:
 def _encoder_row(encoder: str, roots: Roots) -> Row:
     published, path = entry(encoder), find_clip_vision(roots, encoder)
     if path is None:
-        return _missing(published)
+        return missing(published)
     try:
         lacking = check_clip_vision(path, encoder)
     except FileError as error:
-        return _damaged("clip_vision", path, str(error), published)
+        return damaged("clip_vision", path, str(error), published)
     size_bytes = path.stat().st_size
     return Row(
         kind="clip_vision",
         label=published.label,
         status="found",
-        purpose=_purpose_of(published),
+        purpose=purpose_of(published),
         paths=(path,),
         size_bytes=size_bytes,
         note=lacking or " ".join(filter(None, (miniature_note(path), size_note(size_bytes, published)))),
         entry=published,
-    )
-
-
-def _face_row(roots: Roots, recognisers: Sequence[str]) -> Row:
-    published, pack = entry("buffalo_l"), find_face_pack(roots)
-    if pack is None:
-        return _missing(published)
-    paths = (pack.detector, pack.recogniser)
-    for path in paths:
-        size_bytes, expected = path.stat().st_size, PUBLISHED_BYTES.get(path.name)
-        if expected not in (None, size_bytes):
-            found = f"{size_bytes:,} bytes, {expected:,} were expected"
-            note = f"{path.name} is damaged ({found}). Delete it and get it again."
-            return replace(_damaged("face_models", path, note, published), paths=paths)
-    name = pack.recogniser.stem  # most often that is enough, and 170 MB need not be hashed
-    recogniser = name if is_as_trained(name) else f"{name}-{sha256_of(pack.recogniser)[:8]}"
-    notes = (untrained_note(recogniser, one) for one in recognisers or [TRAINED_ON])
-    return Row(
-        kind="face_models",
-        label=f"Face models {pack.detector.parent.name}",
-        status="found",
-        purpose=_purpose_of(published),
-        paths=paths,
-        size_bytes=sum(path.stat().st_size for path in paths),
-        note=next(filter(None, notes), f"Recogniser {name}, the one that the adapters were trained with."),
-        entry=published,
-    )
-
-
-def _missing(one: Entry) -> Row:
-    lora = ("inside the adapter" if by_id(one.variant).has_lora else "none") if one.variant else ""
-    return Row(one.kind, one.label, "missing", one.family, one.variant, purpose=_purpose_of(one), lora=lora, entry=one)
-
-
-def _purpose_of(one: Entry) -> Purpose | None:
-    """Return what references a published model is needed for; None for both."""
-    if one.kind == "face_models":
-        return "person"
-    readers = [method for method in METHODS for variant in method.variants if one.id in variant.encoders]
-    purposes: set[Purpose] = {
-        method.purpose for method in ([method_of(by_id(one.variant))] if one.variant else readers)
-    }
-    return next(iter(purposes)) if len(purposes) == 1 else None
-
-
-def _damaged(kind: Kind, path: Path, note: str, published: Entry | None) -> Row:
-    variant = published.variant if published else None
-    label, family = (published.label, published.family) if published else (path.name, None)
-    named: Purpose | None = next((method.purpose for method in METHODS if method.is_named_in(path.name)), None)
-    purpose = _purpose_of(published) if published else named
-    size_bytes = path.stat().st_size
-    return Row(
-        kind, label, "damaged", family, variant, (path,), size_bytes, note=note, entry=published, purpose=purpose
     )
 
 

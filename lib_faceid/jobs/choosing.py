@@ -12,6 +12,7 @@ from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
+from lib_faceid.faces.recognisers import in_pack, untrained_note
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import check_numbers, identify_adapter, load_adapter
 from lib_faceid.methods.method import Method, Purpose, Variant
@@ -44,10 +45,21 @@ class Models:
     """What a request may name as a picture."""
     allow: Callable[[Unit], None] = lambda _unit: None
     """Raises FaceIDError for a unit that may not be drawn here, as the person in it is not approved."""
+    analyser_of: Callable[[str], FaceAnalyser] | None = None
+    """Gives the face models with the recogniser of that name, for adapters that read no other's vectors; None: where
+    `face_analyser` has another, such adapters are refused."""
     host: str = "this program"
     """What messages call the host."""
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
     """The kinds of effects that the host can apply."""
+
+    def analyser_for(self, adapter: Adapter) -> FaceAnalyser:
+        """Return the face models whose vectors an adapter reads. Raises MissingModelError where they are not here."""
+        return self.analyser_with(adapter.recogniser) if adapter.variant.requires_recogniser else self.face_analyser()
+
+    def analyser_with(self, recogniser: str) -> FaceAnalyser:
+        """Return the face models with that recogniser. Raises MissingModelError where they are not here."""
+        return self.analyser_of(recogniser) if self.analyser_of else self.face_analyser()
 
 
 def choose_adapter(
@@ -162,10 +174,15 @@ def _missing(variant: Variant, models: Models, saved: Sequence[Reference]) -> st
     if saved:
         lacking = [read.key for read in variant.reads if any(read.key not in one.features for one in saved)]
         kinds = " and ".join("a face" if key == ARCFACE else f"CLIP features ({key.encoder})" for key in lacking)
+        made = next((one.recogniser for one in saved if untrained_note(one.recogniser, variant.recogniser)), "")
+        if variant.requires_recogniser and made:
+            return f"the saved person's numbers are those of {made}, not of {in_pack(variant.recogniser)}."
         return f"the saved reference was made without {kinds}." if lacking else ""
     try:
         for encoder in variant.encoders:
             models.clip_vision(encoder)
+        if variant.requires_recogniser:
+            models.analyser_with(variant.recogniser)
     except FaceIDError as error:
         return str(error)
     return ""
@@ -188,7 +205,7 @@ def _readable(files: Sequence[Path], methods: Sequence[Method]) -> tuple[list[Ad
 
 
 def _none_found(unit: Unit, found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -> str:
-    methods = methods_for(cast("Purpose", unit.purpose))
+    methods = methods_for(cast("Purpose", unit.purpose), dim)
     labels = " or ".join(method.label for method in methods)
     others = ", ".join(f"{adapter.name} ({adapter.base})" for adapter in found) or "none at all"
     get = " or ".join(f"{one.best_files[dim]}, from {one.source}," for one in methods if dim in one.best_files)

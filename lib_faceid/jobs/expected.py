@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.recognisers import require_same_space
+from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.passes import Places, is_auto
 from lib_faceid.jobs.preparing import Prepared
 from lib_faceid.likeness.judging import Expected, judge
@@ -18,7 +19,7 @@ from lib_faceid.references.identity import Identity
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import Box
 
-__all__ = ["Judge", "expected_in", "judge_for"]
+__all__ = ["Judge", "analyser_of_people", "expected_in", "judge_for"]
 
 Judge = Callable[[NDArray[np.uint8]], "float | None"]
 """Gives the likeness of a picture (RGB [H, W, 3]); None where somebody who was asked for has no face in it."""
@@ -36,6 +37,17 @@ def expected_in(units: Iterable[Prepared], image: int, places: Places | None = N
         if isinstance(reference, Identity):
             found.append(Expected(one.number, reference, _region(one, image, places)))
     return found
+
+
+def analyser_of_people(units: Iterable[Prepared], models: Models) -> FaceAnalyser:
+    """Return the face models to look at a job's pictures with: those of its people, where all need the same ones.
+
+    Raises MissingModelError where they are not here.
+    """
+    adapters = [one.adapter for one in units if one.adapter.variant.reads_face]
+    recognisers = {one.recogniser for one in adapters if one.variant.requires_recogniser}
+    is_one = len(recognisers) == 1 and all(one.variant.requires_recogniser for one in adapters)
+    return models.analyser_with(*recognisers) if is_one else models.face_analyser()
 
 
 def _region(one: Prepared, image: int, places: Places | None) -> Box | Region | None:

@@ -14,8 +14,9 @@ from torch import nn
 from lib_faceid.effects.effect import Lora
 from lib_faceid.effects.injection import Contribution, Injection, inject
 from lib_faceid.effects.lora import LoraWeights
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.jobs.choosing import Models
-from lib_faceid.jobs.expected import expected_in
+from lib_faceid.jobs.expected import analyser_of_people, expected_in
 from lib_faceid.jobs.passes import Pass, Places, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.jobs.stacked import with_stacked
@@ -143,7 +144,11 @@ class Job:
             [references[image % len(references)] for references in units]
             for image in range(first, first + len(pictures))
         ]
-        return self._places.see(first, pictures, people, self._models.face_analyser())
+        return self._places.see(first, pictures, people, self.face_analyser())
+
+    def face_analyser(self) -> FaceAnalyser:
+        """Return the face models to look at the job's pictures with. Raises FaceIDError where there are none."""
+        return analyser_of_people(self.prepared, self._models)
 
     def expected(self, image: int = 0) -> list[Expected]:
         """Return who was asked for in an image, counted from 0 through the job: the people, and where each acts."""

@@ -61,7 +61,9 @@ def recogniser_note(reference: Reference, adapter: Adapter) -> str:
     """Return what a saved reference's recogniser means to an adapter; empty where it is the right one, or none."""
     if not adapter.variant.reads_face:
         return ""
-    return untrained_note(reference.recogniser, adapter.recogniser) if reference.recogniser else unknown_note()
+    if not reference.recogniser:
+        return unknown_note(adapter.recogniser)
+    return untrained_note(reference.recogniser, adapter.recogniser)
 
 
 def _saved_names(unit: Unit) -> tuple[str, ...]:
@@ -78,6 +80,6 @@ def _joined(unit: Unit, adapter: Adapter, models: Models) -> AnyJoined:
     encoders = {read.key: models.clip_vision(read.key.encoder) for read in variant.reads if read.key != ARCFACE}
     policy = models.policy()
     if variant.reads_face:
-        return join_unit(unit, models.face_analyser(), encoders, policy, adapter.recogniser)
+        return join_unit(unit, models.analyser_for(adapter), encoders, policy, adapter.recogniser)
     crop = variant.crop if unit.image_crop == AUTO else unit.image_crop
     return join_images(unit, encoders, crop, policy, models.face_analyser)

@@ -15,6 +15,7 @@ from lib_faceid.effects.lora import LoraPair
 from lib_faceid.effects.tokens import Tokens
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import FileError, MismatchError
+from lib_faceid.faces.recognisers import untrained_note
 from lib_faceid.methods import registry
 from lib_faceid.methods.method import Purpose, Reads, Variant
 from lib_faceid.references.negative import BLANK, Negative
@@ -108,6 +109,7 @@ class Adapter:
         references = as_many(references, "references", Reference, expected)
         for one in references:
             self._require_features(one)
+            self._require_recogniser(one)
         given = self._network_settings(settings)
         return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
 
@@ -159,6 +161,11 @@ class Adapter:
         """Raise MismatchError now, and not when the first step of a picture encodes the reference."""
         for read in self.variant.reads:
             self._features(reference, read)
+
+    def _require_recogniser(self, reference: Reference) -> None:
+        """Raise MismatchError for vectors of a recogniser that the adapter cannot read at all."""
+        if self.variant.requires_recogniser and (note := untrained_note(reference.recogniser, self.recogniser)):
+            raise MismatchError(f"{note} Make the person again from photos, or use another adapter.")
 
     def _features(self, reference: Reference, read: Reads) -> Features:
         found = reference.features.get(read.key)

@@ -108,7 +108,7 @@ def _variant_from_file(
             f"{path.name} has an image_proj of a kind that is not known. Known: {_labels(registry.variants())}."
         )
     first = found[0]
-    if len(found) == 1 and not first.lookalike:
+    if len(found) == 1:
         return first, ""
     known = _published(path, fingerprint) or weights.metadata.get(METADATA_KEY)
     if known in {variant.id for variant in found}:
@@ -116,13 +116,22 @@ def _variant_from_file(
     hinted = sorted((one for one in found if one.is_named_in(path.stem)), key=lambda one: -len(one.filename_hint))
     if hinted:
         return hinted[0], f"Taken for {hinted[0].label} by its file name."
-    if first.is_lookalike(tensors):
-        raise WrongFamilyError(
-            f"{path.name} looks like {first.lookalike}, not {first.label} (same shapes, another recogniser). "
-            f"If it is {first.label}, choose the variant {first.id}."
+    return _variant_from_tensors(path, found, tensors)
+
+
+def _variant_from_tensors(path: Path, found: tuple[Variant, ...], tensors: Mapping[str, Tensor]) -> tuple[Variant, str]:
+    """Return the variant that the dtypes of a file point to, else the first. Raises FileError where neither can be."""
+    signs = {one: one.signs(tensors) for one in found if one.signs}
+    if signs and not any(signs.values()):
+        raise FileError(
+            f"{path.name} may be {_labels(found)}: both have these tensors, and read vectors of different face "
+            f"recognisers. Choose the variant {' or '.join(one.id for one in found)}, or keep the published name."
         )
-    others = _labels(found[1:]) or first.lookalike
-    return first, f"Taken for {first.label}, as nothing in the file tells it from {others}."
+    first = next((one for one in found if signs.get(one)), found[0])
+    others = _labels(tuple(one for one in found if one is not first))
+    how = " by the dtypes in it" if signs else ""
+    what = "nothing else" if signs else "nothing"
+    return first, f"Taken for {first.label}{how}, as {what} in the file tells it from {others}."
 
 
 @lru_cache(maxsize=64)  # a file that is refused is asked about again for every job, and may have gigabytes

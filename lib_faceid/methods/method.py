@@ -66,10 +66,10 @@ class Variant:
     """What of an image the encoder sees unless the unit says otherwise; a person's crops have a field of their own."""
     recogniser: str = ""
     """The face recogniser whose vectors it was trained on; empty where it reads none."""
-    lookalike: str = ""
-    """The name of another model whose file has the same shapes, and that no method reads."""
-    is_lookalike: Callable[[Mapping[str, Tensor]], bool] = lambda _: False
-    """Whether a file's tensors point to the lookalike."""
+    requires_recogniser: bool = False
+    """Whether vectors of another recogniser are refused. Where not, they are pointed out."""
+    signs: Callable[[Mapping[str, Tensor]], bool] | None = None
+    """In a tie: whether a file's tensors point to this variant; None where nothing in them can."""
 
     def __repr__(self) -> str:
         return f"<Variant {self.id}>"
@@ -87,6 +87,11 @@ class Variant:
     def encoders(self) -> tuple[str, ...]:
         """The image encoders that it needs besides a face recogniser."""
         return tuple(dict.fromkeys(read.key.encoder for read in self.reads if read.key != ARCFACE))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it cannot be used without besides its file: image encoders, and a face recogniser of its own."""
+        return (*self.encoders, *([self.recogniser] if self.requires_recogniser else []))
 
     @property
     def settings(self) -> frozenset[str]:
@@ -107,7 +112,7 @@ class Method:
     """A way of drawing from a reference.
 
     >>> [method.id for method in METHODS]
-    ['faceid', 'ip_adapter']
+    ['faceid', 'instantid', 'ip_adapter']
     """
 
     id: str

@@ -150,11 +150,12 @@ class PlusProjection(nn.Module):
 
 
 class Resampler(Perceiver):
-    """Portrait unnorm and IP-Adapter Plus: learned latents that read a vector, or an encoder's hidden states."""
+    """Portrait unnorm, InstantID, IP-Adapter Plus: latents that read a vector, or an encoder's hidden states."""
 
     def __init__(self, state: _State) -> None:
         super().__init__(state)
-        self.latents = nn.Parameter(torch.empty(state["latents"].shape))
+        _, num_tokens, dim = state["latents"].shape
+        self.latents = nn.Parameter(torch.empty(1, num_tokens, dim))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return tokens [n, num_tokens, cross_attention_dim] of vectors [n, dim] or hidden states [n, length, dim]."""

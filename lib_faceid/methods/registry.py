@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib_faceid.errors import MismatchError
 from lib_faceid.methods.faceid.method import METHOD as FACEID
+from lib_faceid.methods.instantid.method import METHOD as INSTANTID
 from lib_faceid.methods.ip_adapter.method import METHOD as IP_ADAPTER
 from lib_faceid.methods.method import Method, Purpose, Shapes, Variant
 
@@ -20,13 +21,14 @@ __all__ = [
     "variants",
 ]
 
-METHODS: tuple[Method, ...] = (FACEID, IP_ADAPTER)
+METHODS: tuple[Method, ...] = (FACEID, INSTANTID, IP_ADAPTER)
 """In the order in which the page lists them."""
 
 
-def methods_for(purpose: Purpose) -> tuple[Method, ...]:
-    """Return the methods that take a reference for that purpose."""
-    return tuple(method for method in METHODS if method.purpose == purpose)
+def methods_for(purpose: Purpose, dim: int | None = None) -> tuple[Method, ...]:
+    """Return the methods that take a reference for that purpose; of those for that cross attention dimension alone."""
+    found = tuple(method for method in METHODS if method.purpose == purpose)
+    return tuple(one for one in found if dim is None or any(dim in variant.bases for variant in one.variants))
 
 
 def variants() -> tuple[Variant, ...]:

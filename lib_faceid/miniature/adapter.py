@@ -24,10 +24,12 @@ _TOKENS = {
     "plusv2": 4,
     "portrait": 16,
     "portrait_unnorm": 16,
+    "instantid": 16,
     "ip_adapter": 4,
     "ip_adapter_vit_g": 4,
     "ip_adapter_plus": 16,
 }
+_FLOAT32 = {"portrait_unnorm": "image_proj.", "instantid": ""}  # as published: all that tells the one from the other
 _WITH_LORA = {"faceid", "plus", "plusv2"}
 _PUBLISHED_NAMES = {
     "faceid": "ip-adapter-faceid_{family}",
@@ -35,6 +37,7 @@ _PUBLISHED_NAMES = {
     "plusv2": "ip-adapter-faceid-plusv2_{family}",
     "portrait": "ip-adapter-faceid-portrait_{family}",
     "portrait_unnorm": "ip-adapter-faceid-portrait_{family}_unnorm",
+    "instantid": "ip-adapter_instant_id_{family}",
     "ip_adapter": "ip-adapter_{family}",
     "ip_adapter_vit_g": "ip-adapter_{family}_vit-G",
     "ip_adapter_plus": "ip-adapter-plus_{family}",
@@ -82,8 +85,8 @@ def write_adapter(
     """
     shapes = adapter_shapes(variant, MINIATURE[family].unet, rank, projection)
     tensors = random_weights(shapes, seed, _GAINS)
-    if variant == "portrait_unnorm":  # the published file mixes dtypes, which is all that tells it from InstantID
-        tensors = {key: t.float() if key.startswith("image_proj.") else t for key, t in tensors.items()}
+    if variant in _FLOAT32:
+        tensors = {key: t.float() if key.startswith(_FLOAT32[variant]) else t for key, t in tensors.items()}
     if path.suffix == ".safetensors":
         return write_safetensors(path, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +124,7 @@ def _lora(channels: int, context: int, rank: int) -> Tree:
 
 
 def _image_proj(variant: str, width: int, sizes: ProjectionSizes) -> Tree:
-    if variant == "portrait_unnorm":
+    if variant in _FLOAT32:
         dim = CLIP_DIM if sizes == FULL else 128
         return {"latents": (1, _TOKENS[variant], dim), **_perceiver(dim, ID_DIM, width, sizes)}
     if variant in EMBEDS_DIM:

@@ -21,7 +21,7 @@ from lib_faceid.hosts.webui.probes import aims, as_probe, set_aimed
 from lib_faceid.hosts.webui.sampling import say
 from lib_faceid.hosts.webui.script import models
 from lib_faceid.jobs.aiming import aim_with, goal_for
-from lib_faceid.jobs.expected import Judge, expected_in, judge_for
+from lib_faceid.jobs.expected import Judge, analyser_of_people, expected_in, judge_for
 from lib_faceid.jobs.job import Job
 from lib_faceid.likeness.aim import Aim
 from lib_faceid.units.aim_request import INFOTEXT_KEY, AimRequest, aim_of
@@ -106,7 +106,8 @@ class _Aiming:
         if self._judge is None:
             job = Job(self._units, models())
             prepared = job.prepare(engine().unet())
-            self._judge = judge_for(expected_in(prepared, 0), models().face_analyser(), [self._request.unit])
+            analyser = analyser_of_people(prepared, models())
+            self._judge = judge_for(expected_in(prepared, 0), analyser, [self._request.unit])
         return self._judge(picture)
 
 

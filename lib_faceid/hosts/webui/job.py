@@ -52,16 +52,15 @@ class WebUIJob:
         """Whether it draws a face inside another job."""
         self.is_in_step = False
         """Whether the UNet is being called for one of its steps."""
-        self._models = models
         self._job = Job(units, models, tagged)
         self._sampling = WebUISampling(p, self._job)
         self._attached = AttachedJob(self._job, self._sampling)
-        self._redrawn = Redrawn(self._job, models.face_analyser, self.say)
+        self._redrawn = Redrawn(self._job, self._job.face_analyser, self.say)
         self._infotexts: dict[str, str] = {}
         self._undo = ExitStack()
         self._refused: nn.Module | None = None
         self._looked_at: set[int] = set()
-        self._scoring = Scoring(self._job, models.face_analyser, WATCHES) if is_scored(p) else None
+        self._scoring = Scoring(self._job, self._job.face_analyser, WATCHES) if is_scored(p) else None
 
     def prepare(self) -> Sequence[Prepared]:
         """Get every unit that acts ready, write down what will be drawn, and return it. Raises FaceIDError."""
@@ -122,7 +121,7 @@ class WebUIJob:
         expected = self._job.expected(image)
         if pass_of(self._p).view != WHOLE:  # a part is drawn, and regions are of the whole
             expected = [replace(one, region=None) for one in expected]
-        return judge_for(expected, self._models.face_analyser())
+        return judge_for(expected, self._job.face_analyser())
 
     def apply_loras(self) -> None:
         """Put the adapters' LoRAs beside those of the prompt. May be called again, also for another UNet."""

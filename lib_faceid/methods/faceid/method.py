@@ -40,9 +40,9 @@ def _reads_vectors(shapes: Shapes) -> bool:
     return "latents" in shapes and shapes.get("proj_in.weight", ())[1:] == (512,)
 
 
-def _has_one_dtype(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether all tensors have one dtype: in InstantID's published file they do, in that of Portrait unnorm not."""
-    return len({tensor.dtype for tensor in tensors.values()}) == 1
+def _mixes_dtypes(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors have several dtypes, as in the published file; in others of these shapes they have one."""
+    return len({tensor.dtype for tensor in tensors.values()}) > 1
 
 
 METHOD = Method(
@@ -101,8 +101,7 @@ METHOD = Method(
             reads=(RAW_VECTOR,),
             bases=(SDXL,),
             recogniser=TRAINED_ON,
-            lookalike="InstantID",
-            is_lookalike=_has_one_dtype,
+            signs=_mixes_dtypes,
         ),
     ),
     # Of h94/IP-Adapter-FaceID on Hugging Face.
