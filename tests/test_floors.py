@@ -23,7 +23,7 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     7: "jobs",
     8: "api hosts",
     9: "ui",
-    10: "app evaluation miniature scripts",
+    10: "app batch evaluation miniature scripts",
     11: "__main__ commands",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib_faceid.commands import values
 from lib_faceid.commands.aim import add_aim
+from lib_faceid.commands.batch import add_batch
 from lib_faceid.commands.completion import answer_shell
 from lib_faceid.commands.diagnose import add_diagnose
 from lib_faceid.commands.evaluate import add_evaluate
@@ -84,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add_face_commands(commands.add_parser("face", help="judge photos, and keep the people in them"))
     add_diagnose(commands.add_parser("diagnose", help="what went wrong in a picture, and the one thing to change"))
     add_evaluate(commands.add_parser("evaluate", help="adapters side by side, with your weights, people and prompts"))
+    add_batch(commands.add_parser("batch", help="hundreds of people in dozens of scenes, from one manifest"))
     add_journal_commands(commands.add_parser("journal", help="what was drawn, how, and how alike it was"))
     add_models(commands.add_parser("models", help="what is there, what is missing, and where to get it"))
     return parser

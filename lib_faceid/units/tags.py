@@ -23,8 +23,11 @@ __all__ = [
     "find_tags",
     "nobody",
     "refuse_negative",
+    "saved_name",
+    "settings_of_tag",
     "tag_for",
     "tag_key",
+    "tag_parts",
     "units_of",
     "units_of_tags",
 ]
@@ -117,18 +120,18 @@ def tag_key(number: int) -> str:
 
 
 def _unit(tag: Tag, saved: Names) -> Unit:
-    name, *parts = _parts(tag.text)
-    person = _saved_name(name, tag.purpose, saved)
+    name, *parts = tag_parts(tag.text)
+    person = saved_name(name, tag.purpose, saved)
     purpose = {} if tag.purpose == "person" else {"purpose": tag.purpose}
     try:
-        return Unit.from_dict({"person": person, **purpose, **_settings(parts)})
+        return Unit.from_dict({"person": person, **purpose, **settings_of_tag(parts)})
     except UnitError as error:
         form = f"A tag is <{NETWORKS[tag.purpose]}:NAME:weight:region:setting=value>, and only the name is needed."
         shown = Tag(" ".join(tag.text.split())[:100], tag.purpose)
         raise UnitError(f"{shown} in the prompt: {error} {form}") from error
 
 
-def _parts(tag: str) -> list[str]:
+def tag_parts(tag: str) -> list[str]:
     r"""Return what colons separate; `\:` is a colon of its own, and `\(` a bracket, as elsewhere in prompts."""
     parts, letters = [""], iter(tag)
     for letter in letters:
@@ -139,8 +142,8 @@ def _parts(tag: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def _settings(parts: Sequence[str]) -> dict[str, Any]:
-    """Return the fields that the parts after the name give; an empty part leaves its field alone."""
+def settings_of_tag(parts: Sequence[str], refused: Sequence[str] = NOT_IN_TAGS) -> dict[str, Any]:
+    """Return the fields that the parts after the name give; an empty part leaves its field alone. Raises UnitError."""
     texts: dict[str, str] = {}
     place = 0
     for part in parts:
@@ -150,7 +153,7 @@ def _settings(parts: Sequence[str]) -> dict[str, Any]:
             name, text, place = (*POSITIONAL, "")[min(place, len(POSITIONAL))], part, place + 1
         if not name:
             raise UnitError(f"{text[:40]!r} is one part too many.")
-        if name in NOT_IN_TAGS:
+        if name in refused:
             raise UnitError(f"{name} cannot be set in a tag.")
         if name in texts:
             raise UnitError(f"{name} is given twice.")
@@ -159,7 +162,7 @@ def _settings(parts: Sequence[str]) -> dict[str, Any]:
     return {name: typed(FIELDS[name], text) if name in FIELDS else text for name, text in texts.items()}
 
 
-def _saved_name(name: str, purpose: Purpose, saved: Names) -> str:
+def saved_name(name: str, purpose: Purpose, saved: Names) -> str:
     """Return the saved name that is meant, capitals aside where that leaves no doubt. It never becomes a path here."""
     if found := _found(name, saved(purpose)):
         return found

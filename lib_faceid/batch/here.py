@@ -1,0 +1,45 @@
+"""What a manifest may name on this machine, by its folders; where there is no checkpoint, what the miniature brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.resources import Resources
+from lib_faceid.batch.known import Known
+from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.miniature.plus import TRAINED_PLUS_NAME
+from lib_faceid.miniature.trained import STRANGER_NAME, TRAINED_ADAPTER, TRAINED_NAME
+from lib_faceid.models.folders import find_adapters
+from lib_faceid.units.tags import Names
+from lib_faceid.units.unit import Purpose
+
+__all__ = ["known_here", "request_of"]
+
+
+def known_here(resources: Resources) -> Known:
+    """Return what can be named here. Checkpoints and adapters are not opened."""
+    there = resources.checkpoints()
+    if not there and resources.checkpoint is None:
+        adapters = tuple(Path(one).stem for one in (TRAINED_ADAPTER.name, TRAINED_PLUS_NAME))
+        return Known(_only_stranger, (TRAINED_NAME,), adapters, TRAINED_NAME, request_of)
+    files = find_adapters(resources.roots)
+    first = str(resources.checkpoint) if resources.checkpoint else next(iter(there))
+    adapters = tuple(name for path in files for name in (path.stem, path.name))
+    return Known(_saved(resources), tuple(there), adapters, first, request_of)
+
+
+@cache
+def request_of(checkpoint: str) -> Request:
+    """Return what suits a checkpoint of that name or file where nothing is said, as `generate` draws it."""
+    return beginning(TRAINED_NAME) if Path(checkpoint).stem == TRAINED_NAME else Request("")
+
+
+def _only_stranger(purpose: Purpose) -> Sequence[str]:
+    return (STRANGER_NAME,) if purpose == "person" else ()
+
+
+def _saved(resources: Resources) -> Names:
+    return cache(resources.people().names)
