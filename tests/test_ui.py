@@ -185,8 +185,11 @@ def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- purpose
-def switch(purpose: str, **services: Any) -> dict[str, dict[str, Any]]:
-    """What the page changes where the first unit's reference is now for that: elem_id -> its update."""
+def switch(purpose: str, chosen_before: tuple[str, str, str] = ("Auto", "Auto", ""), **services: Any) -> dict[str, Any]:
+    """What the page changes where the first unit's reference is now for that: elem_id -> its update.
+
+    chosen_before: adapter, variant and saved reference.
+    """
     here: dict[str, Any] = {
         "adapters_for": lambda _purpose: [],
         "saved": lambda _purpose: ["Sunset"],
@@ -197,7 +200,7 @@ def switch(purpose: str, **services: Any) -> dict[str, dict[str, Any]]:
     chosen = next(one for one in leaves(page) if one.elem_id == "txt2img_faceid_0_purpose")
     functions = page.fns.values() if isinstance(page.fns, dict) else page.fns
     (switched,) = [one.fn for one in functions if getattr(one.fn, "__name__", "") == "switched"]
-    updates = switched(purpose, "Auto", "Auto")
+    updates = switched(purpose, *chosen_before)
     outputs = _outputs(page, chosen, len(updates))
     return {one.elem_id.removeprefix("txt2img_faceid_0_"): update for one, update in zip(outputs, updates, strict=True)}
 
@@ -224,6 +227,33 @@ def test_an_image_has_no_face_and_its_own_choices() -> None:
     assert "ip_adapter_plus" in _values(image["variant"])
     assert "plusv2" not in _values(image["variant"])
     assert ("Auto: image." in str(image["auto"]), "Auto: person." in str(person["auto"])) == (True, True)
+
+
+FILES = {"person": "ip-adapter-faceid_sd15.bin", "image": "ip-adapter_sd15.bin"}
+
+
+def listed_for(purpose: str) -> list[Path]:
+    return [Path(FILES[purpose])]
+
+
+def names_for(purpose: str) -> list[str]:
+    return {"person": ["Eileen"], "image": ["Sunset"]}[purpose]
+
+
+@pytest.mark.parametrize("is_pasted", [True, False])
+def test_a_switch_takes_back_what_only_the_other_purpose_has_and_a_paste_keeps_what_fits(is_pasted: bool) -> None:
+    """A paste sets purpose and choices at once: when the page hears of the purpose, all of them are there."""
+    fitting, other = (FILES["image"], "ip_adapter", "Sunset"), (FILES["person"], "plusv2", "Eileen")
+    changed = switch("image", fitting if is_pasted else other, adapters_for=listed_for, saved=names_for)
+    values = {name: changed[name].get("value", "as it was") for name in ("adapter", "variant", "person")}
+    kept = dict.fromkeys(values, "as it was")
+    assert values == (kept if is_pasted else {"adapter": "Auto", "variant": "Auto", "person": ""})
+
+
+def test_a_choice_that_is_missing_here_stays_where_the_purpose_changes() -> None:
+    changed = switch("image", ("elsewhere.bin", "Auto", "Nobody"), adapters_for=listed_for, saved=names_for)
+    assert "value" not in changed["adapter"]
+    assert "value" not in changed["person"]
 
 
 def _values(update: dict[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
     made: what changes, by name: `purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`,
     `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`.
     """
-    purpose, adapter, variant, saved = made["purpose"], made["adapter"], made["variant"], made["person"]
+    purpose, adapter, variant = made["purpose"], made["adapter"], made["variant"]
     chosen = [purpose, adapter, variant]
     fields = list(used_by(None))
     fitting = [*(made[name] for name in fields), made["auto"]]
@@ -67,18 +67,25 @@ def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
     for component in (adapter, variant):
         component.change(fitted, chosen, fitting, **QUICK)
     _wire_switch(made, services, listed, [adapter, *fitting])
-    _wire_chosen_by_hand(purpose, adapter, variant, saved)
     _wire_part(made["part"], made["weight_type"])
 
 
 def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitting: list[Any]) -> None:
-    """Change what is shown with the purpose, also where a paste sets it."""
+    """Change what is shown with the purpose, whoever sets it, and take back what only the other purpose has.
 
-    def switched(purpose: Purpose, adapter: str, variant: str) -> list[Any]:
+    A user who switches leaves the other purpose's choices behind; a paste sets choices that fit. The event `input`
+    cannot tell the two apart: in gradio 4 a radio sends it in both cases.
+    """
+
+    def switched(purpose: Purpose, *chosen: str) -> list[Any]:
         is_person = purpose == "person"
+        kept = _without_what_only_the_other_has(services, purpose, *chosen)
+        taken_back = [{} if now == was else {"value": now} for now, was in zip(kept, chosen, strict=True)]
         names, _ = attempt(services.saved, purpose)
-        offered = {"person": {"choices": ["", *(names or ())]}, "combine": {"choices": COMBINE[purpose]}}
+        people = {"choices": ["", *(names or ())], **taken_back[2]}
+        offered = {"person": people, "combine": {"choices": COMBINE[purpose]}}
         words = WORDS[purpose]
+        adapters, *shown = listed(purpose, *kept[:2])
         return [
             *(gr.update(visible=is_person) for _ in OF_PEOPLE),
             *(_named(name, purpose, offered.get(name, {})) for name in NAMED),
@@ -87,27 +94,41 @@ def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitti
             gr.update(label=words.add),
             gr.update(label=words.save),
             gr.update(info=words.save_info),
-            gr.update(choices=variant_choices(purpose)),
-            *listed(purpose, adapter, variant),
+            gr.update(choices=variant_choices(purpose), **taken_back[1]),
+            {**adapters, **taken_back[0]},
+            *shown,
         ]
 
     outputs = [*OF_PEOPLE, *NAMED, "part", "drop", "upload", "save_panel", "name", "variant"]
     made["purpose"].change(
         switched,
-        [made["purpose"], made["adapter"], made["variant"]],
+        [made[name] for name in ("purpose", "adapter", "variant", "person")],
         [*(made[name] for name in outputs), *fitting],
         **QUICK,
+    )
+
+
+def _without_what_only_the_other_has(
+    services: Services, purpose: Purpose, adapter: str, variant: str, saved: str
+) -> tuple[str, str, str]:
+    """Return the three as chosen, or what stands for none where only the other purpose has it.
+
+    An adapter or a saved reference that neither has stays: it is missing on this machine, which the unit says.
+    """
+    other: Purpose = next(one for one in PURPOSES if one != purpose)
+    both = (purpose, other)
+    files, other_files = ({path.name for path in attempt(services.adapters_for, one)[0] or ()} for one in both)
+    names, other_names = (set(attempt(services.saved, one)[0] or ()) for one in both)
+    return (
+        AUTO if adapter in other_files - files else adapter,
+        variant if variant in variant_choices(purpose) else AUTO,
+        "" if saved in other_names - names else saved,
     )
 
 
 def _named(name: str, purpose: Purpose, offered: Mapping[str, Any]) -> Any:
     label, info = field_words(name, purpose)
     return gr.update(label=label, info=info, **offered)
-
-
-def _wire_chosen_by_hand(purpose: Any, adapter: Any, variant: Any, saved: Any) -> None:
-    """Take back what the other purpose's unit had, where a user and not a paste switches."""
-    purpose.input(lambda: [AUTO, AUTO, ""], None, [adapter, variant, saved], **QUICK)
 
 
 def _wire_part(part: Any, weight_type: Any) -> None:
