@@ -23,6 +23,7 @@ from lib_faceid.methods.registry import by_id, methods_for, variants
 from lib_faceid.models.catalogue import catalogue, entry
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.ui.preview import Preview, View, preview_image
+from lib_faceid.units.infotext import unit_to_infotext
 from lib_faceid.units.unit import MAX_PHOTOS, Unit
 from lib_faceid.units.weight_types import WEIGHT_TYPES
 
@@ -185,7 +186,9 @@ def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- purpose
-def switch(purpose: str, chosen_before: tuple[str, str, str] = ("Auto", "Auto", ""), **services: Any) -> dict[str, Any]:
+def switch(
+    purpose: str, chosen_before: tuple[str, str, str] = ("Auto", "Auto", ""), pasted: str = "", **services: Any
+) -> dict[str, Any]:
     """What the page changes where the first unit's reference is now for that: elem_id -> its update.
 
     chosen_before: adapter, variant and saved reference.
@@ -200,7 +203,7 @@ def switch(purpose: str, chosen_before: tuple[str, str, str] = ("Auto", "Auto", 
     chosen = next(one for one in leaves(page) if one.elem_id == "txt2img_faceid_0_purpose")
     functions = page.fns.values() if isinstance(page.fns, dict) else page.fns
     (switched,) = [one.fn for one in functions if getattr(one.fn, "__name__", "") == "switched"]
-    updates = switched(purpose, *chosen_before)
+    updates = switched(purpose, pasted, *chosen_before)
     outputs = _outputs(page, chosen, len(updates))
     return {one.elem_id.removeprefix("txt2img_faceid_0_"): update for one, update in zip(outputs, updates, strict=True)}
 
@@ -240,14 +243,32 @@ def names_for(purpose: str) -> list[str]:
     return {"person": ["Eileen"], "image": ["Sunset"]}[purpose]
 
 
-@pytest.mark.parametrize("is_pasted", [True, False])
-def test_a_switch_takes_back_what_only_the_other_purpose_has_and_a_paste_keeps_what_fits(is_pasted: bool) -> None:
-    """A paste sets purpose and choices at once: when the page hears of the purpose, all of them are there."""
-    fitting, other = (FILES["image"], "ip_adapter", "Sunset"), (FILES["person"], "plusv2", "Eileen")
-    changed = switch("image", fitting if is_pasted else other, adapters_for=listed_for, saved=names_for)
-    values = {name: changed[name].get("value", "as it was") for name in ("adapter", "variant", "person")}
-    kept = dict.fromkeys(values, "as it was")
-    assert values == (kept if is_pasted else {"adapter": "Auto", "variant": "Auto", "person": ""})
+OF_IMAGES, OF_PEOPLE = (FILES["image"], "ip_adapter", "Sunset"), (FILES["person"], "plusv2", "Eileen")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "taken_back"),
+    [
+        (OF_IMAGES, {}),
+        (OF_PEOPLE, {"adapter": "Auto", "variant": "Auto", "person": ""}),
+        (("ip-adapter-faceid_sd15", "Auto", ""), {"adapter": "Auto"}),
+    ],
+)
+def test_a_switch_takes_back_what_only_the_other_purpose_has(
+    chosen: tuple[str, str, str], taken_back: dict[str, str]
+) -> None:
+    changed = switch("image", chosen, adapters_for=listed_for, saved=names_for)
+    assert {n: changed[n]["value"] for n in ("adapter", "variant", "person") if "value" in changed[n]} == taken_back
+
+
+def test_a_paste_keeps_what_was_drawn_with_until_the_user_switches() -> None:
+    """It sets purpose and choices at once: when the page hears of the purpose, all of them are there."""
+    odd = Unit(purpose="image", adapter=FILES["person"], variant="plusv2")
+    line = unit_to_infotext(odd, odd.adapter, odd.variant)
+    pasted = switch("image", OF_PEOPLE, line, adapters_for=listed_for, saved=names_for)
+    assert not any("value" in pasted[name] for name in ("adapter", "variant", "person"))
+    by_hand = switch("person", OF_IMAGES, line, adapters_for=listed_for, saved=names_for)
+    assert all("value" in by_hand[name] for name in ("adapter", "variant", "person"))
 
 
 def test_a_choice_that_is_missing_here_stays_where_the_purpose_changes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["LANGUAGES", "languages", "page_file", "scripts"]
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SCRIPTS = ("ip_adapter_faceid", "faceid_likeness", "faceid_faces", "faceid_words")
+SCRIPTS = ("ip_adapter_faceid", "faceid_likeness", "faceid_faces", "faceid_changes", "faceid_words")
 LANGUAGES = {"de": "de_DE"}
 """As browsers name a language -> its file in `localizations/`, which is the name to choose in the WebUI's settings."""
 

@@ -161,7 +161,7 @@ def _build_forget(services: JournalServices) -> Any:
         return notice(done.words, "good") if done else notice(problem, "warning")
 
     forget.click(forgot, [name], [message], queue=False)
-    return changes_of(message, "faceid_journal_forget_done")
+    return changes_of(message)
 
 
 def _wire_list(services: JournalServices, filters: Sequence[Any], buttons: Sequence[Any], shown: Sequence[Any]) -> None:

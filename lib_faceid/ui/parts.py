@@ -50,15 +50,16 @@ def script(code: str) -> dict[str, Any]:
     return {"js" if IS_GRADIO_4 else "_js": code}
 
 
-def changes_of(html: Any, elem_id: str) -> Any:
-    """Return a hidden text that shows the same as an HTML component, made where gradio stands, for its `change`.
+def changes_of(html: Any) -> Any:
+    """Return a hidden text, made where gradio stands, whose `change` tells that an HTML component shows something else.
 
-    gradio 4's HTML says that it has changed whenever it is drawn anew, and each answer draws it anew: an event of the
-    server on it would never end.
+    It is empty where nothing is shown. `javascript/faceid_changes.js` writes it: gradio 4's HTML says that it has
+    changed whenever the page is drawn anew, and every answer draws it anew, so that an event on it would never end.
     """
-    copy = gr.Textbox(html.value or "", label="What has changed", elem_id=elem_id, elem_classes=["faceid-hidden"])
-    html.change(None, [html], [copy], **script("(text) => text"), **QUICK)
-    return copy
+    shown = "shown" if html.value else ""
+    return gr.Textbox(
+        shown, label="What has changed", elem_id=f"{html.elem_id}_changed", elem_classes=["faceid-hidden"]
+    )
 
 
 def component(kind: str) -> type:

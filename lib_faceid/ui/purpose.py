@@ -12,6 +12,7 @@ from lib_faceid.ui.parts import QUICK, labels, notice
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.settings import used_by, variant_choices
 from lib_faceid.ui.words import NAMED, WORDS, field_words
+from lib_faceid.units.infotext import unit_from_infotext
 from lib_faceid.units.unit import AUTO, FIELDS, PURPOSES, Purpose
 from lib_faceid.units.weight_types import LINEAR
 
@@ -41,7 +42,7 @@ def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
     """Let purpose, adapter and variant decide what is shown.
 
     made: what changes, by name: `purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`,
-    `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`.
+    `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`; and `pasted`, the line of a paste.
     """
     purpose, adapter, variant = made["purpose"], made["adapter"], made["variant"]
     chosen = [purpose, adapter, variant]
@@ -73,13 +74,14 @@ def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
 def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitting: list[Any]) -> None:
     """Change what is shown with the purpose, whoever sets it, and take back what only the other purpose has.
 
-    A user who switches leaves the other purpose's choices behind; a paste sets choices that fit. The event `input`
-    cannot tell the two apart: in gradio 4 a radio sends it in both cases.
+    A user who switches leaves the other purpose's choices behind; a paste sets purpose and choices at once. The event
+    `input` cannot tell the two apart: in gradio 4 a radio sends it in both cases.
     """
 
-    def switched(purpose: Purpose, *chosen: str) -> list[Any]:
+    def switched(purpose: Purpose, pasted: str, *chosen: str) -> list[Any]:
         is_person = purpose == "person"
-        kept = _without_what_only_the_other_has(services, purpose, *chosen)
+        is_as_pasted = _is_as_pasted(pasted, purpose, *chosen[:2])
+        kept = chosen if is_as_pasted else _without_what_only_the_other_has(services, purpose, *chosen)
         taken_back = [{} if now == was else {"value": now} for now, was in zip(kept, chosen, strict=True)]
         names, _ = attempt(services.saved, purpose)
         people = {"choices": ["", *(names or ())], **taken_back[2]}
@@ -102,10 +104,16 @@ def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitti
     outputs = [*OF_PEOPLE, *NAMED, "part", "drop", "upload", "save_panel", "name", "variant"]
     made["purpose"].change(
         switched,
-        [made[name] for name in ("purpose", "adapter", "variant", "person")],
+        [made[name] for name in ("purpose", "pasted", "adapter", "variant", "person")],
         [*(made[name] for name in outputs), *fitting],
         **QUICK,
     )
+
+
+def _is_as_pasted(pasted: str, purpose: Purpose, adapter: str, variant: str) -> bool:
+    """Say whether a unit is what the metadata that were pasted last say of it, however odd."""
+    fields = unit_from_infotext(pasted)[0] if pasted else {}
+    return bool(fields) and (fields["purpose"], fields["adapter"], fields["variant"]) == (purpose, adapter, variant)
 
 
 def _without_what_only_the_other_has(
@@ -117,7 +125,10 @@ def _without_what_only_the_other_has(
     """
     other: Purpose = next(one for one in PURPOSES if one != purpose)
     both = (purpose, other)
-    files, other_files = ({path.name for path in attempt(services.adapters_for, one)[0] or ()} for one in both)
+    files, other_files = (
+        {name for path in attempt(services.adapters_for, one)[0] or () for name in (path.name, path.stem)}
+        for one in both
+    )
     names, other_names = (set(attempt(services.saved, one)[0] or ()) for one in both)
     return (
         AUTO if adapter in other_files - files else adapter,

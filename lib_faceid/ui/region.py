@@ -29,13 +29,17 @@ def build_region(prefix: str) -> dict[str, Any]:
         canvas = _canvas(prefix)
         blank = gr.Button("Blank canvas to draw on", size="sm", elem_id=f"{prefix}_mask_blank")
     made["feather"] = slider("feather", prefix)
-    made["region"].change(
-        lambda region: gr.update(visible=str(region).strip().lower() == MASK), [made["region"]], [drawing], **QUICK
-    )
+    made["region"].change(_drawing_for, [made["region"]], [drawing, canvas], **QUICK)
     blank.click(lambda: Image.new("RGB", BLANK_PX, "black"), None, [canvas], **QUICK)
     for event in (canvas.change, *([] if IS_GRADIO_4 else [canvas.edit])):
         event(mask_of, [canvas], [made["mask"]], **QUICK)
     return made
+
+
+def _drawing_for(region: Any) -> list[Any]:
+    """Return the updates of the part for the mask and of its canvas, which stays one that can be drawn on."""
+    is_mask = str(region).strip().lower() == MASK
+    return [gr.update(visible=is_mask), gr.update(interactive=True) if is_mask else gr.update()]
 
 
 def mask_of(drawn: Any) -> str | None:
@@ -77,5 +81,6 @@ def _canvas(prefix: str) -> Any:
     }
     if IS_GRADIO_4:
         brush = component("Brush")(default_size=40, colors=["#ffffff"], color_mode="fixed")
-        return component("ImageEditor")(brush=brush, sources=["upload", "clipboard"], **settings)
+        # One that can be drawn on draws itself anew sixty times a second, also unseen: not before it is wanted.
+        return component("ImageEditor")(brush=brush, sources=["upload", "clipboard"], interactive=False, **settings)
     return gr.Image(source="upload", tool="sketch", brush_radius=40, brush_color="#ffffff", **settings)

@@ -94,7 +94,7 @@ def _add_unit(units: Units, tab: str, number: int, services: Services, person: s
     wire_purpose(shown, services)
     components = [how[name] if name in how else getattr(who, name) for name in FIELDS]
     truth = truth_html(services, Unit(enabled=True, person=person)) if person else ""
-    cards = changes_of(who.cards, f"{prefix}_cards_changed")
+    cards = changes_of(who.cards)
     fields = dict(zip(FIELDS, components, strict=True))
     wire_truth(build_truth(prefix, truth), cards, how["refresh"], fields, services)
     wire_paste(who.pasted, services, who.images, who.person, who.missing)

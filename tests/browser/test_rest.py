@@ -1,4 +1,4 @@
-"""The page at rest: nobody does anything, and nothing is asked of the server."""
+"""The page at rest: nobody does anything, nothing is asked of the server, and nothing is drawn."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 QUIET_MS = 3000
+FRAMES = """() => new Promise((counted) => {
+    const plain = window.requestAnimationFrame.bind(window);
+    let frames = 0;
+    window.requestAnimationFrame = (draw) => { frames += 1; return plain(draw); };
+    setTimeout(() => { window.requestAnimationFrame = plain; counted(frames); }, 1000);
+})"""
+"""How many frames the page's scripts ask for within a second. Whatever moves by itself asks for sixty."""
 
 
-def test_nothing_is_asked_while_nobody_does_anything(page: Page, photos: Path) -> None:
-    """gradio 4's HTML says without end that it has changed, once an answer of the server hangs on it."""
+def test_nothing_is_asked_or_drawn_while_nobody_does_anything(page: Page, photos: Path) -> None:
+    """In gradio 4, HTML says without end that it has changed, once an answer hangs on it, and a canvas draws itself."""
     drop(page, photos / "Paul.jpeg")
     element(page, "truth").get_by_text("Will be drawn").wait_for(timeout=WAIT_MS)
     page.wait_for_timeout(QUIET_MS)  # what the photo set going
@@ -26,3 +33,4 @@ def test_nothing_is_asked_while_nobody_does_anything(page: Page, photos: Path) -
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(QUIET_MS)
     assert asked == []
+    assert page.evaluate(FRAMES) < 10

@@ -43,6 +43,11 @@ CONFIG = {  # live previews need files that are not there offline; saved picture
     "hypertile_max_tile_unet": 256,
     "hypertile_swap_size_unet": 3,
     "hypertile_max_tile_vae": 128,
+    # What Forge's page takes over when it is opened: what `browsing.open_page` fills in, and the others begin with.
+    "sd_t2i_width": 128,
+    "sd_t2i_height": 128,
+    **dict.fromkeys(("sd_t2i_cfg", "sd_t2i_hr_cfg"), 5.5),
+    **dict.fromkeys(("sd_t2i_sampler", "sd_i2i_sampler"), "DPM++ 2M"),
 }
 
 

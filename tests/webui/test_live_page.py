@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 # What the job of `open_page` has, in the API's words.
-AS_IN_THE_PAGE = {"sampler_name": "DPM++ 2M", "scheduler": "Automatic", "cfg_scale": 5.5}
+AS_IN_THE_PAGE = {"sampler_name": "DPM++ 2M", "scheduler": "Automatic", "cfg_scale": 5.5, "hr_cfg": 5.5}
 
 
 @pytest.fixture

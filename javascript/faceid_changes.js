@@ -1,0 +1,36 @@
+// The hidden text beside an HTML component, which changes when the component does: see `changes_of` in lib_faceid/ui/parts.py.
+(() => {
+    "use strict";
+
+    const ENDING = /_changed$/;
+    const watched = new WeakSet();
+    let changes = 0;
+
+    function write(field, text) {
+        const kind = field.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
+        Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, text);
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+
+    // Around what is shown gradio has a place for its progress: that is no change.
+    function watch(shown, field) {
+        const now = () => (shown.querySelector(".prose") ?? shown).innerHTML.trim();
+        let before = now();
+        const tell = () => write(field, before ? String(++changes) : "");
+        if (Boolean(before) !== Boolean(field.value)) tell();
+        new MutationObserver(() => {
+            if (now() === before) return;
+            before = now();
+            tell();
+        }).observe(shown, {childList: true, characterData: true, subtree: true});
+    }
+
+    onAfterUiUpdate(() => {
+        for (const field of document.querySelectorAll("[id$=_changed] :is(textarea, input)")) {
+            const shown = document.getElementById(field.closest("[id$=_changed]").id.replace(ENDING, ""));
+            if (!shown || watched.has(shown)) continue;
+            watched.add(shown);
+            watch(shown, field);
+        }
+    });
+})();
