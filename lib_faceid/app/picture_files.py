@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 from PIL.PngImagePlugin import PngInfo
 
@@ -20,12 +21,12 @@ def free_name(folder: Path, stem: str, suffix: str) -> Path:
     return next(folder / name for name in names if not (folder / name).exists())
 
 
-def save_picture(generated: GeneratedImage, path: Path) -> None:
-    """Write a picture with its settings and, where that is wanted, that a model made it."""
+def save_picture(generated: GeneratedImage, file: Path | IO[bytes]) -> None:
+    """Write a PNG with its settings and, where that is wanted, that a model made it."""
     info = PngInfo()
     for key, text in generated.metadata.items():
         info.add_text(key, text)
-    generated.image.save(path, pnginfo=info)
+    generated.image.save(file, "PNG", pnginfo=info)
 
 
 @dataclass(eq=False)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
     from lib_faceid.hosts.diffusers.sampling import Attached
 
-__all__ = ["GeneratedImage", "Look", "Progress", "Session"]
+__all__ = ["GeneratedImage", "Look", "Opened", "Progress", "Session"]
 
 NO_OPTIONS = JobOptions()
 Look = Callable[[], Image.Image]
@@ -113,6 +114,23 @@ class Session:
         `progress` may raise to end it. Each one with a person is looked at, unless the options or missing face models
         say otherwise. Raises FaceIDError.
         """
+        with self.opened(checkpoint, job, requests, progress, options) as opened:
+            for number, now in enumerate(requests):
+                yield from opened.pictures(now, number, f"Picture {number + 1} of {len(requests)}")
+
+    @contextmanager
+    def opened(
+        self,
+        checkpoint: Path,
+        job: Job,
+        requests: Sequence[Request],
+        progress: Progress = lambda *_: None,
+        options: JobOptions = NO_OPTIONS,
+    ) -> Generator[Opened]:
+        """Keep a job attached to the loaded checkpoint, for any number of pictures one after the other.
+
+        requests: those that are known; as many images of the job can be drawn. Raises FaceIDError.
+        """
         prepared = self.prepare(job, checkpoint)
         infotexts = {infotext_key(one.number): one.infotext() for one in prepared}
         quiet = replace(self.resources, offers_downloads=False).models()  # the picture is finished without face models
@@ -123,20 +141,8 @@ class Session:
             progress("Loading the checkpoint", 0, requests[0].steps, None)
             pipeline = self._loaded(checkpoint)
             with pipeline.attached(job) as attached:
-                for number, now in enumerate(requests):
-                    drawing = _Drawing(
-                        pipeline, attached, number, now, f"Picture {number + 1} of {len(requests)}", progress
-                    )
-                    for one in drawing.best(options, judges[number]) if judges else drawing.plain():
-                        score, notes = scoring.look(np.asarray(one.image), number) if scoring else (None, [])
-                        more = {
-                            **infotexts,
-                            **_search_infotext(one),
-                            **({LIKENESS_KEY: infotext_of(score)} if score else {}),
-                        }
-                        parameters = parameters_text(one.request, one.image.size, pipeline.name, more)
-                        found = replace(one, parameters=parameters, score=score, notes=tuple(notes))
-                        yield replace(found, is_marked=self.resources.marks)
+                found = Opened(job, pipeline, attached, options, progress, infotexts, scoring, judges)
+                yield replace(found, marks=self.resources.marks)
 
     def judge_of(self, prepared: Sequence[Prepared], image: int, counts: Sequence[int] | None = None) -> Judge:
         """Return what says how alike a picture is to its people; the least alike counts, of the units `counts` alone.
@@ -154,6 +160,31 @@ class Session:
                 load_pipeline(checkpoint, full_precision=self.resources.full_precision),
             )
         return self._pipeline[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A job that is attached, and draws."""
+
+    job: Job
+    pipeline: Pipeline
+    attached: Attached
+    options: JobOptions
+    progress: Progress
+    infotexts: Mapping[str, str]
+    scoring: Scoring | None
+    judges: Sequence[Judge]
+    marks: bool = True
+
+    def pictures(self, request: Request, number: int = 0, what: str = "Picture") -> Iterator[GeneratedImage]:
+        """Give the picture of a request as image `number` of the job; of a search those that are kept."""
+        drawing = _Drawing(self.pipeline, self.attached, number, request, what, self.progress)
+        for one in drawing.best(self.options, self.judges[number]) if self.judges else drawing.plain():
+            score, notes = self.scoring.look(np.asarray(one.image), number) if self.scoring else (None, [])
+            likeness = {LIKENESS_KEY: infotext_of(score)} if score else {}
+            more = {**self.infotexts, **_search_infotext(one), **likeness}
+            parameters = parameters_text(one.request, one.image.size, self.pipeline.name, more)
+            yield replace(one, parameters=parameters, score=score, notes=tuple(notes), is_marked=self.marks)
 
 
 @dataclass(frozen=True, eq=False)

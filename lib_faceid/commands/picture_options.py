@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lib_faceid.app.named import named_adapters, named_identities
 from lib_faceid.commands import values
-from lib_faceid.commands.unit_options import named_adapters, named_identities
 
 if TYPE_CHECKING:
     from lib_faceid.app.resources import Resources

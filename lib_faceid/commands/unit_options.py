@@ -14,12 +14,11 @@ from typing import Any
 from lib_faceid.commands.completion import complete_with, people_or_files
 from lib_faceid.commands.values import name_or_file, text
 from lib_faceid.errors import UnitError
-from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.units.old_names import names_of
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import AUTO, FIELDS, Field, Photo, Range, Unit
+from lib_faceid.units.unit import FIELDS, Field, Photo, Range, Unit
 
-__all__ = ["Typed", "add_photo_options", "add_unit_options", "named_adapters", "named_identities", "units_of"]
+__all__ = ["Typed", "add_photo_options", "add_unit_options", "units_of"]
 
 Typed = Sequence[tuple[str, str]]
 """What was typed, in order: (field, text). `photo_weight` and `and` are no fields."""
@@ -76,17 +75,6 @@ def _unit(number: int, options: Typed) -> Unit:
     except UnitError as error:
         raise UnitError(f"Unit {number}: {error}") from error
     return unit
-
-
-def named_adapters(units: Sequence[Unit]) -> tuple[Path, ...]:
-    """Return the files among the units' adapters; the others are names of what lies in the usual places."""
-    paths = [Path(unit.adapter) for unit in units if unit.adapter != AUTO]
-    return tuple(path for path in paths if len(path.parts) > 1 or path.is_file())
-
-
-def named_identities(units: Sequence[Unit]) -> tuple[Path, ...]:
-    """Return the files among the units' people; the others are names of the library."""
-    return tuple(Path(name) for unit in units for name in unit.names if is_person_file(name))
 
 
 def _set(unit: dict[str, Any], name: str, text: str) -> None:

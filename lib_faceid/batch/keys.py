@@ -1,0 +1,105 @@
+"""The key of a picture: a hash of all that decides about it, so that the same question is never drawn twice.
+
+People, photos, adapters and checkpoints count by their files' bytes; what is not on this machine counts by its name.
+An adapter left at Auto counts by all adapters that there are, among which Auto chooses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lib_faceid.app.resources import Resources
+from lib_faceid.batch.hashes import Hashes
+from lib_faceid.batch.picture import Picture
+from lib_faceid.errors import FaceIDError
+from lib_faceid.jobs.choosing import file_of
+from lib_faceid.models.folders import find_adapters
+from lib_faceid.models.person_suffixes import is_person_file
+from lib_faceid.units.infotext import ALGORITHM
+from lib_faceid.units.tags import find_tags, units_of
+from lib_faceid.units.unit import AUTO
+
+__all__ = ["Keys"]
+
+VERSION = 1
+SPACES = (",", ":")
+
+
+class Keys:
+    """Makes keys on one machine."""
+
+    def __init__(self, resources: Resources, hashes: Hashes) -> None:
+        self._resources, self._hashes = resources, hashes
+        self._files = find_adapters(resources.roots)
+        self._casts: dict[str, str] = {}
+        self._names = cache(resources.people().names)
+        self._checkpoint = cache(self._of_checkpoint)
+        self._adapter = cache(self._of_adapter)
+        self._person = cache(self._of_person)
+        self._same = [VERSION, ALGORITHM, resources.full_precision, resources.marks]
+
+    def key(self, picture: Picture) -> str:
+        """Return it: 40 hexadecimal digits."""
+        text = picture.cast.text
+        cast = self._casts.get(text)
+        if cast is None:
+            cast = self._casts[text] = _digest([self._unit(one) for one in picture.cast.units])
+        tags = self._tags(picture.prompt) if "<" in picture.prompt else ""
+        return _digest(
+            [
+                self._same, cast, tags, picture.prompt, picture.negative, picture.seed, picture.size, picture.steps,
+                picture.cfg, self._checkpoint(picture.checkpoint), picture.options,
+            ]
+        )  # fmt: skip
+
+    def _unit(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(settings)
+        for name in ("images", "negative_images"):
+            if name in found:
+                found[name] = [[self._file(path), weight] for path, weight in found[name]]
+        if found.get("mask"):
+            found["mask"] = self._file(found["mask"])
+        if found.get("person"):
+            found["person"] = self._person(found["person"])
+        return {**found, "adapter": self._adapter(found.get("adapter", AUTO))}
+
+    def _tags(self, prompt: str) -> str:
+        try:
+            units = units_of(find_tags(prompt)[1], self._names)
+        except FaceIDError:
+            return ""  # of a library elsewhere
+        return _digest([[self._person(one.person), self._adapter(one.adapter)] for one in units])
+
+    def _of_person(self, name: str) -> list[str]:
+        if is_person_file(name) and Path(name).is_file():
+            return [Path(name).stem, self._file(name)]
+        try:
+            return [name, self._hashes.of(self._resources.people().path(name))]
+        except (FaceIDError, OSError):
+            return [name]
+
+    def _of_adapter(self, name: str) -> Any:
+        try:
+            if name == AUTO:
+                return sorted([path.name, self._hashes.of(path)] for path in self._files)
+            path = Path(name) if Path(name).is_file() else file_of(name, self._files)
+            return [path.name, self._hashes.of(path)]
+        except (FaceIDError, OSError):
+            return name
+
+    def _of_checkpoint(self, name: str) -> Any:
+        path = Path(name) if Path(name).is_file() else self._resources.checkpoints().get(name)
+        return [path.stem, self._hashes.of(path)] if path else name
+
+    def _file(self, path: str) -> str:
+        return self._hashes.of(Path(path))
+
+
+def _digest(values: Any) -> str:
+    text = json.dumps(values, sort_keys=True, separators=SPACES)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
