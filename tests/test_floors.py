@@ -35,6 +35,7 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "cv2": ["lib_faceid/faces/crops.py", "lib_faceid/faces/keypoints.py"],
     "urllib.request": ["lib_faceid/models/official_hosts.py"],
     "http.client": [
+        "lib_faceid/batch/address.py",
         "lib_faceid/models/download.py",
         "lib_faceid/models/official_hosts.py",
         "lib_faceid/pictures/public_web.py",

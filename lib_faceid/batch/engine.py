@@ -43,7 +43,10 @@ class LostError(FaceIDError):
 class Worker(Protocol):
     """What draws one picture at a time. Its methods are called by one thread."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
 
     def draw(self, task: Task) -> Drawn:
         """Return the picture. Raises LostError, or another FaceIDError that says why this picture cannot be drawn."""

@@ -18,6 +18,7 @@ from lib_faceid.errors import UnitError
 
 if TYPE_CHECKING:
     from lib_faceid.app.resources import Resources
+    from lib_faceid.batch.address import Address
     from lib_faceid.batch.building import Wanted
     from lib_faceid.batch.engine import Engine
     from lib_faceid.batch.known import Known
@@ -49,6 +50,16 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--workers", type=values.whole(1, MOST_WORKERS), metavar="N", help="(one a GPU; CPU: half the cores)"
     )
     engine.add_argument("--threads", type=values.whole(1, 1024), metavar="N", help="of a worker on the CPU (1)")
+    engine.add_argument(
+        "--url", action="append", default=[], metavar="URL", help="of a WebUI for --engine webui; again for more"
+    )
+    engine.add_argument(
+        "--timeout",
+        type=values.number(1, 86_400),
+        default=600.0,
+        metavar="S",
+        help="for a WebUI's picture (%(default)g)",
+    )
     enough = parser.add_argument_group("when there is enough")
     enough.add_argument(
         "--until", nargs=2, metavar=("likeness", "VALUE"), help="no further seeds of a row once one is so alike"
@@ -79,7 +90,7 @@ def _run(options: Options) -> None:
     rules, store = _rules(options), Store(options.out)
     with store.held():
         resources = _resources(options)
-        known, key_of = _facts(resources, store)
+        known, key_of = _facts(options, resources, store)
         read = lambda: Manifest(options.manifest, known, defaults_of(options))  # noqa: E731
         plan = plan_of(read())
         refuse(plan.mistakes, plan.mistakes_count, options.manifest)
@@ -100,16 +111,36 @@ def _resources(options: Options) -> Resources:
     return replace(or_miniature(found, options.out, print), offers_downloads=False)
 
 
-def _facts(resources: Resources, store: Store) -> tuple[Known, Callable[[Picture], str]]:
+def _facts(options: Options, resources: Resources, store: Store) -> tuple[Known, Callable[[Picture], str]]:
     from lib_faceid.batch.hashes import Hashes
     from lib_faceid.batch.here import known_here
     from lib_faceid.batch.keys import Keys
+    from lib_faceid.batch.webui_known import known_there
 
     keys = Keys(resources, Hashes(store.folder / ".hashes.json"))
+    if options.engine == "webui":
+        return known_there(_addresses(options), str(options.checkpoint or "")), keys.key
     return known_here(resources), keys.key
 
 
+def _addresses(options: Options) -> Sequence[Address]:
+    from lib_faceid.batch.address import Address
+
+    found = {one.name: one for one in map(Address.of, options.url)}
+    if not found:
+        raise UnitError("--engine webui needs --url, once for each WebUI: --url http://127.0.0.1:7860")
+    return tuple(found.values())
+
+
 def _engine(options: Options, resources: Resources, store: Store) -> Engine:
+    if options.engine == "webui":
+        from lib_faceid.batch.webui import WebUIEngine
+
+        return WebUIEngine(_addresses(options), options.timeout)
+    return _local(options, resources, store)
+
+
+def _local(options: Options, resources: Resources, store: Store) -> Engine:
     from lib_faceid.batch.local import LocalEngine, devices
 
     found = devices()
