@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib_faceid.arguments import require
-from lib_faceid.effects.effect import CrossAttention
+from lib_faceid.effects.effect import Control, CrossAttention
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.layer_weights import LayerWeights
 
-__all__ = ["Contribution"]
+__all__ = ["Contribution", "Guide"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,13 @@ class Contribution:
     def weight_at(self, progress: float, step: float = 0.0) -> float:
         """Return the weight for the step that begins at that fraction of the pass; `Schedule.weight_at`."""
         return self.schedule.weight_at(progress, step) if self.layers.acts else 0.0
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A ControlNet of ours, and how strongly, when and where it acts. Several add up."""
+
+    effect: Control
+    schedule: Schedule = Schedule()
+    regions: Sequence[Region | None] = ()
+    """As of a Contribution."""

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.effects.tokens import KeyValueWeights, TokenSource
 from lib_faceid.errors import HostError
+from lib_faceid.units.region import Box
 
-__all__ = ["KINDS", "CrossAttention", "Effect", "EffectKind", "Lora", "require_carried"]
+if TYPE_CHECKING:
+    from lib_faceid.effects.net_file import NetFile
+
+__all__ = ["KINDS", "Control", "CrossAttention", "Effect", "EffectKind", "HintPicture", "Lora", "require_carried"]
 
 EffectKind: TypeAlias = Literal["tokens", "lora", "residuals", "text", "context"]
 KINDS: dict[EffectKind, str] = {
@@ -24,7 +31,7 @@ KINDS: dict[EffectKind, str] = {
     "text": "changed rows of the text conditioning",
     "context": "tokens in a transformer's context",
 }
-"""Every kind of effect there is room for, in words. What carries the last three comes with the first method that has
+"""Every kind of effect there is room for, in words. What carries the last two comes with the first method that has
 one."""
 
 
@@ -47,7 +54,29 @@ class Lora:
     kind: EffectKind = "lora"
 
 
-Effect: TypeAlias = "CrossAttention | Lora"
+class HintPicture(Protocol):
+    """A picture that a ControlNet follows, drawn in whatever size is asked for."""
+
+    def drawn(self, canvas_px: tuple[int, int], view: Box) -> NDArray[np.uint8]:
+        """Return it as uint8 RGB [H, W, 3]. canvas_px: width, height; view: the part of the whole that it shows."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """A ControlNet that runs beside the UNet, with tokens as its context and a picture to follow."""
+
+    net: NetFile
+    label: str
+    """What the method calls it."""
+    sources: Sequence[TokenSource]
+    """Its context, as for CrossAttention: of each image, or one for all."""
+    pictures: Sequence[HintPicture]
+    """What it follows in each image of a batch; a single one serves all."""
+    kind: EffectKind = "residuals"
+
+
+Effect: TypeAlias = "CrossAttention | Lora | Control"
 
 
 def require_carried(kinds: Collection[EffectKind], carried: Collection[EffectKind], what: str, host: str) -> None:

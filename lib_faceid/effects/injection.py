@@ -12,18 +12,18 @@ hypernetworks). Which slot a row belongs to is set (`set_rows`), or travels with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lib_faceid.arguments import as_many, as_number, require
 from lib_faceid.effects.attention import LayerKV, ip_attention, is_own
-from lib_faceid.effects.bank import Bank, Selection, bank_of
+from lib_faceid.effects.bank import Selection
 from lib_faceid.effects.contribution import Contribution
-from lib_faceid.unet.blocks import layer_factors
+from lib_faceid.effects.members import Member, members_of
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
@@ -32,16 +32,7 @@ from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.unet.tiles import Tiles
 from lib_faceid.units.region import WHOLE, Box
 
-__all__ = ["Contribution", "Injection", "inject"]
-
-
-class _Member(NamedTuple):
-    """A contribution, ready for one UNet."""
-
-    contribution: Contribution
-    bank: Bank
-    factors: Mapping[int, float]
-    """Layer index -> what the weight is multiplied by; at 0 nothing is computed."""
+__all__ = ["Contribution", "Injection", "attached", "inject"]
 
 
 class Injection:
@@ -55,7 +46,7 @@ class Injection:
     1
     """
 
-    def __init__(self, members: Sequence[_Member], view: Box = WHOLE) -> None:
+    def __init__(self, members: Sequence[Member], view: Box = WHOLE) -> None:
         self._members = members
         self._masks = RegionMasks([member.contribution.regions for member in members], view)
         self._weights = {  # of all members in each layer; asked for by each of them in each layer of each call
@@ -64,6 +55,8 @@ class Injection:
         }
         self.has_regions = self._masks.any
         """Whether any identity acts in a part of the picture only."""
+        self.needs_parts = self.has_regions
+        """Whether it counts which part of the picture a call shows."""
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()
@@ -138,7 +131,7 @@ class Injection:
         if context is None or context.shape[1] not in self._tagged_lengths:
             self.watch.record_call(None)
             return None
-        place = place_of(context) if self._tiles.has_places and self.has_regions else 0
+        place = place_of(context) if self._tiles.has_places and self.needs_parts else 0
         context, slots = untag_rows(context)
         self._take(slots, place)
         if "context" in kwargs:
@@ -161,7 +154,7 @@ class Injection:
     def _take(self, slots: Tensor, place: int = 0) -> None:
         """Note whose the rows of this call are, and which part of the picture they show."""
         self._parts = self._tiles.next_parts(self._latent, len(slots), place)
-        self.watch.record_call(slots, is_placed=self._parts is not None or not self.has_regions)
+        self.watch.record_call(slots, is_placed=self._parts is not None or not self.needs_parts)
         self._slots = slots if self.acts else None
 
     def end_call(self) -> None:
@@ -225,6 +218,9 @@ class Injection:
         return match_places(mask if len(mask) == 1 else mask[rows], query)
 
 
+AnyInjection = TypeVar("AnyInjection", bound=Injection)
+
+
 @contextmanager
 def inject(
     unet: nn.Module, contributions: Contribution | Iterable[Contribution], view: Box = WHOLE
@@ -243,19 +239,18 @@ def inject(
     """
     require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
     contributions = as_many(contributions, "contributions", Contribution, "a Contribution")
-    layers = attention_layers(unet)
-    injection = Injection([_member(one, layers) for one in contributions], view)
-    with ExitStack() as hooks:
-        for handle in _attach(unet, layers, injection):
-            hooks.callback(handle.remove)
-        hooks.callback(injection.end_call)
+    with attached(unet, Injection(members_of(unet, contributions), view)) as injection:
         yield injection
 
 
-def _member(one: Contribution, layers: Sequence[AttentionLayer]) -> _Member:
-    shared = layer_factors(one.layers, layers)
-    bank = bank_of(one.effect.weights, one.effect.sources, layers, shared.swapped)
-    return _Member(one, bank, shared.factors)
+@contextmanager
+def attached(unet: nn.Module, injection: AnyInjection) -> Generator[AnyInjection]:
+    """Set the hooks that an injection acts by, and yield it. On leaving none is left."""
+    with ExitStack() as hooks:
+        for handle in _attach(unet, attention_layers(unet), injection):
+            hooks.callback(handle.remove)
+        hooks.callback(injection.end_call)
+        yield injection
 
 
 def _attach(unet: nn.Module, layers: Sequence[AttentionLayer], injection: Injection) -> Iterator[Any]:

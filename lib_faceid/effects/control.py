@@ -1,0 +1,231 @@
+"""What a ControlNet of ours adds to a UNet: the effect, its schedule and places, and the hooks that carry it.
+
+No forward is replaced. In `ldm` and `sgm` the map of a level is passed on and kept for the way up, and only the copy
+that is kept may be changed: it is the last part of what an output block is called with. In diffusers the UNet takes
+residuals as arguments, which are added to those that are there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lib_faceid.effects.contribution import Contribution, Guide
+from lib_faceid.effects.controlnet import ControlNet, Residuals
+from lib_faceid.effects.controlnet_blocks import sinusoids
+from lib_faceid.effects.injection import Injection, attached
+from lib_faceid.effects.members import Member, members_of
+from lib_faceid.effects.net_file import dtype_of
+from lib_faceid.effects.tokens import Tokens
+from lib_faceid.unet.regions import RegionMasks, rows_of_shares
+from lib_faceid.units.region import WHOLE, Box
+
+__all__ = ["GuidedInjection", "inject_guided"]
+
+LATENT_CHANNELS = 4  # a UNet for inpainting is given more; what was trained beside it is not
+
+
+class _Net:
+    """One guide in one UNet: its network, its tokens for each slot, and what it makes of its pictures."""
+
+    def __init__(self, guide: Guide, unet: nn.Module, view: Box) -> None:
+        self.guide = guide
+        self.network: ControlNet = guide.effect.net.network(unet)
+        self._dtype, self._view = dtype_of(unet), view
+        tokens: list[Tokens] = [source.encode() for source in guide.effect.sources]
+        self._contexts = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])
+        self._hints: dict[tuple[object, ...], Tensor] = {}
+
+    def residuals(
+        self, x: Tensor, time: Tensor, vector: Tensor | None, slots: Tensor, parts: Sequence[Box]
+    ) -> Residuals:
+        """Return what it adds to a call for rows of these slots, which show these parts of the picture."""
+        self.network.to(x.device, self._dtype)
+        self._contexts = self._contexts.to(x.device, self._dtype)
+        slots = slots.to(x.device)
+        context = self._contexts.index_select(0, slots.clamp(0, len(self._contexts) - 1))
+        vector = None if vector is None else vector.to(self._dtype)
+        latents = x[:, :LATENT_CHANNELS].to(self._dtype)
+        return self.network(latents, time, context, self._hint(latents, slots, parts), vector)
+
+    def _hint(self, latents: Tensor, slots: Tensor, parts: Sequence[Box]) -> Tensor:
+        """Return what the network makes of the pictures of these rows, [B or 1, channels, h, w]."""
+        size = (latents.shape[-2], latents.shape[-1])
+        each = [self._hints_of(part, size, latents) for part in parts]
+        if len(each) == len(each[0]) == 1:
+            return each[0]
+        images = (slots.abs() - 1).clamp(0, len(each[0]) - 1)
+        rows = zip(each, images.chunk(len(each)), strict=True)
+        return torch.cat([hints.index_select(0, images) for hints, images in rows])
+
+    def _hints_of(self, part: Box, size: tuple[int, int], like: Tensor) -> Tensor:
+        """Return the same for each image of the batch, of a part of the picture; made once, not in every step."""
+        key = (part, size, like.device, like.dtype)
+        if key not in self._hints:
+            px = self.network.hint_px
+            canvas_px, view = (size[1] * px, size[0] * px), part.inside(self._view)
+            drawn = [torch.from_numpy(one.drawn(canvas_px, view)) for one in self.guide.effect.pictures]
+            pixels = torch.stack(drawn).permute(0, 3, 1, 2).to(like.device, like.dtype) / 255
+            self._hints[key] = self.network.hint(pixels)
+        return self._hints[key]
+
+
+class GuidedInjection(Injection):
+    """An injection beside which ControlNets of ours run: in the same calls, for the same rows."""
+
+    def __init__(self, members: Sequence[Member], guides: Sequence[Guide], unet: nn.Module, view: Box = WHOLE) -> None:
+        super().__init__(members, view)
+        self._nets = [_Net(guide, unet, view) for guide in guides]
+        self._net_masks = RegionMasks([guide.regions for guide in guides], view)
+        self._net_weights = tuple(guide.schedule.weight for guide in guides)
+        self._residuals: Residuals | None = None
+        self.needs_parts = True
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is done at the current progress, by tokens or by a ControlNet."""
+        return super().acts or any(net.guide.schedule.weight_at(*self._progress) for net in self._nets)
+
+    def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+        """Read the slots of this call, and run the ControlNets for its rows."""
+        changed = super().begin_call(unet, args, kwargs)
+        given = changed or (args, kwargs)
+        self._residuals = self._summed(unet, *given)
+        if self._residuals is None or hasattr(unet, "output_blocks"):
+            return changed
+        return given[0], _with_residuals(given[1], self._residuals)
+
+    def end_call(self) -> None:
+        """Forget what belongs to one call; count it."""
+        self.calls += bool(self._residuals) and not self._selected
+        self._residuals = None
+        super().end_call()
+
+    def add_middle(self, found: Tensor) -> Tensor | None:
+        """Return the map after the middle block with the ControlNets' residual; None where there is none."""
+        residual = self._residuals.middle if self._residuals else None
+        if residual is None or len(residual) != len(found):
+            return None
+        return found + _like(residual, found)
+
+    def add_kept(self, number: int, joined: Tensor) -> None:
+        """Add a residual to the map from the way down, the last channels of what an output block is called with.
+
+        joined: made for this call a moment ago, and nobody else's; it is written over.
+        """
+        residual = self._residuals.down[-1 - number] if self._residuals else None
+        if residual is not None and len(residual) == len(joined):
+            kept = joined[:, -residual.shape[1] :]
+            kept += _like(residual, kept)
+
+    def _summed(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Residuals | None:
+        """Return what all ControlNets that act now add to this call; None where none does."""
+        weights = [net.guide.schedule.weight_at(*self._progress) for net in self._nets]
+        if self._slots is None or self._parts is None or not any(weights):
+            return None
+        x, time, vector = _inputs(unet, args, kwargs)
+        total: Residuals | None = None
+        for number, (net, weight) in enumerate(zip(self._nets, weights, strict=True)):
+            if weight:
+                found = net.residuals(x, time, vector, self._slots, self._parts)
+                total = _sum(total, self._masked(number, found, weight))
+        return total
+
+    def _masked(self, number: int, found: Residuals, weight: float) -> Residuals:
+        """Return residuals at a guide's weight, and where it acts."""
+        return Residuals(
+            tuple(self._weighed(number, one, weight) for one in found.down),
+            self._weighed(number, found.middle, weight),
+        )
+
+    def _weighed(self, number: int, residual: Tensor, weight: float) -> Tensor:
+        size = (residual.shape[-2], residual.shape[-1])
+        if not self._net_masks.any or self._slots is None or self._parts is None:
+            return residual * weight
+        sizes = size, self._latent
+        masks = [self._net_masks.at(sizes, self._net_weights, residual, part)[number] for part in self._parts]
+        of_parts = [mask for mask in masks if mask is not None]
+        if not of_parts:
+            return residual * weight
+        share = rows_of_shares(of_parts, self._slots)  # [B or 1, places, 1]
+        return residual * weight * share.transpose(1, 2).unflatten(2, size)
+
+
+@contextmanager
+def inject_guided(
+    unet: nn.Module, contributions: Iterable[Contribution], guides: Sequence[Guide], view: Box = WHOLE
+) -> Generator[GuidedInjection]:
+    """Attach tokens and ControlNets to a UNet, and yield what steers both; as `inject`.
+
+    Raises FileError, or MismatchError, for a ControlNet that is damaged or made for another UNet.
+    """
+    injection = GuidedInjection(members_of(unet, contributions), guides, unet, view)
+    with ExitStack() as hooks:
+        for handle in _hooks(unet, injection):
+            hooks.callback(handle.remove)
+        yield hooks.enter_context(attached(unet, injection))
+
+
+def _hooks(unet: nn.Module, injection: GuidedInjection) -> Iterator[Any]:
+    """Set the hooks on blocks, giving each one's handle at once. A UNet of diffusers needs none."""
+    if not hasattr(unet, "output_blocks"):
+        return
+    blocks: Any = unet.output_blocks
+    middle: Any = unet.middle_block
+    yield middle.register_forward_hook(lambda _module, _args, found: injection.add_middle(found))
+    for number, block in enumerate(blocks):
+        yield block.register_forward_pre_hook(partial(_add_kept, injection, number))
+
+
+def _add_kept(injection: GuidedInjection, number: int, _block: nn.Module, args: tuple[Any, ...]) -> None:
+    injection.add_kept(number, args[0])
+
+
+def _inputs(unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return latents, the time of each row, and what SDXL is told besides, as the UNet is called with them."""
+
+    def get(at: int, name: str) -> Any:
+        return args[at] if len(args) > at else kwargs.get(name)
+
+    if hasattr(unet, "input_blocks"):
+        x, time, vector = get(0, "x"), get(1, "timesteps"), get(3, "y")
+    else:
+        x, time, vector = get(0, "sample"), get(1, "timestep"), _vector(unet, kwargs.get("added_cond_kwargs") or {})
+    time = torch.as_tensor(time, device=x.device)
+    return x, time.expand(len(x)) if time.ndim == 0 or len(time) == 1 else time, vector
+
+
+def _vector(unet: Any, told: dict[str, Any]) -> Tensor | None:
+    """Return the pooled prompt and the sizes as one vector, as diffusers makes it of them."""
+    if "text_embeds" not in told:
+        return None
+    pooled, sizes = told["text_embeds"], told["time_ids"]
+    each = (unet.add_embedding.linear_1.in_features - pooled.shape[1]) // sizes.shape[1]
+    return torch.cat([pooled, sinusoids(sizes.flatten(), each).view(len(sizes), -1).to(pooled.dtype)], 1)
+
+
+def _with_residuals(kwargs: dict[str, Any], ours: Residuals) -> dict[str, Any]:
+    """Return a diffusers UNet's arguments with our residuals added to those that are there."""
+    down, middle = "down_block_additional_residuals", "mid_block_additional_residual"
+    others = Residuals(tuple(kwargs[down]), kwargs[middle]) if kwargs.get(middle) is not None else None
+    total = _sum(others, ours)
+    return {**kwargs, down: total.down, middle: total.middle}
+
+
+def _sum(one: Residuals | None, other: Residuals) -> Residuals:
+    if one is None:
+        return other
+    return Residuals(tuple(a + b for a, b in zip(one.down, other.down, strict=True)), one.middle + other.middle)
+
+
+def _like(residual: Tensor, found: Tensor) -> Tensor:
+    """Return a residual in the dtype and size of the map it is added to: others may have made that smaller."""
+    size = found.shape[-2:]
+    fitting = residual if residual.shape[-2:] == size else functional.interpolate(residual, size, mode="nearest")
+    return fitting.to(found.dtype)

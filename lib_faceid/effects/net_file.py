@@ -1,0 +1,103 @@
+"""A ControlNet's file: read when a UNet needs it, checked against that UNet, and in memory once for all who use it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor, nn
+
+from lib_faceid.effects.controlnet import MARK, ControlNet, controlnet_of
+from lib_faceid.errors import FileError, MismatchError
+from lib_faceid.models.checkpoint import read_whole
+from lib_faceid.models.numbers import check_finite, check_floats
+from lib_faceid.models.shards import fingerprint_of
+from lib_faceid.unet.layers import AttentionLayer, attention_layers
+
+__all__ = ["NetFile", "dtype_of", "is_controlnet", "net_file"]
+
+FLOATS = (torch.float32, torch.float16, torch.bfloat16)
+
+
+class NetFile:
+    """One ControlNet. Nothing is read before it is asked for; what was placed on a device goes with the last user."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.stem
+        self._network: tuple[tuple[object, ...], ControlNet] | None = None
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """The file's tensors by diffusers' names, mapped from the disk. Raises FileError."""
+        tensors = dict(read_whole(self.path).tensors)
+        if MARK not in tensors:
+            raise FileError(
+                f"{self.path.name} is no ControlNet in diffusers' layout: it has no tensor {MARK}. Get the file again "
+                "from where it is published."
+            )
+        check_floats(self.path.name, tensors.items())
+        check_finite(self.path.name, tensors.items())
+        return tensors
+
+    def network(self, unet: nn.Module) -> ControlNet:
+        """Return the network, with as many attention heads as the UNet has.
+
+        Raises FileError for a damaged file, MismatchError for one that was made for another UNet.
+        """
+        layers = attention_layers(unet)
+        heads = {layer.hidden_dim: layer.heads for layer in layers}
+        key = tuple(sorted(heads.items()))
+        if self._network is None or self._network[0] != key:
+            self._network = key, controlnet_of(self.tensors, self.path.name, heads)
+        _require_fit(self._network[1], self.path.name, unet, layers)
+        return self._network[1]
+
+
+def net_file(path: Path) -> NetFile:
+    """Return the ControlNet of a file: the same object as long as anybody uses it."""
+    key = (path, fingerprint_of(path))
+    found = _used.get(key)
+    if found is None:
+        found = _used[key] = NetFile(path)
+    return found
+
+
+_used: WeakValueDictionary[tuple[Path, str], NetFile] = WeakValueDictionary()
+
+
+def is_controlnet(path: Path) -> bool:
+    """Say whether a file holds a ControlNet in diffusers' layout. Raises FileError for one that cannot be read."""
+    return MARK in read_whole(path).tensors
+
+
+def dtype_of(unet: nn.Module) -> torch.dtype:
+    """Return the dtype in which a UNet computes; half, where its weights are kept in fewer bits."""
+    found = next((one.dtype for one in unet.parameters() if one.is_floating_point()), torch.float32)
+    return found if found in FLOATS else torch.float16
+
+
+def _require_fit(net: ControlNet, name: str, unet: nn.Module, layers: tuple[AttentionLayer, ...]) -> None:
+    """Raise MismatchError unless the net's maps are the UNet's, and its context is as wide."""
+    expected = _shape_of(unet, layers)
+    found = net.conv_in.out_channels, len(net.controlnet_down_blocks), net.context_dim
+    if found != expected:
+        raise MismatchError(
+            f"{name} is a ControlNet for another UNet: it has {found[0]} channels, {found[1]} maps and a context of "
+            f"{found[2]}, and the checkpoint {expected[0]}, {expected[1]} and {expected[2]}. Use the file for it."
+        )
+
+
+def _shape_of(unet: nn.Module, layers: tuple[AttentionLayer, ...]) -> tuple[int, int, int]:
+    """Return a UNet's first channels, how many maps its way down has, and how wide its context is."""
+    context = next(layer.context_dim for layer in layers if layer.is_cross)
+    if hasattr(unet, "input_blocks"):  # `ldm` and `sgm`
+        blocks: Any = unet.input_blocks
+        return blocks[0][0].out_channels, len(blocks), context
+    levels: Any = unet.down_blocks
+    maps = 1 + sum(len(one.resnets) + len(one.downsamplers or ()) for one in levels)
+    first: Any = unet.conv_in
+    return first.out_channels, maps, context
