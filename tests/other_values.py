@@ -15,6 +15,7 @@ OTHERS: Mapping[str, Any] = {
     "region": "left",
     "layer_weights": "3:2.5, 6:-1",
     "mask": "aGk=",
+    "pose": "aGk=",
 }
 
 

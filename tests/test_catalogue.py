@@ -27,6 +27,7 @@ SIZES = {
     "portrait_sdxl": 749_822_515,
     "portrait_unnorm_sdxl": 1_009_523_411,
     "instantid_sdxl": 1_691_134_141,
+    "identitynet_sdxl": 2_502_139_136,
     "ip_adapter_plus_sd15": 98_183_288,
     "ip_adapter_sd15": 44_642_768,
     "ip_adapter_light_sd15": 44_642_768,

@@ -38,11 +38,13 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("infotext", "person"): "a picture tells nobody who is in it",
     ("infotext", "mask"): "too large for a line of text",
     ("infotext", "negative_images"): "photos again",
+    ("infotext", "pose"): "one more",
     ("infotext", "refs"): "short hashes of the photos, by which they are found again",
     ("infotext", "algo"): "which version drew it",
     ("axes", "images"): "nobody types a photo",
     ("axes", "mask"): "nor a mask",
     ("axes", "negative_images"): "nor this one",
+    ("axes", "pose"): "nor that one",
     ("options", "enabled"): "who is typed is drawn",
     ("options", "photo"): "a file for images; it may be given again",
     ("options", "images"): "named by --photo",
@@ -182,7 +184,7 @@ def test_labels_defaults_bounds_and_choices_agree(name: str) -> None:
     field, told = FIELDS[name], unit_schema()["properties"][name]
     (shown,) = [one for one, of in zip(components(), FIELDS, strict=True) if of == name]
     assert told["title"] == field.label
-    assert name in ("images", "mask", "negative_images") or shown.label == field.label  # a state has no label
+    assert name in ("images", "mask", "negative_images", "pose") or shown.label == field.label  # a state has no label
     if name != "enabled":  # in a request, a unit with a photo or a person is on by itself
         assert told["description"] == field.help
         assert told.get("default") == (list(field.default) if isinstance(field.default, tuple) else field.default)

@@ -197,6 +197,7 @@ def test_each_place_is_one_that_is_searched(one: Entry, tmp_path: Path) -> None:
             "adapter": find_adapters,
             "clip_vision": lambda roots: find_clip_vision(roots, one.id),
             "face_models": find_face_pack,
+            "controlnet": find_adapters,  # among whose files it is looked for
         }[one.kind]
         assert found(roots)
 

@@ -56,6 +56,7 @@ def test_off_and_same() -> None:
 def test_a_unit_acts_on_all_of_the_part_at_its_own_weight() -> None:
     (inner,) = units_for_part([unit(region="left", adetailer_weight=0.5, hires="first")], [0.1], 0)
     assert (inner.region, inner.mask, inner.hires) == ("everywhere", None, "both")
+    assert inner.net_weight == 0, "a ControlNet would put the face where the photo has it"
     assert inner.weight == pytest.approx(0.4)
     assert inner.acts_in(hires=False)
 

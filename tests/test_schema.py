@@ -85,7 +85,7 @@ def values_of(name: str) -> some.SearchStrategy[Any]:
 
 
 # Pictures may be pixels inside the program, and only text in a request; a region and a face have their own grammar.
-APART = ("images", "negative_images", "mask", "region", "face")
+APART = ("images", "negative_images", "mask", "pose", "region", "face")
 units = some.fixed_dictionaries(
     {}, optional={name: values_of(name) for name in FIELDS if name not in APART} | {"x": texts}
 )

@@ -83,7 +83,8 @@ def encoder_row(report: SetupReport, encoder: str = "clip_vit_h") -> Row:
 
 def row_of(report: SetupReport, name: str) -> Row:
     """The row of a kind, or of a variant."""
-    (row,) = [row for row in report.rows if name in (row.kind, row.variant) and not row.note.endswith(" alone.")]
+    rows = [row for row in report.rows if row.kind != "controlnet" and not row.note.endswith(" alone.")]
+    (row,) = [row for row in rows if name in (row.kind, row.variant)]
     return row
 
 
@@ -93,8 +94,8 @@ def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, ro
     report = check_setup(roots, family)
     families = (768, 2048) if family is None else (family,)
     adapters = sum(one in variant.bases for variant in variants() for one in families)
-    faces = 2 if 2048 in families else 1  # one pack for most, and one that a variant for SDXL needs
-    assert len(report.rows) == adapters + len(IMAGE_ENCODERS) + faces
+    of_sdxl = 2 if 2048 in families else 0  # a pack and a ControlNet that a variant needs for itself
+    assert len(report.rows) == adapters + len(IMAGE_ENCODERS) + 1 + of_sdxl
     assert {row.status for row in report.rows} == {"missing"}
     assert all(auto.adapter is None for auto in report.auto)
     assert not report.is_ready

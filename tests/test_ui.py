@@ -24,7 +24,8 @@ from lib_faceid.models.catalogue import catalogue, entry
 from lib_faceid.pictures.photo import MAX_BASE64_BYTES
 from lib_faceid.ui.preview import Preview, View, preview_image
 from lib_faceid.units.infotext import unit_to_infotext
-from lib_faceid.units.unit import MAX_PHOTOS, Unit
+from lib_faceid.units.photos import MAX_PHOTOS
+from lib_faceid.units.unit import Unit
 from lib_faceid.units.weight_types import WEIGHT_TYPES
 
 gr = pytest.importorskip("gradio")
@@ -166,6 +167,9 @@ def test_a_notice_is_escaped_and_an_error_is_announced() -> None:
 
 
 # -------------------------------------------------------------------------------------------------------- settings
+NET = {"net_weight", "net_start", "net_end", "keypoints"}
+
+
 def test_only_what_a_variant_uses_is_shown() -> None:
     used = {variant.id: {name for name, is_used in used_by(variant).items() if is_used} for variant in variants()}
     of_images = {variant.id for method in methods_for("image") for variant in method.variants}
@@ -175,13 +179,16 @@ def test_only_what_a_variant_uses_is_shown() -> None:
         "portrait": set(),
         "faceid": {"lora"},
         "portrait_unnorm": set(),
-        "instantid": set(),
+        "instantid": NET,
     } | {name: {"image_crop"} for name in of_images}
-    assert used_by(by_id("faceid")) == {"structure": False, "lora": True, "clip_crop": False, "image_crop": False}
+    without_net = dict.fromkeys(NET, False)
+    assert used_by(by_id("faceid")) == without_net | {
+        "structure": False, "lora": True, "clip_crop": False, "image_crop": False,
+    }  # fmt: skip
 
 
 def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
-    assert {name for name, is_used in used_by(None).items() if is_used} == {"structure", "lora", "clip_crop"}
+    assert {name for name, is_used in used_by(None).items() if is_used} == {"structure", "lora", "clip_crop"} | NET
     assert {name for name, is_used in used_by(None, "image").items() if is_used} == {"image_crop"}
 
 

@@ -21,7 +21,8 @@ from lib_faceid.ui.photos import Photos, add, show  # noqa: E402
 from lib_faceid.ui.preview import Preview, View  # noqa: E402
 from lib_faceid.ui.services import Services  # noqa: E402
 from lib_faceid.units.infotext import unit_to_infotext  # noqa: E402
-from lib_faceid.units.unit import MAX_PHOTOS, Unit  # noqa: E402
+from lib_faceid.units.photos import MAX_PHOTOS  # noqa: E402
+from lib_faceid.units.unit import Unit  # noqa: E402
 
 
 def images(count: int) -> Photos:

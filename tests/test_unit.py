@@ -40,6 +40,11 @@ DEFAULTS: dict[str, Any] = {
     "noise": 0.0,
     "adetailer": "region",
     "adetailer_weight": 1.0,
+    "net_weight": 0.8,
+    "net_start": 0.0,
+    "net_end": 1.0,
+    "keypoints": "photo",
+    "pose": None,
 }
 BOUNDS = {
     "weight": (0, 2),
@@ -51,6 +56,9 @@ BOUNDS = {
     "feather": (0, 256),
     "noise": (0, 1),
     "adetailer_weight": (0, 2),
+    "net_weight": (0, 2),
+    "net_start": (0, 1),
+    "net_end": (0, 1),
 }
 NUMBERS = sorted(BOUNDS)
 
@@ -127,6 +135,8 @@ def test_start_comes_before_end(start: float, end: float) -> None:
     with pytest.raises(UnitError, match=rf"start is {start:g} and end is {end:g}: start must come before end"):
         Unit(enabled=True, start=start, end=end)
     Unit(enabled=False, start=start, end=end)  # half-way through the user's typing
+    with pytest.raises(UnitError, match=rf"net_start is {start:g} and net_end is {end:g}: net_start must come before"):
+        Unit(enabled=True, net_start=start, net_end=end)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ from lib_faceid.references.identity import Identity
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.infotext import ALGORITHM
 from lib_faceid.units.schema import aim_schema, job_options_schema, unit_schema
-from lib_faceid.units.unit import Unit
+from lib_faceid.units.unit import PICTURES, Unit
 
 __all__ = ["Answers"]
 
@@ -228,9 +228,6 @@ def _png(image_rgb: NDArray[np.uint8]) -> str:
 
 def _counted(unit: Unit) -> dict[str, Any]:
     """Return a unit's fields, with the number of pictures where there are some."""
-    pictures = {
-        "images": len(unit.images),
-        "negative_images": len(unit.negative_images),
-        "mask": int(unit.mask is not None),
-    }
-    return unit.to_dict() | pictures
+    given = {name: getattr(unit, name) for name in PICTURES}
+    counts = {name: len(value) if isinstance(value, tuple) else int(value is not None) for name, value in given.items()}
+    return unit.to_dict() | counts

@@ -22,7 +22,7 @@ class OwnHost:
     checkpoint: Callable[[], str]
     """Gives the name of the checkpoint that is chosen right now."""
     name: str = "this program"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
 
     def roots(self) -> Roots:
         """Return the folders of its models."""

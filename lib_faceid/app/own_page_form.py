@@ -20,12 +20,12 @@ from lib_faceid.ui.units import Units
 from lib_faceid.ui.words import WORDS
 from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.region import MASK
-from lib_faceid.units.unit import FIELDS, Field, Purpose, Range
+from lib_faceid.units.unit import FIELDS, PICTURES, Field, Purpose, Range
 
 __all__ = ["ANY_SEED", "MAX_COUNT", "read_form", "wire_form"]
 
 MASK_GONE = "The mask is not kept when the page is loaded again: draw it once more under Region."
-OF_PHOTOS = ("images", "negative_images", "mask", "face")
+OF_PHOTOS = (*PICTURES, "face")
 """The fields that are pictures, or that mean nothing without them."""
 MAX_COUNT = 8
 ANY_SEED = -1

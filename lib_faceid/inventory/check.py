@@ -13,6 +13,7 @@ from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
 from lib_faceid.inventory.auto import Auto, auto_of, trained_on
 from lib_faceid.inventory.face_rows import face_row, other_face_rows
+from lib_faceid.inventory.net_rows import net_rows
 from lib_faceid.inventory.notes import miniature_note, size_note
 from lib_faceid.inventory.rows import Row, damaged, missing, purpose_of
 from lib_faceid.inventory.versions import NOT_INSTALLED, versions
@@ -91,7 +92,8 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in unusable if row.family is None or row.family in families)]
     rows = sorted(
-        [*rows, faces, *of_some.values(), *encoders.values()], key=lambda row: list(GROUPS).index(row.purpose)
+        [*rows, faces, *net_rows(find_adapters(roots), families), *of_some.values(), *encoders.values()],
+        key=lambda row: list(GROUPS).index(row.purpose),
     )
     checkpoint = describe_base(family or 0)
     problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]

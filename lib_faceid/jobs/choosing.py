@@ -50,7 +50,7 @@ class Models:
     `face_analyser` has another, such adapters are refused."""
     host: str = "this program"
     """What messages call the host."""
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
     """The kinds of effects that the host can apply."""
 
     def analyser_for(self, adapter: Adapter) -> FaceAnalyser:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from lib_faceid.effects.contribution import Contribution, Guide
 from lib_faceid.effects.effect import Lora
-from lib_faceid.effects.injection import Contribution, Injection, inject
+from lib_faceid.effects.injection import Injection, inject
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.jobs.choosing import Models
@@ -49,6 +50,12 @@ OTHERS = (
 UNPLACED = (
     "FaceID: the regions did NOT hold, the units acted everywhere: another extension draws the picture in parts, and "
     "where they lie could not be read. Switch it off, or the regions. Number of UNet calls with such parts:"
+)
+
+
+UNCONTROLLED = (
+    "FaceID: the faces' places and poses were NOT followed: another extension draws the picture in parts, and where "
+    "they lie could not be read. Switch it off, or set the net strength to 0. Number of UNet calls with such parts:"
 )
 
 
@@ -114,7 +121,8 @@ class Job:
             self.taking_part = [one for one in everybody if one.unit.acts_in(hires=now.hires)]
             contributions = [found for one in self.taking_part if (found := self._contribution(one, now))]
             began = time.perf_counter()
-            self.injection = self._hooks.enter_context(inject(unet, contributions, now.view))
+            guides = [found for one in self.taking_part if (found := self._guide(one, now))]
+            self.injection = self._hooks.enter_context(_injected(unet, contributions, guides, now.view))
             self.injection.watch = self._watch
             self._attached = (unet, now)
             self.seconds += time.perf_counter() - began
@@ -174,6 +182,22 @@ class Job:
             found = replace(found, regions=[Region(box, feather_px=prepared.unit.feather) for box in boxes])
         return found
 
+    def _guide(self, prepared: Prepared, now: Pass) -> Guide | None:
+        """Return what a unit's ControlNet does in a pass: as its tokens, and each image has its face."""
+        found, images = prepared.guide, now.images
+        if found is None:
+            return None
+        sources, pictures = found.effect.sources, found.effect.pictures
+        if len(sources) > 1:
+            sources = [sources[at % len(sources)] for at in images]
+            pictures = [pictures[at % len(pictures)] for at in images]
+        regions = found.regions
+        if is_auto(prepared.unit):
+            boxes = self._places.of(prepared.number, images)
+            regions = [Region(box, feather_px=prepared.unit.feather) for box in boxes]
+            pictures = self._places.pictures(prepared.number, images, pictures)
+        return replace(found, effect=replace(found.effect, sources=sources, pictures=pictures), regions=regions)
+
     def detach(self) -> None:
         """Take the hooks out of the UNet, if they are in one."""
         if self.injection is not None:
@@ -217,7 +241,10 @@ class Job:
         elif others and self.prepared:
             lines.append(f"FaceID: {OTHERS} {others}")
         if self._watch.unplaced_calls:
-            lines.append(f"{UNPLACED} {self._watch.unplaced_calls}")
+            has_regions = any(one.regions or is_auto(one.unit) for one in self.prepared)
+            sentences = [UNPLACED] if has_regions else []
+            sentences += [UNCONTROLLED] if any(one.control for one in self.prepared) else []
+            lines += [f"{one} {self._watch.unplaced_calls}" for one in sentences]
         return lines
 
     def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[LoraWeights, float]]:
@@ -229,3 +256,14 @@ class Job:
                     if isinstance(effect, Lora):
                         strengths[effect.weights] = max(effect.strength, strengths.get(effect.weights, 0.0))
         return list(strengths.items())
+
+
+def _injected(
+    unet: nn.Module, contributions: Sequence[Contribution], guides: Sequence[Guide], view: Box
+) -> AbstractContextManager[Injection]:
+    """Return what attaches them. What runs ControlNets is not even imported where there are none."""
+    if not guides:
+        return inject(unet, contributions, view)
+    from lib_faceid.effects.control import inject_guided
+
+    return inject_guided(unet, contributions, guides, view)

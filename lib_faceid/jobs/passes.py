@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lib_faceid.effects.effect import HintPicture
 from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.faces.keypoints import KeyPoints
+from lib_faceid.jobs.face_pictures import FacePicture, put_into
 from lib_faceid.jobs.placing import head_region, place_people
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
@@ -35,12 +39,19 @@ class Pass:
     """The part of the whole picture that is drawn: an inpainted part of it, say."""
 
 
+class _Seen(NamedTuple):
+    """A face in a picture."""
+
+    region: Box
+    points: KeyPoints
+
+
 class Places:
     """Where the units with the region "auto" act: side by side in columns, until their faces were seen."""
 
     def __init__(self, numbers: Sequence[int | str]) -> None:
         self._numbers = list(numbers)
-        self._seen: dict[int, list[Box | None]] = {}
+        self._seen: dict[int, list[_Seen | None]] = {}
 
     def see(
         self,
@@ -68,9 +79,28 @@ class Places:
 
     def of(self, number: int | str, images: range) -> tuple[Box, ...]:
         """Return a unit's box in each of these images; the whole picture for the only unit, where nothing was seen."""
-        at = self._numbers.index(number)
-        beside = column(at, len(self._numbers))
-        return tuple(self._seen.get(image, [None] * len(self._numbers))[at] or beside for image in images)
+        beside = self._beside(number)
+        return tuple(seen.region if (seen := self._face(number, image)) else beside for image in images)
+
+    def pictures(self, number: int | str, images: range, given: Sequence[HintPicture]) -> list[HintPicture]:
+        """Return what a unit's ControlNet follows in each of these images: the face that was seen, where it is.
+
+        given: of the unit's photo, one for all images or one for each; where nothing was seen, it is put into the
+        unit's column.
+        """
+        beside = self._beside(number)
+        return [
+            FacePicture(seen.points)
+            if (seen := self._face(number, image))
+            else put_into(given[min(at, len(given) - 1)], beside)
+            for at, image in enumerate(images)
+        ]
+
+    def _beside(self, number: int | str) -> Box:
+        return column(self._numbers.index(number), len(self._numbers))
+
+    def _face(self, number: int | str, image: int) -> _Seen | None:
+        return self._seen[image][self._numbers.index(number)] if image in self._seen else None
 
 
 def region_of(unit: Unit, policy: RequestPolicy) -> Region | None:
@@ -93,8 +123,8 @@ def is_auto(unit: Unit) -> bool:
     return unit.region == AUTO_REGION
 
 
-def _bound(photo: AnalysedPhoto, people: Sequence[Reference], recogniser: str) -> list[Box | None]:
-    """Return each person's region in a picture; None where no face is left for them."""
+def _bound(photo: AnalysedPhoto, people: Sequence[Reference], recogniser: str) -> list[_Seen | None]:
+    """Return each person's face in a picture; None where none is left for them."""
     if not photo.faces:
         return [None] * len(people)
     faces = torch.nn.functional.normalize(torch.stack([face.id_embedding for face in photo.faces]), dim=1)
@@ -108,6 +138,8 @@ def _bound(photo: AnalysedPhoto, people: Sequence[Reference], recogniser: str) -
         ]
     )
     return [
-        None if at is None else head_region(photo.faces[at].box, photo.size_px)
+        None
+        if at is None
+        else _Seen(head_region(photo.faces[at].box, photo.size_px), KeyPoints(photo.faces[at].points, photo.size_px))
         for at in place_people(photo.faces, likeness)
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lib_faceid.effects.effect import CrossAttention, Effect, Lora, require_carried
-from lib_faceid.effects.injection import Contribution
+from lib_faceid.effects.contribution import Contribution, Guide
+from lib_faceid.effects.effect import Control, CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.errors import FaceIDError
 from lib_faceid.jobs.choosing import Models, choose_adapter, read_as
+from lib_faceid.jobs.nets import control_of
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved, recogniser_note
 from lib_faceid.methods.adapter import Adapter
@@ -55,7 +56,12 @@ class Prepared:
     @property
     def tokens(self) -> CrossAttention | None:
         """Its effect on the cross-attention, if it has one."""
-        return next((effect for effect in self.effects if isinstance(effect, CrossAttention)), None)
+        return _tokens(self.effects)
+
+    @property
+    def control(self) -> Control | None:
+        """Its ControlNet, if it has one."""
+        return next((effect for effect in self.effects if isinstance(effect, Control)), None)
 
     @property
     def lora(self) -> float:
@@ -66,6 +72,13 @@ class Prepared:
     def contribution(self) -> Contribution | None:
         """Its tokens with the unit's weight, steps and layers; None where it has no tokens."""
         return None if self.tokens is None else contribution_of(self.unit, self.tokens, self.regions)
+
+    @property
+    def guide(self) -> Guide | None:
+        """Its ControlNet with the unit's strength, steps and place; None where it has none."""
+        unit, control = self.unit, self.control
+        schedule = Schedule(unit.net_weight, unit.net_start, unit.net_end)
+        return None if control is None else Guide(control, schedule, self.regions)
 
     @property
     def schedule(self) -> Schedule:
@@ -91,6 +104,7 @@ class Prepared:
             f"weight {unit.weight:.2f}",
             *(f"{name} {getattr(unit, name):.2f}" for name in adapter.variant.network_settings),
             *([f"LoRA {self.lora:.2f}"] if self.lora else []),
+            *([f"{self.control.label} {unit.net_weight:.2f}"] if self.control else []),
             when,
             self._reach,
             shown_as(unit),
@@ -107,6 +121,10 @@ class Prepared:
         factors = layers.factors(self.adapter.base)
         name = "own layer weights" if read_factors(layers.own) else layers.weight_type
         return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
+
+
+def _tokens(effects: Sequence[Effect]) -> CrossAttention | None:
+    return next((effect for effect in effects if isinstance(effect, CrossAttention)), None)
 
 
 def shown_as(unit: Unit) -> str:
@@ -156,15 +174,17 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
     region = region_of(unit, models.policy())
     negative, negative_images = read_negative(unit, adapter, models)
     settings = {name: getattr(unit, name) for name in (*adapter.variant.network_settings, "lora")}
+    effects = adapter.effects([one.identity for one in joined], settings, negative)
+    control, of_net = control_of(unit, adapter, joined, _tokens(effects), region, models)
     messages = dict.fromkeys(message for one in joined for message in one.messages)  # each once
     return Prepared(
         number,
         unit,
         adapter,
         tuple(one.identity for one in joined),
-        adapter.effects([one.identity for one in joined], settings, negative),
+        (*effects, *([control] if control else [])),
         regions=(region,) if region else (),
-        notes=tuple(filter(None, [note, *_ignored(unit), *messages])),
+        notes=tuple(filter(None, [note, *_ignored(unit), *messages, *of_net])),
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
         negative_images=_hashes([negative_images]) if negative_images else (),
     )

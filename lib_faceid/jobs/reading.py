@@ -7,9 +7,11 @@ from typing import TypeAlias
 
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.errors import UnitError
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.recognisers import unknown_note, untrained_note
-from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.choosing import Models, file_of
 from lib_faceid.methods.adapter import Adapter
+from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.references.identity import Identity
 from lib_faceid.references.images import join_images
 from lib_faceid.references.joining import Joined
@@ -18,7 +20,7 @@ from lib_faceid.references.reference import Reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.unit import AUTO, ONE_EACH, Unit
 
-__all__ = ["AnyJoined", "read_negative", "read_references", "read_saved", "recogniser_note"]
+__all__ = ["AnyJoined", "analyser_of_unit", "read_negative", "read_references", "read_saved", "recogniser_note"]
 
 
 ARTICLES = {"person": "a person", "image": "an image"}
@@ -55,6 +57,17 @@ def read_saved(unit: Unit, models: Models) -> list[Reference]:
                 f"to '{found}', or choose a saved {unit.purpose}."
             )
     return [saved[name] for name in _saved_names(unit)]
+
+
+def analyser_of_unit(unit: Unit, models: Models) -> FaceAnalyser:
+    """Return the face models to save a unit's person with: those that its adapter reads, where it names one.
+
+    Raises FaceIDError for an adapter that is not here, MissingModelError for face models that are not.
+    """
+    if unit.adapter == AUTO:
+        return models.face_analyser()
+    path = file_of(unit.adapter, models.adapter_files())
+    return models.analyser_for(identify_adapter(path, None if unit.variant == AUTO else unit.variant))
 
 
 def recogniser_note(reference: Reference, adapter: Adapter) -> str:

@@ -19,7 +19,10 @@ from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import ARCFACE, FeatureKey
 from lib_faceid.units.unit import Purpose
 
-__all__ = ["Builder", "Method", "Purpose", "Reads", "Shapes", "Variant"]
+__all__ = ["NET_FIELDS", "Builder", "Method", "Net", "Purpose", "Reads", "Shapes", "Variant"]
+
+NET_FIELDS = ("net_weight", "net_start", "net_end", "keypoints", "pose")
+"""The fields of a unit that are for a variant's ControlNet."""
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """Tensor name below `image_proj.` -> shape."""
@@ -37,6 +40,20 @@ class Reads(NamedTuple):
     def of(self, features: Tensor) -> Tensor:
         """Return features [n, *shape] as the network reads them."""
         return functional.normalize(features, dim=-1) if self.unit_length else features
+
+
+class Net(NamedTuple):
+    """A ControlNet that a variant was trained together with, which reads its tokens and is shown the key points."""
+
+    label: str
+    id: str
+    """Of the published file in the catalogue."""
+    file_name: str
+    """What it is best called."""
+    sha256: str
+    size_bytes: int
+    name_hints: tuple[str, ...]
+    """What the name of a file, or of a folder around it, contains, its punctuation aside."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,8 @@ class Variant:
     """The face recogniser whose vectors it was trained on; empty where it reads none."""
     requires_recogniser: bool = False
     """Whether vectors of another recogniser are refused. Where not, they are pointed out."""
+    net: Net | None = None
+    """The ControlNet that goes with it, in a file of its own."""
     signs: Callable[[Mapping[str, Tensor]], bool] | None = None
     """In a tie: whether a file's tensors point to this variant; None where nothing in them can."""
 
@@ -97,9 +116,8 @@ class Variant:
     def settings(self) -> frozenset[str]:
         """The fields of a unit that it uses, of those that not every variant does."""
         crop = {"clip_crop"} if self.reads_face else {"image_crop"}
-        return frozenset(
-            {*self.network_settings, *(["lora"] if self.has_lora else []), *(crop if self.encoders else ())}
-        )
+        lora, net = ["lora"] if self.has_lora else [], NET_FIELDS if self.net else ()
+        return frozenset({*self.network_settings, *lora, *net, *(crop if self.encoders else ())})
 
     @property
     def base_labels(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from lib_faceid.miniature.adapter import FULL, SMALL, ProjectionSizes, published_name, write_adapter
 from lib_faceid.miniature.checkpoint import write_checkpoint
 from lib_faceid.miniature.clip_vision import write_clip_vision
+from lib_faceid.miniature.controlnet import write_controlnet
 from lib_faceid.miniature.folder import write_models
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "write_adapter",
     "write_checkpoint",
     "write_clip_vision",
+    "write_controlnet",
     "write_models",
 ]

@@ -17,7 +17,7 @@ from lib_faceid.errors import FileError, MissingModelError
 
 __all__ = ["Entry", "Kind", "Licence", "Member", "adapter_entries", "catalogue", "entry"]
 
-Kind = Literal["adapter", "clip_vision", "face_models"]
+Kind = Literal["adapter", "clip_vision", "face_models", "controlnet"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Entry:
     family: int | None
     """Cross attention dimension of the checkpoints it is for (768 or 2048); None for every one."""
     variant: str | None
-    """The id of an adapter's variant."""
+    """The id of an adapter's variant, or of the variant that a ControlNet belongs to."""
     url: str
     size_bytes: int | None
     """None where no published size is known; `about_mb` always is."""
@@ -108,7 +108,8 @@ def entry(name: str) -> Entry:
 @lru_cache(maxsize=1)
 def _catalogue(package: Path) -> tuple[Entry, ...]:
     of_methods = [one for path in sorted(package.glob("methods/*/files.json")) for one in _read(path)]
-    return (*sorted(of_methods, key=lambda one: one.family or 0), *_read(package / "models" / "catalogue.json"))
+    of_methods.sort(key=lambda one: (one.kind != "adapter", one.family or 0))
+    return (*of_methods, *_read(package / "models" / "catalogue.json"))
 
 
 def _read(path: Path) -> tuple[Entry, ...]:

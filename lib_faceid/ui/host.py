@@ -16,6 +16,7 @@ from lib_faceid.hosts.host import Host
 from lib_faceid.inventory.check import SetupReport, check_setup
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
+from lib_faceid.jobs.reading import analyser_of_unit
 from lib_faceid.jobs.saving import image_to_save
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
@@ -131,7 +132,8 @@ def _foreseen(
     else:
         path = file_of(name, find_adapters(roots()))
     adapter = identify_adapter(path, None if variant == AUTO else variant)
-    return Foreseen(adapter.name, adapter.variant.label, adapter.recogniser, note or adapter.assumed)
+    own = adapter.variant.requires_recogniser
+    return Foreseen(adapter.name, adapter.variant.label, adapter.recogniser, note or adapter.assumed, own)
 
 
 def _name_of(person: Person | None) -> str:
@@ -147,7 +149,7 @@ def _known_of(library: People, name: str) -> Known:
 
 def _save_person(library: People, name: str, unit: Unit, models: Models) -> tuple[str, str]:
     """Save who is in a unit's photos, with CLIP features where the encoder is here."""
-    analyser = models.face_analyser()
+    analyser = analyser_of_unit(unit, models)
     clip, without = attempt(models.clip_vision, CLIP_H_HIDDEN.encoder)
     joined = join_unit(unit, analyser, clip)
     name = library.save(name, joined.identity, joined.record)

@@ -23,8 +23,9 @@ from lib_faceid.ui.preview import Preview, View, people_in, strangers, thumbnail
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.ui.traces import Received
 from lib_faceid.ui.words import WORDS
+from lib_faceid.units.photos import MAX_PHOTOS
 from lib_faceid.units.region import figures
-from lib_faceid.units.unit import MAX_PHOTOS, Purpose
+from lib_faceid.units.unit import Purpose
 
 __all__ = ["LARGEST", "ONE_BOX", "Photos", "Shown", "add", "encoded", "remove", "reweigh", "show"]
 

@@ -42,19 +42,21 @@ def wire_purpose(made: Mapping[str, Any], services: Services) -> None:
     """Let purpose, adapter and variant decide what is shown.
 
     made: what changes, by name: `purpose`, `part`, those of OF_PEOPLE, of NAMED and of `used_by`, `drop`, `upload`,
-    `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`; and `pasted`, the line of a paste.
+    `net_panel`, `save_panel`, `name`, `adapter`, `variant`, `weight_type`, `refresh` and `auto`; and `pasted`, the line
+    of a paste.
     """
     purpose, adapter, variant = made["purpose"], made["adapter"], made["variant"]
     chosen = [purpose, adapter, variant]
     fields = list(used_by(None))
-    fitting = [*(made[name] for name in fields), made["auto"]]
+    fitting = [*(made[name] for name in fields), made["net_panel"], made["auto"]]
 
     def fitted(purpose: Purpose, adapter: str, variant: str) -> list[Any]:
         """Show what the adapter uses, and what Auto means."""
         known, problem = (by_id(variant), "") if variant != AUTO else attempt(services.variant_of, adapter, purpose)
         used = used_by(known, purpose)
         means, problem = attempt(services.auto_means, purpose) if adapter == AUTO else ("", problem)
-        return [*(gr.update(visible=used[name]) for name in fields), notice(means or "") or notice(problem, "warning")]
+        shown = [*(used[name] for name in fields), used["net_weight"]]
+        return [*(gr.update(visible=one) for one in shown), notice(means or "") or notice(problem, "warning")]
 
     def listed(purpose: Purpose, adapter: str, variant: str) -> list[Any]:
         files, problem = attempt(services.adapters_for, purpose)

@@ -51,6 +51,8 @@ class Foreseen:
     """The recogniser whose vectors it reads; "" where it reads none."""
     assumed: str
     """What is assumed about it."""
+    is_read_by_own: bool = False
+    """Whether photos are read for it by that recogniser, whichever the page looks at them with."""
 
 
 def _absent(*_args: Any) -> NoReturn:

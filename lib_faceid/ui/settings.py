@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from lib_faceid.ui.photos import encoded
 from lib_faceid.ui.region import build_region
 from lib_faceid.ui.services import Services, attempt
 from lib_faceid.units.presets import PRESET_FIELDS, delete_preset, read_presets, save_preset
-from lib_faceid.units.unit import AUTO, FIELDS, Purpose
+from lib_faceid.units.unit import AUTO, FIELDS, PICTURES, Purpose
 
 __all__ = ["build_settings", "used_by", "variant_choices"]
 
@@ -46,23 +47,39 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["negative_images"] = _negative_image(prefix)
         made["adetailer"], made["adetailer_weight"] = choice("adetailer", prefix), slider("adetailer_weight", prefix)
+        made |= _net(prefix)
         with gr.Column(elem_id=f"{prefix}_preset_panel") as made["preset_panel"]:
             _presets(prefix, services, preset, made)
     return made
 
 
+def _net(prefix: str) -> dict[str, Any]:
+    """Return what a variant's ControlNet is set by, and the panel around it."""
+    with gr.Column(visible=False, elem_id=f"{prefix}_net_panel") as panel:
+        sliders = {name: slider(name, prefix) for name in ("net_weight", "net_start", "net_end")}
+        keypoints = choice("keypoints", prefix)
+        pose = _one_photo("pose", prefix, lambda text: text or None)
+    return {**sliders, "keypoints": keypoints, "pose": pose, "net_panel": panel}
+
+
 def _negative_image(prefix: str) -> Any:
     """Return the state that holds the photo of somebody to lead away from."""
-    held = gr.State([])
-    settings = {"label": FIELDS["negative_images"].label, "elem_id": f"{prefix}_negative_image", "height": 120}
-    picture, message = drop_zone(**settings), gr.HTML(elem_id=f"{prefix}_negative_message")
+    return _one_photo("negative_images", prefix, lambda text: [{"image": text}] if text else [])
+
+
+def _one_photo(name: str, prefix: str, value: Callable[[str], Any]) -> Any:
+    """Return the state of a field that one dropped photo fills. value: gives what it holds of it."""
+    held = gr.State(value(""))
+    elem_id = f"{prefix}_{name.removesuffix('_images')}"
+    settings = {"label": FIELDS[name].label, "elem_id": f"{elem_id}_image", "height": 120}
+    picture, message = drop_zone(**settings), gr.HTML(elem_id=f"{elem_id}_message")
 
     def came(photo: Any) -> list[Any]:
         text, problem = attempt(encoded, photo) if photo else (None, "")
-        return [[{"image": text}] if text else [], notice(problem, "warning")]
+        return [value(text or ""), notice(problem, "warning")]
 
     picture.change(came, [picture], [held, message], **QUICK)
-    held.elem_id = f"{prefix}_negative_images"
+    held.elem_id = f"{prefix}_{name}"
     return held
 
 
@@ -72,11 +89,11 @@ def variant_choices(purpose: Purpose) -> list[str]:
 
 
 def used_by(variant: Variant | None, purpose: Purpose = "person") -> dict[str, bool]:
-    """Return field -> whether the variant uses it, for the fields that not all do.
+    """Return field -> whether the variant uses it, for the fields that not all do; pictures go with the others.
 
     An unknown variant may use all that those of its purpose do.
     """
-    every = frozenset[str]().union(*(one.settings for one in variants()))
+    every = frozenset[str]().union(*(one.settings for one in variants())) - set(PICTURES)
     of_purpose = (one.settings for method in methods_for(purpose) for one in method.variants)
     used = variant.settings if variant else frozenset[str]().union(*of_purpose)
     return {name: name in used for name in sorted(every)}

@@ -129,7 +129,8 @@ def _untrained(
     """Return a sentence for each recogniser that saw the person and that the adapter was not trained on."""
     if unit.purpose == "image" or with_what is None or not with_what.trained_on:
         return []
-    made = {look.recogniser for look in looks if look and look.recogniser}
+    seen = () if with_what.is_read_by_own else looks
+    made = {look.recogniser for look in seen if look and look.recogniser}
     if unit.person:
         known = [attempt(services.known_of, name.strip())[0] for name in unit.person.split("|")]
         made = {one.recogniser for one in known if one}

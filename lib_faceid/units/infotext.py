@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from lib_faceid.errors import UnitError
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import FIELDS, Unit
+from lib_faceid.units.unit import FIELDS, PICTURES, Unit
 
 __all__ = [
     "ALGORITHM",
@@ -24,7 +24,7 @@ __all__ = [
 ALGORITHM = 1
 """Goes up when the same settings begin to give another picture."""
 
-WRITTEN = tuple(name for name in FIELDS if name not in ("enabled", "images", "person", "mask", "negative_images"))
+WRITTEN = tuple(name for name in FIELDS if name not in ("enabled", "person", *PICTURES))
 """What stands in the text under its own name. Photos and saved people do not: a picture tells nobody who they are."""
 KEY = "FaceID "
 ALWAYS = {"adapter", "variant", "weight"}

@@ -79,4 +79,5 @@ def _on_all_of_it(unit: Unit) -> Unit:
     bounds = FIELDS["weight"].kind
     most = bounds.highest if isinstance(bounds, Range) else unit.weight
     weight = min(unit.weight * unit.adetailer_weight, most)
-    return replace(unit, region=EVERYWHERE, mask=None, weight=weight, hires="both")
+    # A ControlNet's face lies where the photo has it, which is not where this face is: the tokens draw it alone.
+    return replace(unit, region=EVERYWHERE, mask=None, weight=weight, hires="both", net_weight=0.0, pose=None)

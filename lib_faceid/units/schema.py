@@ -7,7 +7,8 @@ from typing import Any
 
 from lib_faceid.units.aim_request import AIMED_FIELDS
 from lib_faceid.units.job_options import OPTIONS
-from lib_faceid.units.unit import FIELDS, MAX_PHOTOS, Field, Picture, Range
+from lib_faceid.units.photos import MAX_PHOTOS
+from lib_faceid.units.unit import FIELDS, Field, Picture, Range
 
 __all__ = ["PHOTO_SCHEMA", "PICTURE_SCHEMA", "aim_schema", "job_options_schema", "photos_schema", "unit_schema"]
 

@@ -40,6 +40,8 @@ def _sent_in(order: Sequence[str], args: Sequence[Any]) -> list[dict[str, Any]] 
     size = len(order)
     for count in range(len(args) // size, 0, -1):
         units = _by_name(order, args[: count * size])
+        if count * size < len(args) and len(args) % len(ORDER):
+            continue
         if all(_may_be(unit) for unit in units) and _are_defaults(args, count * size):
             untouched = 0 if count * size == len(args) else len(args) // len(ORDER) - count
             return [*units, *({} for _ in range(untouched))]

@@ -41,6 +41,7 @@ Names = Callable[[Purpose], Sequence[str]]
 POSITIONAL = ("weight", "region")  # after the name, without saying which they are
 NOT_IN_TAGS = (
     "enabled", "image", "images", "person", "purpose", "face", "combine", "clip_crop", "image_crop", "mask", "batch",
+    "pose",
 )  # fmt: skip
 SHOWN_NAMES = 20
 _PURPOSES: Mapping[str, Purpose] = {network: purpose for purpose, network in NETWORKS.items()}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from lib_faceid.arguments import is_number, require, shown
+from lib_faceid.arguments import is_number, require
 from lib_faceid.errors import UnitError
+from lib_faceid.units.field import Field, Picture, Range, setting
 from lib_faceid.units.layer_weights import LayerWeights, read_factors
 from lib_faceid.units.old_names import OLD_FIELDS
-from lib_faceid.units.photos import MAX_PHOTOS, Photo, as_unit_photos, is_photo, photos_shown
+from lib_faceid.units.photos import Photo, as_unit_photos
 from lib_faceid.units.region import EVERYWHERE, MASK, box_of, which_face
 from lib_faceid.units.weight_types import LINEAR, WEIGHT_TYPES
 
@@ -21,6 +22,7 @@ __all__ = [
     "FIELDS",
     "LIKENESS",
     "ONE_EACH",
+    "PICTURES",
     "PURPOSES",
     "Field",
     "Photo",
@@ -41,49 +43,6 @@ LIKENESS = "likeness"
 
 
 @dataclass(frozen=True)
-class Range:
-    """The values a number may take, and how the page steps through them."""
-
-    lowest: float
-    highest: float
-    step: float
-
-    def __str__(self) -> str:
-        return f"a number from {self.lowest:g} to {self.highest:g}"
-
-
-class Picture:
-    """The kind of a field that holds one picture or None: base64 or a data URL in text, or pixels."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """What everybody has to know about one field of a unit: the page, the API, the metadata, the plots."""
-
-    name: str
-    default: Any
-    label: str
-    help: str
-    kind: Range | tuple[str, ...] | type
-    """A number's range, the choices of a text, or `bool`, `str`, `list` (of photos), `Picture`."""
-    read: Callable[[Any], object] | None = None
-    """What raises UnitError, saying what is right, for a text that cannot be read."""
-
-    def check(self, value: Any) -> None:
-        """Raise UnitError unless the value may stand in this field."""
-        fits, expected = _CHECKS[self.kind if isinstance(self.kind, type) else type(self.kind)]
-        if not fits(value, self.kind):
-            found = photos_shown(value) if self.kind is list else shown(value)
-            raise UnitError(f"{self.name} is {found}; {expected(self.kind)} was expected.")
-        if self.read:
-            self.read(value)
-
-
-def _setting(default: Any, kind: Any, label: str, help_text: str, read: Callable[[Any], object] | None = None) -> Any:
-    return field(default=default, metadata={"kind": kind, "label": label, "help": help_text, "read": read})
-
-
-@dataclass(frozen=True)
 class Unit:
     """The settings of one person, checked when they are made. Raises UnitError for a value that cannot be.
 
@@ -91,116 +50,132 @@ class Unit:
     True
     """
 
-    enabled: bool = _setting(False, bool, "Enable", "Draw this person.")
-    images: tuple[Photo, ...] = _setting(
+    enabled: bool = setting(False, bool, "Enable", "Draw this person.")
+    images: tuple[Photo, ...] = setting(
         (),
         list,
         "Photos",
         "One to 20 photos of one person, the whole head visible. Several photos give a better likeness.",
     )
-    person: str = _setting(
+    person: str = setting(
         "", str, "Saved person", "Somebody from the library, instead of photos. Several, for one each: Ann | Ben."
     )
-    purpose: str = _setting(
+    purpose: str = setting(
         "person",
         PURPOSES,
         "Reference for",
         "The person in the photos; or the image itself: everything in it, its style or its composition (weight type).",
     )
-    face: str = _setting(
+    face: str = setting(
         "largest",
         str,
         "Face",
         "Largest, its number in the preview, or 'box 0.3 0.1 0.6 0.5': marked by hand, in fractions of the photo.",
         which_face,
     )
-    combine: str = _setting(
+    combine: str = setting(
         "average",
         ("average", "median", "tokens", "concatenate", "add", "subtract"),
         "Combine",
         "How several photos become one. Median forgives a bad photo; concatenate keeps the tokens of each. Add and "
         "subtract are for images: the sum of all, or the first less the others.",
     )
-    adapter: str = _setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
-    variant: str = _setting(AUTO, str, "Variant", "Only for files that do not tell which variant they are.")
-    weight: float = _setting(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
-    structure: float = _setting(
+    adapter: str = setting(AUTO, str, "Adapter", "Auto takes the best adapter found for the loaded checkpoint.")
+    variant: str = setting(AUTO, str, "Variant", "Only for files that do not tell which variant they are.")
+    weight: float = setting(0.8, Range(0, 2, 0.05), "Identity weight", "How strongly the person is drawn.")
+    structure: float = setting(
         1.0,
         Range(0, 3, 0.05),
         "Face structure",
         "Higher copies shape, hair and angle of the photo; lower gives freedom.",
     )
-    lora: float = _setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
-    start: float = _setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
-    end: float = _setting(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
-    fade: float = _setting(
+    lora: float = setting(0.6, Range(0, 1.5, 0.05), "LoRA strength", "The LoRA in the adapter file, if it has one.")
+    start: float = setting(0.0, Range(0, 1, 0.01), "Start", "Acts from this fraction of the steps.")
+    end: float = setting(1.0, Range(0, 1, 0.01), "End", "Acts up to this fraction of the steps.")
+    fade: float = setting(
         0.0,
         Range(0, 0.5, 0.01),
         "Fade",
         "Ramps the weight up over this fraction of the steps after start, and down before end (where end is below 1).",
     )
-    clip_crop: str = _setting(
+    clip_crop: str = setting(
         "face",
         ("face", "head", "whole"),
         "CLIP sees",
         "The face as trained, head and hair, or the whole photo (as in ControlNet).",
     )
-    image_crop: str = _setting(
+    image_crop: str = setting(
         AUTO,
         (AUTO, "square", "padded", "whole", "face"),
         "Image crop",
         "What is seen of an image: the square in its centre, all of it with borders, all of it squeezed, or the face. "
         "Auto is as the adapter was trained.",
     )
-    hires: str = _setting(
+    hires: str = setting(
         "both", ("both", "first", "hires"), "Acts in", "Both passes of hires fix, the first, or the second."
     )
 
-    weight_type: str = _setting(
+    weight_type: str = setting(
         LINEAR, tuple(WEIGHT_TYPES), "Weight type", "How the weight is shared out among the blocks of the UNet."
     )
-    layer_weights: str = _setting(
+    layer_weights: str = setting(
         "", str, "Layer weights",
         "Your own factors instead: block:factor, as in 3:2.5,6:1 (the others 0), or one for each of 16 or 11 blocks.",
         read_factors,
     )  # fmt: skip
 
-    region: str = _setting(
+    region: str = setting(
         EVERYWHERE,
         str,
         "Region",
         "Where the person acts: left, top right, centre, 'box 0.1 0.2 0.6 0.9', mask; auto follows the faces.",
         box_of,
     )
-    mask: Any = _setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
-    feather: float = _setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
+    mask: Any = setting(None, Picture, "Mask", "White where the person acts, black elsewhere; for the region 'mask'.")
+    feather: float = setting(32, Range(0, 256, 4), "Feather", "How soft the region's edge is, in pixels.")
 
-    batch: str = _setting(
+    batch: str = setting(
         "together",
         ("together", "one each"),
         "Several photos",
         "Together they are one person. One each: the first image of a batch shows the first photo's person, and so on.",
     )
-    negative_images: tuple[Photo, ...] = _setting(
+    negative_images: tuple[Photo, ...] = setting(
         (), list, "Less like", "Somebody whom the person should not look like."
     )
-    noise: float = _setting(
+    noise: float = setting(
         0.0,
         Range(0, 1, 0.05),
         "Identity noise",
         "Adds noise to the negative embedding: more contrast, less of an average face.",
     )
 
-    adetailer: str = _setting(
+    adetailer: str = setting(
         "region",
         ("region", "same", "one each", "likeness", "off"),
         "In ADetailer",
         "By region: on the faces in its region, without one on all. Same: on all. One each: unit k on face k. "
         "Likeness: on the face most like its person.",
     )
-    adetailer_weight: float = _setting(
+    adetailer_weight: float = setting(
         1.0, Range(0, 2, 0.05), "Weight in ADetailer", "The identity weight is multiplied by this in ADetailer."
     )
+
+    net_weight: float = setting(
+        0.8,
+        Range(0, 2, 0.05),
+        "Net strength",
+        "How strongly the adapter's ControlNet (IdentityNet) draws the place and pose of the face; 0 leaves it out.",
+    )
+    net_start: float = setting(0.0, Range(0, 1, 0.01), "Net start", "The ControlNet acts from this fraction on.")
+    net_end: float = setting(1.0, Range(0, 1, 0.01), "Net end", "The ControlNet acts up to this fraction.")
+    keypoints: str = setting(
+        "photo",
+        ("photo", "region"),
+        "Key points",
+        "As the face lies in the photo, which is put whole into the region; or a face that looks straight out of it.",
+    )
+    pose: Any = setting(None, Picture, "Pose photo", "Another photo, of anybody, whose face gives place and pose.")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_unit_photos(self.images))
@@ -215,6 +190,10 @@ class Unit:
             raise UnitError("region is 'mask', but there is no mask. Draw or upload one, or choose another region.")
         if self.enabled and self.start >= self.end:
             raise UnitError(f"start is {self.start:g} and end is {self.end:g}: start must come before end.")
+        if self.enabled and self.net_start >= self.net_end:
+            raise UnitError(
+                f"net_start is {self.net_start:g} and net_end is {self.net_end:g}: net_start must come before net_end."
+            )
 
     @property
     def has_reference(self) -> bool:
@@ -271,26 +250,9 @@ def _hint(name: str) -> str:
     return f"did you mean '{near[0]}'?" if near else f"fields are {', '.join(FIELDS)}"
 
 
-def _is_number(value: Any, allowed: Any) -> bool:
-    return is_number(value) and allowed.lowest <= value <= allowed.highest
-
-
-_CHECKS: Mapping[type, tuple[Callable[[Any, Any], bool], Callable[[Any], str]]] = {
-    bool: (lambda value, _: isinstance(value, bool), lambda _: "true or false"),
-    str: (lambda value, _: isinstance(value, str), lambda _: "a text"),
-    list: (
-        lambda value, _: len(value) <= MAX_PHOTOS and all(map(is_photo, value)),
-        lambda _: f"up to {MAX_PHOTOS} photos, each with a weight from 0 to 10,",
-    ),
-    tuple: (
-        lambda value, choices: isinstance(value, str) and value in choices,
-        lambda choices: f"one of {', '.join(choices)}",
-    ),
-    Range: (_is_number, str),
-    Picture: (lambda value, _: not isinstance(value, (bool, int, float)), lambda _: "a picture or nothing"),
-}
-
 FIELDS: Mapping[str, Field] = {
     one.name: Field(one.name, one.default, **one.metadata) for one in dataclasses.fields(Unit)
 }
 """The unit's fields by name: their order is that of the page's components and of the metadata."""
+PICTURES = tuple(name for name, one in FIELDS.items() if one.kind in (list, Picture))
+"""The fields that are pictures: no line of text carries them."""

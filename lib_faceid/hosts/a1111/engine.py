@@ -9,6 +9,7 @@ from typing import Any
 from modules import sd_models, sd_unet, shared
 from torch import nn
 
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.errors import HostError
@@ -24,6 +25,7 @@ class A1111:
     """The WebUI that all others come from."""
 
     name = "the WebUI"
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
     forgets_loras = False
 
     def check(self) -> None:

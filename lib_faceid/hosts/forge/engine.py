@@ -8,6 +8,7 @@ from typing import Any
 from modules import sd_models, shared
 from torch import nn
 
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.effects.injection import Injection
 from lib_faceid.errors import HostError
 from lib_faceid.hosts.forge.lora import PatchLoras
@@ -22,6 +23,7 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
     forgets_loras = True
 
     def check(self) -> None:

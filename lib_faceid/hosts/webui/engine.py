@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.jobs.job import Job
@@ -39,6 +40,11 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What messages call the program."""
+        ...
+
+    @property
+    def carries(self) -> frozenset[EffectKind]:
+        """The kinds of effects that it can apply."""
         ...
 
     @property

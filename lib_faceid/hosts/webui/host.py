@@ -21,7 +21,10 @@ __all__ = ["WebUI"]
 class WebUI:
     """AUTOMATIC1111's WebUI or one that comes from it; `hosts.host.Host`."""
 
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+    @property
+    def carries(self) -> frozenset[EffectKind]:
+        """The kinds of effects that it can apply."""
+        return engine().carries
 
     @property
     def name(self) -> str:

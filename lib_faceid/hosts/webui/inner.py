@@ -6,6 +6,7 @@ whatever ADetailer's list of scripts says, and never twice.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lib_faceid.hosts.webui.job import WebUIJob
@@ -16,6 +17,8 @@ from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.unit import LIKENESS, ONE_EACH, Unit
 
 __all__ = ["inner_units", "is_inner"]
+
+ALONE = "FaceID: ADetailer's faces are drawn by the adapters alone, without their ControlNets."
 
 
 def is_inner(p: Any) -> bool:
@@ -37,9 +40,12 @@ def inner_units(outer: WebUIJob, p: Any) -> tuple[list[Unit], list[Unit]]:
     if len(alike) > 1 or sum(acts_by(unit, ONE_EACH) for unit in everybody) > 1:
         face, owner = outer.face_and_owner(part, whole_picture(p), alike)
     acting = units_for_part(everybody, overlaps, face, None if owner is None else outer.numbers.index(owner))
+    if any(one.control for one in outer.prepared):
+        outer.say(ALONE)
     count = len(outer.units)
     own = [] if p.disable_extra_networks else units_of_tags_in(p)
-    return acting[:count], own if own and own != everybody[count:] else acting[count:]
+    alone = [replace(unit, net_weight=0.0) for unit in own]
+    return acting[:count], alone if own and own != everybody[count:] else acting[count:]
 
 
 def _part(p: Any) -> Box:

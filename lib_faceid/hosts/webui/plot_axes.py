@@ -9,11 +9,11 @@ from typing import Any
 from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.overrides import override, override_option
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import FIELDS, Range
+from lib_faceid.units.unit import FIELDS, PICTURES, Range
 
 __all__ = ["add_axes", "axis_options"]
 
-PLOTTED = [name for name in FIELDS if name not in ("images", "mask", "negative_images")]
+PLOTTED = [name for name in FIELDS if name not in PICTURES]
 OF_JOB = {"best_of": int, "likeness_target": float}
 
 

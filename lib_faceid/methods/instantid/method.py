@@ -15,7 +15,7 @@ from torch import Tensor
 from lib_faceid.bases.base_model import SDXL
 from lib_faceid.encoders.features import ARCFACE
 from lib_faceid.methods import networks
-from lib_faceid.methods.method import Method, Reads, Shapes, Variant
+from lib_faceid.methods.method import Method, Net, Reads, Shapes, Variant
 
 __all__ = ["METHOD"]
 
@@ -29,6 +29,17 @@ def _is_float32(tensors: Mapping[str, Tensor]) -> bool:
     """Whether all of a file is float32, as the published one is; the other of these shapes mixes dtypes."""
     return {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
+
+# Of InstantX/InstantID on Hugging Face: ControlNetModel/diffusion_pytorch_model.safetensors. Other ControlNets for SDXL
+# may be called so, and their tensors have the same shapes.
+IDENTITYNET = Net(
+    label="IdentityNet",
+    id="identitynet_sdxl",
+    file_name="identitynet_sdxl.safetensors",
+    sha256="c8127be9f174101ebdafee9964d856b49b634435cf6daa396d3f593cf0bbbb05",
+    size_bytes=2_502_139_136,
+    name_hints=("identitynet", "instantid"),
+)
 
 METHOD = Method(
     id="instantid",
@@ -47,6 +58,7 @@ METHOD = Method(
             recogniser="glintr100",
             requires_recogniser=True,
             signs=_is_float32,
+            net=IDENTITYNET,
         ),
     ),
     # Of InstantX/InstantID on Hugging Face: ip-adapter.bin, whose tensors have the shapes of another variant's.

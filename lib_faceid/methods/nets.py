@@ -1,0 +1,60 @@
+"""Which file is the ControlNet that a variant was trained together with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from lib_faceid.errors import FaceIDError, FileError
+from lib_faceid.methods.method import Net
+from lib_faceid.models.checkpoint import read_whole, sha256_of
+from lib_faceid.models.shards import fingerprint_of
+
+__all__ = ["find_net"]
+
+
+def find_net(net: Net, files: Sequence[Path], widths: Collection[int] = ()) -> tuple[Path | None, str]:
+    """Return the ControlNet's file among those where adapters lie, and what was assumed in choosing it.
+
+    All full ControlNets of a base model have the same tensors: the published file is known by its hash, others by a
+    hint in the name of the file or of the folders around it. widths: of the adapter's layers; a file of others is
+    taken only if there is no other. Raises FileError for one that is called so and is damaged.
+    """
+    sized = [path for path in files if path.stat().st_size == net.size_bytes]
+    if published := next((path for path in sized if _sha256(path, fingerprint_of(path)) == net.sha256), None):
+        return published, ""
+    errors: list[FaceIDError] = []
+    named: list[tuple[Path, frozenset[int]]] = []
+    for path in (path for path in files if _is_named(net, path)):
+        try:
+            found = _widths_in(path, fingerprint_of(path))
+        except FileError as error:
+            errors.append(error)
+            continue
+        named += [(path, found)] if found is not None else []
+    if not named and errors:
+        raise errors[0]
+    fitting = [path for path, found in named if found == frozenset(widths)] or [path for path, _ in named]
+    return (fitting[0], f"{fitting[0].name} is taken for {net.label} by its name.") if fitting else (None, "")
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, fingerprint: str) -> str:  # noqa: ARG001 - the cache goes by it
+    return sha256_of(path)
+
+
+@lru_cache(maxsize=512)
+def _widths_in(path: Path, fingerprint: str) -> frozenset[int] | None:  # noqa: ARG001 - the cache goes by it
+    """Return the widths of the layers of a ControlNet; None for another kind of file. Raises FileError."""
+    from lib_faceid.effects.controlnet import MARK, cross_widths  # here, as most machines have none
+
+    tensors = read_whole(path).tensors
+    return cross_widths(tensors) if MARK in tensors else None
+
+
+def _is_named(net: Net, path: Path) -> bool:
+    """Say whether the name of a file, or of the two folders around it, has one of the net's hints in it."""
+    names = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in (path.stem, *path.parts[-3:-1])]
+    return any(hint in name for name in names for hint in net.name_hints)
