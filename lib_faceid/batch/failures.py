@@ -6,14 +6,15 @@ import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lib_faceid.batch.index import Task
 from lib_faceid.whole_files import write_whole
 
-__all__ = ["FAILURES", "failed_keys", "write_failures"]
+__all__ = ["FAILURES", "failed_keys", "read_failures", "write_failures"]
 
 FAILURES = "failures.jsonl"
+NAMES = {"row", "people", "seed", "sentence", "command", "key"}
 
 
 def write_failures(folder: Path, failures: Iterable[tuple[Task, str]], command: list[str]) -> int:
@@ -41,14 +42,21 @@ def write_failures(folder: Path, failures: Iterable[tuple[Task, str]], command: 
 
 def failed_keys(folder: Path) -> set[str]:
     """Return the keys of the pictures that could not be drawn last time."""
-    found: set[str] = set()
+    return {str(one["key"]) for one in read_failures(folder)}
+
+
+def read_failures(folder: Path) -> list[dict[str, Any]]:
+    """Return what could not be drawn last time."""
+    found: list[dict[str, Any]] = []
     try:
         lines = (folder / FAILURES).read_text("utf-8").splitlines()
     except OSError:
         return found
     for line in lines:
         try:
-            found.add(json.loads(line)["key"])
-        except (ValueError, KeyError, TypeError):  # noqa: PERF203 - edited by hand
+            values: Any = json.loads(line)
+        except ValueError:  # edited by hand
             continue
+        if isinstance(values, dict) and values.keys() >= NAMES:
+            found.append(cast("dict[str, Any]", values))
     return found

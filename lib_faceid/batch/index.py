@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib_faceid.batch.picture import Picture
+from lib_faceid.batch.summary import Line
 
 __all__ = ["DONE", "FAILED", "GIVEN", "PENDING", "SKIPPED", "WAITING", "Index", "Task"]
 
@@ -19,12 +20,14 @@ PENDING, GIVEN, DONE, FAILED, WAITING, SKIPPED = range(6)
 TABLES = """
 CREATE TABLE tasks (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, job INTEGER NOT NULL, state INTEGER NOT NULL,
-    row INTEGER NOT NULL, cell INTEGER NOT NULL, place INTEGER NOT NULL, likeness REAL, picture TEXT NOT NULL
+    row INTEGER NOT NULL, cell INTEGER NOT NULL, place INTEGER NOT NULL, likeness REAL, people TEXT NOT NULL,
+    picture TEXT NOT NULL
 );
 """
 INDEXES = """
 CREATE INDEX by_job ON tasks (state, job, id);
 CREATE INDEX by_cell ON tasks (row, cell, place);
+CREATE INDEX by_people ON tasks (state, people, id);
 """
 
 
@@ -54,21 +57,15 @@ class Index:
 
     def add(self, task: Task, state: int, likeness: float | None = None) -> bool:
         """Add a task, and return whether its picture was not there yet."""
-        text = json.dumps(task.picture.as_dict(), ensure_ascii=False)
         picture = task.picture
+        people = picture.cast.label.encode(errors="replace").decode()
         done = self._db.execute(
-            "INSERT OR IGNORE INTO tasks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO tasks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                task.key,
-                task.job,
-                state,
-                picture.row,
-                picture.cell,
-                task.place,
-                likeness,
-                text.encode(errors="replace").decode(),
+                task.key, task.job, state, picture.row, picture.cell, task.place, likeness, people,
+                json.dumps(picture.as_dict()),
             ),
-        )
+        )  # fmt: skip
         return done.rowcount > 0
 
     def built(self) -> None:
@@ -94,6 +91,10 @@ class Index:
         """Write down what became of a picture."""
         self._db.execute("UPDATE tasks SET state = ?, likeness = ? WHERE key = ?", (state, likeness, key))
 
+    def set_failed(self, key: str) -> None:
+        """Write down that a picture that is not there could not be drawn."""
+        self._db.execute("UPDATE tasks SET state = ? WHERE key = ? AND state <> ?", (FAILED, key, DONE))
+
     def skip(self, row: int, cell: int, after: int) -> int:
         """Leave out the pictures of a cell behind one, and return how many waited."""
         found = self._db.execute(
@@ -118,6 +119,14 @@ class Index:
         """Give all of a state, in the order of the manifest."""
         cursor = self._db.execute(SELECT + " WHERE state = ? ORDER BY id", (state,))
         yield from map(_task, cursor)
+
+    def lines(self, state: int, people: str | None = None) -> Iterator[Line]:
+        """Give of each picture of a state what a report shows, in the order of the manifest; of some people alone."""
+        text = "SELECT key, row, people, likeness, picture FROM tasks WHERE state = ?"
+        text, values = (text + " AND people = ?", (state, people)) if people is not None else (text, (state,))
+        for key, row, name, likeness, picture in self._db.execute(text + " ORDER BY id", values):
+            found = json.loads(picture)
+            yield key, row, name, found["seed"], likeness, found["prompt"]
 
     def close(self) -> None:
         """Take the file away."""

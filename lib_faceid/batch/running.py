@@ -23,9 +23,9 @@ from lib_faceid.batch.work import Rules, Work
 
 __all__ = ["Outcome", "Run"]
 
-LIVE_SECONDS = 60.0
-Told = Callable[[Index, "Progress", bool], None]
-"""Tells of a run: gets what is known of every picture, how far it is, and whether it goes on."""
+FIRST_SECONDS, LIVE_SECONDS, LIVE_SHARE = 15.0, 60.0, 50
+Told = Callable[[Index, str, bool], None]
+"""Tells of a run: gets what is known of every picture, how far it is in a line, and whether it goes on."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Run:
     rules: Rules = field(default_factory=Rules)
     wanted: Wanted = field(default_factory=Wanted)
     command: Sequence[str] = ()
-    tell: Told = lambda _index, _progress, _goes_on: None
+    tell: Told = lambda _index, _line, _goes_on: None
     journal: Callable[[Task, Drawn, Path], None] | None = None
     _work: float = field(default=0.0, init=False)
     _seconds: float = field(default=0.0, init=False)
@@ -83,7 +83,7 @@ class Run:
             index.close()
 
     def _draw(self, index: Index, work: Work, progress: Progress) -> None:
-        told = time.monotonic()
+        told, wait = time.monotonic(), FIRST_SECONDS
 
         def saved(task: Task, drawn: Drawn, worker: str) -> None:
             self._log(task, drawn, worker)
@@ -94,22 +94,23 @@ class Run:
             progress.add(drawn.likeness)
 
         def look() -> None:
-            nonlocal told
+            nonlocal told, wait
             progress.failed = len(work.failures)
             progress.show()
-            if time.monotonic() - told > LIVE_SECONDS:
-                with work.quiet():
-                    self.tell(index, progress, True)
+            if time.monotonic() - told > wait:
+                began = time.monotonic()
+                self._tell(index, work, progress, goes_on=True)
                 told = time.monotonic()
+                wait = max(LIVE_SECONDS, LIVE_SHARE * (told - began))
 
         Puller(self.engine, work, self.store, saved, progress.say, look).run()
 
-    def _tell(self, index: Index, work: Work, progress: Progress) -> None:
+    def _tell(self, index: Index, work: Work, progress: Progress, *, goes_on: bool = False) -> None:
         progress.failed = len(work.failures)
         with work.quiet():
             failed = ((task, work.failures.get(task.key, "")) for task in index.tasks(FAILED))
             write_failures(self.store.folder, failed, list(self.command))
-            self.tell(index, progress, False)
+            self.tell(index, progress.line(), goes_on)
 
     def _log(self, task: Task, drawn: Drawn, worker: str) -> None:
         """Write down who drew what when: for people, and read by nothing."""

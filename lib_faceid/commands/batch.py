@@ -21,13 +21,14 @@ SHOWN = 100
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
     """Give a parser the commands below `batch`."""
-    from lib_faceid.commands.batch_run import add_run
+    from lib_faceid.commands.batch_run import add_report, add_run
 
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     plan = commands.add_parser("plan", help="how many pictures, how long, and every mistake, before anything is drawn")
     plan.set_defaults(run=_plan)
     add_manifest(plan)
     add_run(commands.add_parser("run", help="draw it; what is there already stays, also after any end"))
+    add_report(commands.add_parser("report", help="the page and the table of results anew, without drawing"))
 
 
 def add_manifest(parser: argparse.ArgumentParser) -> None:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from lib_faceid.app.resources import Resources
     from lib_faceid.batch.address import Address
     from lib_faceid.batch.building import Wanted
-    from lib_faceid.batch.engine import Engine
+    from lib_faceid.batch.engine import Drawn, Engine
+    from lib_faceid.batch.index import Task
     from lib_faceid.batch.known import Known
     from lib_faceid.batch.picture import Picture
     from lib_faceid.batch.running import Outcome
     from lib_faceid.batch.store import Store
     from lib_faceid.batch.work import Rules
 
-__all__ = ["add_output", "add_run", "command_of"]
+__all__ = ["add_output", "add_report", "add_run", "command_of"]
 
 Options = argparse.Namespace
 ENGINES = ("local", "webui", "ray")
@@ -75,6 +76,17 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     enough.add_argument("--failed", action="store_true", help="only what could not be drawn last time")
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of `batch report`."""
+    parser.set_defaults(run=_report)
+    add_manifest(parser)
+    add_output(parser)
+    parser.add_argument("--full-precision", action="store_true", help="as the pictures were drawn")
+    parser.add_argument("--no-mark", dest="marks", action="store_false", help="as the pictures were drawn")
+    parser.add_argument("--engine", choices=ENGINES, default="local", help="that drew them (%(default)s)")
+    parser.add_argument("--url", action="append", default=[], metavar="URL", help="of a WebUI for --engine webui")
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add where the pictures are."""
     parser.add_argument("--out", type=Path, default=Path("out/batch"), metavar="DIR", help="(%(default)s)")
@@ -83,6 +95,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def _run(options: Options) -> None:
     from lib_faceid.batch.planning import plan_of
     from lib_faceid.batch.reading import Manifest
+    from lib_faceid.batch.report import told_in
     from lib_faceid.batch.running import Run
     from lib_faceid.batch.store import Store
 
@@ -98,8 +111,38 @@ def _run(options: Options) -> None:
         engine = _engine(options, resources, store)
         rules = replace(rules, attempts=engine.attempts)
         run = Run(read(), store, engine, key_of, rules, _wanted(options), command_of(options))
+        run.tell = told_in(store, options.manifest.name)
+        run.journal = _journal(options, resources)
         outcome = run.run()
     _say(outcome, options, resources, engine, known.checkpoint)
+
+
+def _report(options: Options) -> None:
+    """Tell of a folder anew, without drawing."""
+    from lib_faceid.batch.building import Builder
+    from lib_faceid.batch.failures import failed_keys
+    from lib_faceid.batch.index import DONE, FAILED, Index
+    from lib_faceid.batch.reading import Manifest
+    from lib_faceid.batch.report import told_in
+    from lib_faceid.batch.store import Store
+    from lib_faceid.batch.work import Rules
+
+    store = Store(options.out)
+    with store.held():
+        resources = _resources(options)
+        known, key_of = _facts(options, resources, store)
+        index = Index(options.out / ".work.sqlite")
+        try:
+            Builder(store, index, key_of, Rules()).build(Manifest(options.manifest, known, defaults_of(options)))
+            for key in failed_keys(options.out):
+                index.set_failed(key)
+            counts = index.counts()
+            failed = f" · {counts[FAILED]:,} failed" if FAILED in counts else ""
+            line = f"{counts.get(DONE, 0):,}/{sum(counts.values()):,}{failed}"
+            told_in(store, options.manifest.name)(index, line, False)
+        finally:
+            index.close()
+    print(options.out / "report.html")
 
 
 def _resources(options: Options) -> Resources:
@@ -142,6 +185,7 @@ def _engine(options: Options, resources: Resources, store: Store) -> Engine:
 
 def _local(options: Options, resources: Resources, store: Store) -> Engine:
     from lib_faceid.batch.local import LocalEngine, devices
+    from lib_faceid.models.own_settings import own_settings
 
     found = devices()
     threads = None if found else store.share("threads", options.threads or 1)
@@ -150,7 +194,17 @@ def _local(options: Options, resources: Resources, store: Store) -> Engine:
             f"{options.out} was begun with --threads {threads}; another number gives other bytes. Leave it out."
         )
     workers = options.workers or len(found) or max((os.cpu_count() or 2) // 2, 1)
-    return LocalEngine(resources, workers, found, threads)
+    return LocalEngine(resources, workers, found, threads, writes_journal=own_settings(resources.roots).journal)
+
+
+def _journal(options: Options, resources: Resources) -> Callable[[Task, Drawn, Path], None] | None:
+    """Return what writes the journal; WebUIs write their own."""
+    from lib_faceid.batch.journalling import journal_of
+    from lib_faceid.models.own_settings import own_settings
+
+    if options.engine == "webui" or not own_settings(resources.roots).journal:
+        return None
+    return journal_of(resources.roots, f"batch {options.manifest.stem}", print)
 
 
 def _rules(options: Options) -> Rules:
@@ -216,4 +270,4 @@ def _say(outcome: Outcome, options: Options, resources: Resources, engine: Engin
         print(f"{outcome.left:,} are left. Start it again to go on.")
     if outcome.failed:
         print(f"{outcome.failed:,} could not be drawn: {options.out / FAILURES}")
-    print(options.out)
+    print(options.out / "report.html")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from lib_faceid.errors import UnitError
 from lib_faceid.journal.run import Run, task_id
 
-__all__ = ["as_csv", "as_json", "seconds_of"]
+__all__ = ["as_csv", "as_json", "harmless", "seconds_of"]
 
 COLUMNS = (
     "run", "time", "parent", "tried", "people", "likeness", "best", "pictures", "prompt", "negative", "checkpoint",
@@ -25,7 +25,7 @@ def as_csv(runs: Iterable[Run]) -> Iterator[str]:
     """Give the head, and a line for each run. A cell that a spreadsheet would take for a formula begins with '."""
     yield _line(COLUMNS)
     for run in runs:
-        yield _line([_harmless(cell) for cell in _cells(run)])
+        yield _line([harmless(cell) for cell in _cells(run)])
 
 
 def as_json(runs: Iterable[Run]) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """Return a cell that no spreadsheet carries out. A likeness below zero stays a number."""
     if not cell.lstrip(" \n").startswith(FORMULA) or _is_number(cell):
         return cell
