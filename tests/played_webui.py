@@ -44,10 +44,12 @@ def play_webui(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def forget_hosts() -> None:
     """Have what imports the WebUI's modules imported anew the next time."""
-    ours = tuple(f"lib_faceid.hosts.{one}" for one in ("webui", "a1111", "forge"))
+    ours = ("lib_faceid.webui", *(f"lib_faceid.hosts.{one}" for one in ("webui", "a1111", "forge")))
     for name in [name for name in sys.modules if name.startswith(ours)]:
         del sys.modules[name]
-        vars(sys.modules["lib_faceid.hosts"]).pop(name.rpartition(".")[2], None)
+        parent, _, child = name.rpartition(".")
+        if parent in sys.modules:
+            vars(sys.modules[parent]).pop(child, None)
 
 
 class Params:

@@ -23,8 +23,8 @@ FLOORS = {  # a folder stands for the modules in it; what lies on one floor may 
     7: "jobs",
     8: "api hosts",
     9: "ui",
-    10: "app batch evaluation miniature scripts",
-    11: "__main__ commands",
+    10: "app batch evaluation miniature webui",
+    11: "__main__ commands scripts",
 }
 DOORS = {  # third-party package (or host module): the only files that may import it
     "gradio": ["lib_faceid/ui/*.py", "lib_faceid/app/own_page*.py"],
@@ -44,8 +44,8 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "requests": [],
     "httpx": [],
     "huggingface_hub": [],
-    "modules.ui_components": ["lib_faceid/hosts/webui/*.py", "lib_faceid/ui/units.py", "scripts/*.py"],
-    "modules": [*(f"lib_faceid/hosts/{host}/*.py" for host in ("webui", "a1111", "forge")), "scripts/*.py"],
+    "modules.ui_components": ["lib_faceid/hosts/webui/*.py", "lib_faceid/ui/units.py"],
+    "modules": [*(f"lib_faceid/hosts/{host}/*.py" for host in ("webui", "a1111", "forge")), "lib_faceid/webui/*.py"],
     "modules_forge": [],
     "backend": ["lib_faceid/hosts/forge/*.py"],
 }

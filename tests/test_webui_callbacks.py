@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -72,11 +73,8 @@ def script(callbacks: Callbacks) -> ModuleType:
 
 
 def load_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("faceid_script", SCRIPT)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_module("lib_faceid.webui.script")
+    module.register()
     return module
 
 
@@ -114,7 +112,32 @@ def test_also_in_front_of_a_face_inside_a_job(
     extra_networks.register_extra_network = networks.append
     monkeypatch.setattr(script.webui_cards, "register", lambda: None)
     monkeypatch.setattr(script.webui_tags, "is_part", lambda p: True)
-    script.add_networks()
+    script._add_networks()
     script.callbacks.add("cfg_denoiser", lambda params: None)
     networks[0].activate(object(), [])
     assert callbacks.of("cfg_denoiser")[-1] is script.webui.on_denoiser
+
+
+def started(folder: Path, *modules: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a WebUI does that has these modules, all of them empty."""
+    (folder / "modules").mkdir()
+    for name in modules:
+        (folder / "modules" / f"{name}.py").touch()
+    code = "import runpy, sys; sys.path[:0] = sys.argv[2:]; runpy.run_path(sys.argv[1])"
+    arguments = [sys.executable, "-c", code, str(SCRIPT), str(folder), str(SCRIPT.parents[1])]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("modules", [("sd_samplers_diffusers", "sd_samplers_cfg_denoiser"), ("shared",)])
+def test_a_webui_that_draws_otherwise_gets_a_sentence(tmp_path: Path, modules: tuple[str, ...]) -> None:
+    """SD.Next, with what it kept of AUTOMATIC1111's for a while and without."""
+    ran = started(tmp_path, *modules)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("IP-Adapter FaceID does not run in this WebUI:")
+
+
+def test_a_webui_that_is_served_loads_the_script(tmp_path: Path) -> None:
+    """Here it comes as far as what is empty."""
+    ran = started(tmp_path, "sd_samplers_cfg_denoiser", "scripts", "script_callbacks")
+    assert ran.stdout == ""
+    assert "lib_faceid/webui/script.py" in ran.stderr
