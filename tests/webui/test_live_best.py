@@ -19,7 +19,7 @@ from lib_faceid.faces.analyser import FaceAnalyser, largest
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.job_options import INFOTEXT_KEY
-from tests.webui.server import Answer, Server
+from tests.webui.server import Answer, Server, kind_of
 from tests.webui.test_live_jobs import clean
 from tests.webui.test_live_likeness import BLUE, WHO, likeness, miniature, photos, scores_in
 from training.captions import caption
@@ -99,7 +99,8 @@ def test_batches_and_what_is_kept(miniature: Server, unit: dict[str, Any]) -> No
     assert [one.split(", ")[1] for one in infotexts] == [f"first seed: {own[at][0]}" for at in (0, 1, 0, 1, 2, 3, 2, 3)]
     for at in (1, 2):
         plain = clean(miniature.txt2img(unit, **{**JOB, "seed": seeds[at]}))
-        assert np.array_equal(plain.images[0], pictures[at])
+        apart = np.abs(plain.images[0].astype(int) - pictures[at]).max()
+        assert apart <= kind_of(miniature.webui).is_forge  # there a batch of two is rounded otherwise than a single one
 
 
 def test_a_target_and_seeds_that_are_all_finished(miniature: Server, unit: dict[str, Any]) -> None:
