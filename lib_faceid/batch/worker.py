@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lib_faceid.app.resources import Resources
     from lib_faceid.batch.engine import Drawn
 
-__all__ = ["ENDED", "pack", "ready", "serve", "unpack"]
+__all__ = ["ENDED", "answer", "pack", "ready", "serve", "unpack"]
 
 ENDED = (EOFError, BrokenPipeError, ConnectionResetError)
 
@@ -35,7 +35,7 @@ def serve(pipe: Connection, resources: Resources, settings: dict[str, Any]) -> N
         pipe.send_bytes(b"{}")
         while True:
             picture = Picture.from_dict(json.loads(pipe.recv_bytes()))
-            pipe.send_bytes(_answer(drawer, picture))
+            pipe.send_bytes(answer(drawer, picture))
     except ENDED:
         return
     except FaceIDError as error:  # it could not even begin
@@ -85,7 +85,8 @@ def unpack(message: bytes) -> Drawn:
     return Drawn(png, values["record"], values["likeness"], values["seconds"], values["run"])
 
 
-def _answer(drawer: Any, picture: Picture) -> bytes:
+def answer(drawer: Any, picture: Picture) -> bytes:
+    """Return what came of a picture as one message: the picture, or why it could not be drawn."""
     try:
         return pack(drawer.draw(picture))
     except FaceIDError as error:

@@ -47,6 +47,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     engine = parser.add_argument_group("who draws")
     engine.add_argument("--engine", choices=ENGINES, default="local", help="(%(default)s)")
+    engine.add_argument("--address", metavar="A", help="of a Ray cluster for --engine ray (Ray on this machine)")
     engine.add_argument(
         "--workers", type=values.whole(1, MOST_WORKERS), metavar="N", help="(one a GPU; CPU: half the cores)"
     )
@@ -180,7 +181,20 @@ def _engine(options: Options, resources: Resources, store: Store) -> Engine:
         from lib_faceid.batch.webui import WebUIEngine
 
         return WebUIEngine(_addresses(options), options.timeout)
+    if options.engine == "ray":
+        return _ray(options, resources, store)
     return _local(options, resources, store)
+
+
+def _ray(options: Options, resources: Resources, store: Store) -> Engine:
+    from lib_faceid.batch.ray_engine import RayEngine, start_ray
+    from lib_faceid.models.own_settings import own_settings
+
+    ray = start_ray(options.address)
+    journal = own_settings(resources.roots).journal
+    found = RayEngine(ray, resources, options.workers, writes_journal=journal)
+    found.threads = None if found.gpus else _threads(options, store)
+    return found
 
 
 def _local(options: Options, resources: Resources, store: Store) -> Engine:
@@ -188,13 +202,19 @@ def _local(options: Options, resources: Resources, store: Store) -> Engine:
     from lib_faceid.models.own_settings import own_settings
 
     found = devices()
-    threads = None if found else store.share("threads", options.threads or 1)
-    if options.threads and threads is not None and options.threads != threads:
+    threads = None if found else _threads(options, store)
+    workers = options.workers or len(found) or max((os.cpu_count() or 2) // 2, 1)
+    return LocalEngine(resources, workers, found, threads, writes_journal=own_settings(resources.roots).journal)
+
+
+def _threads(options: Options, store: Store) -> int:
+    """Return the threads of each worker on a CPU: for all runs into one folder the same."""
+    threads = int(store.share("threads", options.threads or 1))
+    if options.threads and options.threads != threads:
         raise UnitError(
             f"{options.out} was begun with --threads {threads}; another number gives other bytes. Leave it out."
         )
-    workers = options.workers or len(found) or max((os.cpu_count() or 2) // 2, 1)
-    return LocalEngine(resources, workers, found, threads, writes_journal=own_settings(resources.roots).journal)
+    return threads
 
 
 def _journal(options: Options, resources: Resources) -> Callable[[Task, Drawn, Path], None] | None:
