@@ -66,7 +66,7 @@ def test_the_command_and_the_extras(wheel: Path) -> None:
     named = {name.rsplit("/", 1)[-1]: name for name in archive.namelist() if ".dist-info/" in name}
     assert "faceid = lib_faceid.commands.cli:main" in archive.read(named["entry_points.txt"]).decode()
     metadata = archive.read(named["METADATA"]).decode()
-    assert {"diffusers", "page", "completion"} == {
+    assert {"diffusers", "page", "completion", "ray"} == {
         line.split(": ")[1] for line in metadata.splitlines() if line.startswith("Provides-Extra")
     }
 
