@@ -256,6 +256,15 @@ def test_other_kinds_of_models_are_refused_by_name(forge: Any) -> None:
         forge.engine.check()
 
 
+def test_the_page_is_told_which_kind_is_loaded(forge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    flux = type("Flux", (), {"forge_objects": SimpleNamespace(unet=Patcher(nn.Linear(2, 2)))})()
+    forge.package.shared.sd_model = forge.package.sd_models.model_data.sd_model = flux
+    host = import_module("lib_faceid.hosts.webui.host")
+    monkeypatch.setattr(host, "engine", lambda: forge.engine)
+    with pytest.raises(HostError, match="the checkpoint that is loaded is Flux"):
+        host.WebUI().base()
+
+
 def test_nothing_is_loaded_for_a_look(forge: Any, ldm: nn.Module) -> None:
     assert forge.engine.unet_at_hand() is ldm
     forge.package.sd_models.model_data.sd_model = object()  # Forge's own stand-in, before the first picture

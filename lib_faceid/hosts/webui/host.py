@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib_faceid.effects.effect import EffectKind
+from lib_faceid.errors import HostError
 from lib_faceid.hosts.host import Settings
 from lib_faceid.hosts.usual import models_of
 from lib_faceid.hosts.webui import settings
@@ -36,9 +37,13 @@ class WebUI:
         return settings.roots()
 
     def base(self) -> int | None:
-        """Return the cross attention dimension of the loaded checkpoint."""
+        """Return the cross attention dimension of the loaded checkpoint; raises HostError for another kind of model."""
         unet = engine().unet_at_hand()
-        return None if unet is None else cross_attention_dim(unet)
+        try:
+            return None if unet is None else cross_attention_dim(unet)
+        except HostError:
+            engine().check()  # says which kind it is, where the WebUI knows
+            raise
 
     def settings(self) -> Settings:
         """Return what is set on its settings page."""
