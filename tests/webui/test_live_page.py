@@ -148,6 +148,20 @@ def test_a_plot_over_the_weight(page: Page, photo_file: Path, server: Server, ph
     assert [pixels(one).tolist() for one in drawn(page)[-3:]] == [one.tolist() for one in wanted]
 
 
+def test_the_page_is_german_where_the_setting_says_so(server: Server, browser: Browser) -> None:
+    """By the WebUI's own mechanism: the labels that it translates itself, and our sentences."""
+    assert server.post("/sdapi/v1/options", {"localization": "de_DE"}).status == 200
+    try:
+        page = open_page(browser, server)
+        unit = page.locator("#txt2img_faceid_0")
+        for text in ("Aktivieren", "Gewicht der Identität", "Gespeicherte Person"):
+            unit.get_by_text(text, exact=True).first.wait_for(timeout=WAIT_MS)
+        keep(page, "6-german")
+        page.close()
+    finally:
+        server.post("/sdapi/v1/options", {"localization": "None"})
+
+
 def pixels(file: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
 
