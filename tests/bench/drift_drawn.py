@@ -30,7 +30,7 @@ __all__ = ["RUNS", "DrawnRun", "drawn_runs"]
 PROJECT = Path(__file__).resolve().parents[2]
 RUNS = PROJECT / "tests" / "drift_runs.json"
 STEPS = 8
-PEOPLE, GOOD, AFTER = 8, 2 * BASELINE, 8
+PEOPLE, GOOD, AFTER = 6, BASELINE + 8, 8
 
 
 class DrawnRun(TypedDict):

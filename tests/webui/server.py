@@ -196,12 +196,13 @@ class Server:
         return Path(named) if named else self.webui / "venv" / "bin" / "python"
 
     def txt2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
-        return self.post("/sdapi/v1/txt2img", _job(units, self._for_hires(settings)))
+        return self.post("/sdapi/v1/txt2img", _job(units, self.for_hires(settings)))
 
     def img2img(self, *units: dict[str, Any], **settings: Any) -> Answer:
         return self.post("/sdapi/v1/img2img", _job(units, settings))
 
-    def _for_hires(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def for_hires(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A job with what this WebUI's API asks for besides in one with hires fix."""
         return {**dict(self.kind.hires), **settings} if settings.get("enable_hr") else settings
 
     def left_in_the_unet(self) -> dict[str, Any]:

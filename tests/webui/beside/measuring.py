@@ -107,7 +107,7 @@ class Bench:
         units = [{name: value for name, value in whole.items() if value is not None}] if unit else []
         job = {
             **QUICK,
-            **row.request,
+            **self.server.for_hires(dict(row.request)),
             "override_settings": {**row.options, "sd_model_checkpoint": checkpoint},
             "alwayson_scripts": {**({TITLE: {"args": units}} if units else {}), **row.theirs},
         }
