@@ -165,7 +165,7 @@ def test_the_gallery_is_sorted_where_a_setting_says_so(
 def test_skipped_it_takes_the_best_so_far_and_the_next_batch_is_searched_for(
     miniature: Server, unit: dict[str, Any]
 ) -> None:
-    job = {**JOB, "steps": 30, "n_iter": 2}
+    job = {**JOB, "steps": 80, "n_iter": 2}  # long enough to be skipped on a busy machine
     with ThreadPoolExecutor(1) as thread:
         drawing = thread.submit(miniature.txt2img, unit, {"best_of": 6}, **job)
         deadline = time.monotonic() + 120
