@@ -131,7 +131,7 @@ def test_the_journal_lists_and_opens_the_runs(page: Page) -> None:
     shows(page, "faceid_journal_table", "F-000002")
     shows(page, "faceid_journal_table", "photo ")  # who is not saved
     keep(page, "journal-4-list")
-    page.locator("#faceid_journal_table td", has_text="F-000002").first.click()
+    page.locator("#faceid_journal_table td", has_text="F-000002").last.click()
     page.locator("#faceid_journal_page h3", has_text="F-000002").wait_for(timeout=WAIT_MS)
     keep(page, "journal-5-run")
 
