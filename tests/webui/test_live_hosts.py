@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.webui.server import Answer, Server
-from tests.webui.test_live_jobs import SDXL, clean, difference, unit_for
+from tests.webui.test_live_jobs import clean, difference, unit_for
 
 pytestmark = pytest.mark.not_in("webui", why="it is what the others are compared with")
 PEERS = {"opts_randn_source": "CPU", "opts_emphasis": "Original"}
@@ -19,8 +19,8 @@ PEERS = {"opts_randn_source": "CPU", "opts_emphasis": "Original"}
 JOBS: dict[str, dict[str, Any]] = {
     "plain": PEERS,
     "batch": {**PEERS, "batch_size": 2},
-    "SDXL": {**PEERS, **SDXL},
-}
+    "AND": {**PEERS, "prompt": "a person AND a hat :0.5"},
+}  # no SDXL: of a miniature's text encoders the WebUIs make plain pictures that have nothing in common
 ATTENTION = ("--attention-pytorch", "--attention-split", "--attention-quad")
 
 
@@ -63,6 +63,7 @@ def test_a_person_makes_no_more_difference_between_two_webuis_than_there_is_with
 ) -> None:
     plain, with_person = drawn(server, person, JOBS[name])
     by_itself, with_her = difference(upstream[name][0], plain), difference(upstream[name][1], with_person)
+    print(f"{name}: the WebUIs differ by {by_itself} of 255, and by {with_her} with a person")
     assert difference(plain, with_person) > 10
     assert with_her <= max(1, by_itself), (with_her, by_itself)
 
