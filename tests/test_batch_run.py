@@ -26,8 +26,10 @@ from lib_faceid.batch.store import Store
 from lib_faceid.batch.work import Rules
 from lib_faceid.commands.cli import main
 from lib_faceid.errors import FileError, HostError
+from lib_faceid.journal.journal import open_journal
 from lib_faceid.miniature.folder import write_trained_models
 from lib_faceid.models.folders import Roots
+from lib_faceid.models.own_settings import change_settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 MANIFEST = """people,prompt,seeds,checkpoint
@@ -236,6 +238,7 @@ def test_two_real_workers_one_killed(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("FACEID_FACE_MODELS", raising=False)
     Path("m.csv").write_text(TINY)
+    change_settings(machine.roots, journal=True)
     killed: list[int] = []
     draw = LocalEngine.open
 
@@ -250,6 +253,9 @@ def test_two_real_workers_one_killed(
     said = capsys.readouterr().out
     assert killed
     assert "8 pictures are there; 8 drawn now" in said
+    entries = open_journal(machine.roots).page().entries
+    assert len(entries) == 8
+    assert {one.tags for one in entries} == {("batch m",)}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -284,6 +290,7 @@ def test_options_that_cannot_be(
         ("--until", "beauty", "1"): "nothing that is measured",
         ("--until", "likeness", "7"): "not a number from 0 to 1",
         ("--rows", "a"): "are no rows",
+        ("--until", "likeness", "0.5", "--face-models", "none"): "face models",
     }.items():
         assert main(["batch", "run", "m.csv", *typed]) == 2
         assert sentence in capsys.readouterr().err

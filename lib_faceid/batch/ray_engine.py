@@ -1,7 +1,7 @@
 """The engine `ray`: actors of a Ray cluster, or of this machine, each with one pipeline that stays loaded.
 
-Only this file knows Ray, which is an extra (`pip install "sd-webui-faceid[ray]"`). Models lie on each node where this
-machine has them; the files of people and photos travel through Ray's object store, each once for a node.
+Only this file knows Ray, which is an extra (`pip install ".[diffusers,ray]"` in the clone). Models lie on each node
+where this machine has them; the files of people and photos travel through Ray's object store, each once for a node.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def start_ray(address: str | None = None) -> Any:
         ray: Any = import_module("ray")
     except ImportError as error:
         raise MissingPackageError(
-            f"--engine ray needs Ray, which cannot be imported ({error}). Run: pip install 'sd-webui-faceid[ray]'"
+            f"--engine ray needs Ray, which cannot be imported ({error}). Run: pip install 'ray>=2.40'"
         ) from error
     try:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)

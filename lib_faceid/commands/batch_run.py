@@ -104,6 +104,8 @@ def _run(options: Options) -> None:
     rules, store = _rules(options), Store(options.out)
     with store.held():
         resources = _resources(options)
+        if rules.until is not None and options.engine != "webui":
+            resources.face_analyser()  # without face models nothing would ever be alike
         known, key_of = _facts(options, resources, store)
         read = lambda: Manifest(options.manifest, known, defaults_of(options))  # noqa: E731
         plan = plan_of(read())
