@@ -32,12 +32,12 @@ class Drawn:
 class LostError(FaceIDError):
     """The worker is gone, hangs or is out of order; its picture goes to another one.
 
-    counts: whether the picture may be the cause, so that it is not tried for ever.
+    counts: whether the picture may be the cause, so that it is not tried for ever; is_said: whether people are told.
     """
 
-    def __init__(self, sentence: str, *, counts: bool = True) -> None:
+    def __init__(self, sentence: str, *, counts: bool = True, is_said: bool = True) -> None:
         super().__init__(sentence)
-        self.counts = counts
+        self.counts, self.is_said = counts, is_said
 
 
 class Worker(Protocol):

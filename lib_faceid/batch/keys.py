@@ -1,7 +1,8 @@
 """The key of a picture: a hash of all that decides about it, so that the same question is never drawn twice.
 
-People, photos, adapters and checkpoints count by their files' bytes; what is not on this machine counts by its name.
-An adapter left at Auto counts by all adapters that there are, among which Auto chooses.
+People, photos, adapters, checkpoints, face models and image encoders count by their files' bytes; what is not on this
+machine counts by its name. An adapter left at Auto counts by all adapters that there are, among which Auto chooses.
+A WebUI samples in its own way, and has keys of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.hashes import Hashes
 from lib_faceid.batch.picture import Picture
 from lib_faceid.errors import FaceIDError
+from lib_faceid.faces.packs import find_face_pack
 from lib_faceid.jobs.choosing import file_of
-from lib_faceid.models.folders import find_adapters
+from lib_faceid.models.folders import find_adapters, find_clip_vision
+from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.units.infotext import ALGORITHM
 from lib_faceid.units.tags import find_tags, units_of
@@ -31,9 +35,9 @@ SPACES = (",", ":")
 
 
 class Keys:
-    """Makes keys on one machine."""
+    """Makes keys on one machine. host: what draws; its own models count where that is this program."""
 
-    def __init__(self, resources: Resources, hashes: Hashes) -> None:
+    def __init__(self, resources: Resources, hashes: Hashes, host: str = HOST) -> None:
         self._resources, self._hashes = resources, hashes
         self._files = find_adapters(resources.roots)
         self._casts: dict[str, str] = {}
@@ -41,7 +45,10 @@ class Keys:
         self._checkpoint = cache(self._of_checkpoint)
         self._adapter = cache(self._of_adapter)
         self._person = cache(self._of_person)
-        self._same = [VERSION, ALGORITHM, resources.full_precision, resources.marks]
+        self._same: list[Any] = [VERSION, ALGORITHM, host, resources.full_precision, resources.marks]
+        self._encoders: list[str] | None = [] if host != HOST else None
+        if host == HOST and (pack := find_face_pack(resources.roots)):
+            self._same += [hashes.of(pack.detector), hashes.of(pack.recogniser)]
 
     def key(self, picture: Picture) -> str:
         """Return it: 40 hexadecimal digits."""
@@ -62,11 +69,20 @@ class Keys:
         for name in ("images", "negative_images"):
             if name in found:
                 found[name] = [[self._file(path), weight] for path, weight in found[name]]
+        if "images" in found:
+            found["encoders"] = self._of_encoders()
         if found.get("mask"):
             found["mask"] = self._file(found["mask"])
         if found.get("person"):
             found["person"] = self._person(found["person"])
         return {**found, "adapter": self._adapter(found.get("adapter", AUTO))}
+
+    def _of_encoders(self) -> list[str]:
+        """Return the hashes of the image encoders, which look at photos: large files, read for photos only."""
+        if self._encoders is None:
+            files = (find_clip_vision(self._resources.roots, one) for one in sorted(IMAGE_ENCODERS))
+            self._encoders = [self._hashes.of(path) for path in files if path is not None]
+        return self._encoders
 
     def _tags(self, prompt: str) -> str:
         try:

@@ -88,7 +88,7 @@ class Puller:
                 drawn = worker.draw(task)
             except LostError as error:
                 self.work.back(task, str(error), counts=error.counts)
-                if not self._revived(worker, str(error)):
+                if not self._revived(worker, error):
                     raise
             except FaceIDError as error:
                 self.work.fail(task, str(error))
@@ -107,7 +107,7 @@ class Puller:
         self.saved(task, drawn, worker.name)
         self.work.done(task, drawn.likeness)
 
-    def _revived(self, worker: Worker, why: str) -> bool:
+    def _revived(self, worker: Worker, why: LostError) -> bool:
         """Wait until a worker is back, and return whether it is; a picture is not held meanwhile."""
         is_said = False
         while not self.work.is_over:
@@ -118,7 +118,7 @@ class Puller:
                 if is_said:
                     self.say(f"{worker.name} is back.")
                 return True
-            if not is_said:
+            if not is_said and why.is_said:
                 is_said = True
                 self.say(f"{worker.name} is left out: {why}")
             end = time.monotonic() + wait

@@ -28,11 +28,12 @@ from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.external import TITLE
 from lib_faceid.likeness.meaning import LIKENESS_KEY
 
-__all__ = ["WebUIEngine", "WebUIWorker", "body_of"]
+__all__ = ["DRAWN_BY", "WebUIEngine", "WebUIWorker", "body_of"]
 
 DRAW, ALIVE = "/sdapi/v1/txt2img", "/ip-adapter-faceid/version"
 PNG_BEGIN, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 OK, BUSY, NOT_LET_IN = 200, (408, 425, 429, 503), (401, 403, 404, 405)
+DRAWN_BY = "WebUI"
 IN_A_ROW = 3
 """Failures after which a WebUI is left out."""
 LEAST_TIMEOUT, TIMES = 120.0, 20.0
@@ -145,7 +146,7 @@ class WebUIWorker:
             return
         if answer.status in BUSY:
             self._wait = answer.retry_after or min(self.engine.first_wait, 1.0)
-            raise LostError(f"{self.name} is busy (HTTP {answer.status}).", counts=False)
+            raise LostError(f"{self.name} is busy (HTTP {answer.status}).", counts=False, is_said=False)
         if answer.status in NOT_LET_IN:
             self._failures = IN_A_ROW
             hint = "Start it with --api, and put name and password into the URL."
@@ -213,7 +214,7 @@ def _drawn(body: Any, picture: Picture, seconds: float) -> Drawn:
     likeness = score.get("likeness") if score else None
     record = {
         **record_of(picture),
-        "drawn_by": "WebUI",
+        "drawn_by": DRAWN_BY,
         "drawn_seed": (score or {}).get("seed", info.get("seed", picture.seed)),
         "likeness": likeness,
         "score": score,

@@ -72,8 +72,8 @@ class Work:
         """
         with self._changed:
             while not self._is_stopped and not self.is_out_of_time:
-                if self._pending:
-                    return self._hand_out(self._choose(job))
+                if (task := self._next(job)) is not None:
+                    return task
                 if not self._given:
                     break
                 self._changed.wait(0.5)
@@ -127,17 +127,20 @@ class Work:
                 return found
         return max(self._pending, key=self._pending.__getitem__)
 
-    def _hand_out(self, job: int) -> Task:
-        task = self.index.next_of(job)
-        if task is None:  # would be a mistake of ours: nobody waits for it for ever
-            del self._pending[job]
-            return self._hand_out(self._choose(None))
-        self.index.set(task.key, GIVEN)
-        self._given += 1
-        self._pending[job] -= 1
-        if not self._pending[job]:
-            del self._pending[job]
-        return task
+    def _next(self, job: int | None) -> Task | None:
+        """Hand out a picture; None where none waits."""
+        while self._pending:
+            chosen = self._choose(job)
+            task = self.index.next_of(chosen)
+            left = self._pending.pop(chosen) - 1
+            if task is None:
+                continue
+            if left:
+                self._pending[chosen] = left
+            self.index.set(task.key, GIVEN)
+            self._given += 1
+            return task
+        return None
 
     def _failed(self, task: Task, sentence: str) -> None:
         self.index.set(task.key, FAILED)

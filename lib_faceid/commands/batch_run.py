@@ -161,12 +161,14 @@ def _facts(options: Options, resources: Resources, store: Store) -> tuple[Known,
     from lib_faceid.batch.hashes import Hashes
     from lib_faceid.batch.here import known_here
     from lib_faceid.batch.keys import Keys
+    from lib_faceid.batch.webui import DRAWN_BY
     from lib_faceid.batch.webui_known import known_there
 
-    keys = Keys(resources, Hashes(store.folder / ".hashes.json"))
+    hashes = Hashes(store.folder / ".hashes.json")
     if options.engine == "webui":
-        return known_there(_addresses(options), str(options.checkpoint or "")), keys.key
-    return known_here(resources), keys.key
+        known = known_there(_addresses(options), str(options.checkpoint or ""))
+        return known, Keys(resources, hashes, DRAWN_BY).key
+    return known_here(resources), Keys(resources, hashes).key
 
 
 def _addresses(options: Options) -> Sequence[Address]:

@@ -171,8 +171,8 @@ def _round(folder: Path, seed: int, calm: dict[str, str]) -> str:
     dice, out, killed = random.Random(seed), f"round{seed}", {"worker": 0, "driver": 0}
     while True:
         process = _start(folder, out, 2)
-        ends = time.monotonic() + dice.uniform(4, 25) if killed["driver"] < 2 else float("inf")
-        strikes = time.monotonic() + dice.uniform(6, 20) if killed["worker"] < 2 else float("inf")
+        ends = time.monotonic() + dice.uniform(4, 20) if killed["driver"] < 2 else float("inf")
+        strikes = time.monotonic() + dice.uniform(5, 14) if killed["worker"] < 2 else float("inf")
         while process.poll() is None:
             time.sleep(0.05)
             if time.monotonic() > strikes and (workers := [one for one in _children(process.pid) if _is_worker(one)]):
@@ -214,7 +214,7 @@ def main() -> None:
         ("slow", _slow, {"seconds": 0.4}),
         ("overhead", _overhead, {"rows": 2_000, "bytes": 400_000}),
         ("plan", _plan, {"rows": 1_000_000}),
-        ("kill", _kill, {"rounds": 20, "first": 0, "rows": 24, "steps": 4, "size": "64x64"}),
+        ("kill", _kill, {"rounds": 20, "first": 0, "rows": 16, "steps": 4, "size": "64x64"}),
     ):
         command = commands.add_parser(name)
         command.set_defaults(run=run)
