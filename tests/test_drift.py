@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from bench.drift_drawn import drawn_runs
 
 from lib_faceid.likeness.drift import BASELINE, Drift, DriftWatch
 from lib_faceid.miniature.trained import MEASURED
@@ -74,3 +75,22 @@ def test_too_few_pictures_and_pictures_without_a_face_say_nothing() -> None:
     assert not any(watch.add(0.5 + 0.01 * (at % 3)) for at in range(BASELINE - 1))
     assert not any(watch.add(None) for _ in range(50))
     assert watch.add(0.1) is None, "the baseline is not full yet"
+
+
+def test_changes_in_pictures_that_were_really_drawn_are_found_within_8() -> None:
+    """Eight people whom the miniature never saw; then weight 0, somebody else, or another recogniser's adapter."""
+    first: dict[str, list[int]] = {}
+    for one in drawn_runs():
+        assert not _alarms(one["good"])
+        for change, after in one["changed"].items():
+            alarms = [at - len(one["good"]) for at in _alarms([*one["good"], *after])]
+            first.setdefault(change, []).append(alarms[0] if alarms else WITHIN + 1)
+    assert set(first) == {"weight 0", "another person", "another adapter"}
+    found = [at <= WITHIN for of_change in first.values() for at in of_change]
+    assert sum(found) >= 23, first  # of 24
+
+
+def _alarms(likenesses: list[float | None]) -> list[int]:
+    """After which picture there is an alarm, counted from 1."""
+    watch = DriftWatch()
+    return [at for at, one in enumerate(likenesses, 1) if watch.add(one)]
