@@ -322,6 +322,24 @@ def test_others_residuals_stay(world: World) -> None:
         assert relative(predicted(kind, **more), expected) < TOLERANCE
 
 
+def test_a_unet_whose_blocks_are_called_otherwise_is_noticed(world: World) -> None:
+    """As Forge's descendants do: layer by layer."""
+    kind, model = "ldm", unet("ldm")
+    with inject_guided(model, [world.contribution(kind)], [world.guide(kind)]) as injection:
+        injection.set_rows((0, 1))
+        predicted(kind)
+        assert injection.watch.unreached_calls == 0
+        middle = model.middle_block
+        bare = middle.forward
+        model._modules["middle_block"] = replacement = nn.Module()
+        replacement.forward = bare
+        try:
+            predicted(kind)
+        finally:
+            model._modules["middle_block"] = middle
+        assert injection.watch.unreached_calls == 1
+
+
 def residual_of(injection: GuidedInjection) -> Tensor:
     """The first residual of the call at hand."""
     assert injection._residuals

@@ -85,6 +85,7 @@ class GuidedInjection(Injection):
         self._net_masks = RegionMasks([guide.regions for guide in guides], view)
         self._net_weights = tuple(guide.schedule.weight for guide in guides)
         self._residuals: Residuals | None = None
+        self._is_reached = False
         self.needs_parts = True
 
     @property
@@ -97,18 +98,21 @@ class GuidedInjection(Injection):
         changed = super().begin_call(unet, args, kwargs)
         given = changed or (args, kwargs)
         self._residuals = self._summed(unet, *given)
-        if self._residuals is None or hasattr(unet, "output_blocks"):
+        self._is_reached = not hasattr(unet, "output_blocks")
+        if self._residuals is None or not self._is_reached:
             return changed
         return given[0], _with_residuals(given[1], self._residuals)
 
     def end_call(self) -> None:
         """Forget what belongs to one call; count it."""
         self.calls += bool(self._residuals) and not self._selected
+        self.watch.unreached_calls += bool(self._residuals) and not self._is_reached
         self._residuals = None
         super().end_call()
 
     def add_middle(self, found: Tensor) -> Tensor | None:
         """Return the map after the middle block with the ControlNets' residual; None where there is none."""
+        self._is_reached = True
         residual = self._residuals.middle if self._residuals else None
         if residual is None or len(residual) != len(found):
             return None

@@ -53,6 +53,10 @@ UNPLACED = (
 )
 
 
+UNREACHED = (
+    "FaceID: the ControlNets were NOT applied: the UNet was run in a way that its blocks do not see. Switch other "
+    "extensions off one by one, or set the net strength to 0. Number of such UNet calls:"
+)
 UNCONTROLLED = (
     "FaceID: the faces' places and poses were NOT followed: another extension draws the picture in parts, and where "
     "they lie could not be read. Switch it off, or set the net strength to 0. Number of UNet calls with such parts:"
@@ -240,6 +244,8 @@ class Job:
             lines.append(f"FaceID was NOT applied in {missed} of {self._watch.steps} steps: {LOST}")
         elif others and self.prepared:
             lines.append(f"FaceID: {OTHERS} {others}")
+        if self._watch.unreached_calls:
+            lines.append(f"{UNREACHED} {self._watch.unreached_calls}")
         if self._watch.unplaced_calls:
             has_regions = any(one.regions or is_auto(one.unit) for one in self.prepared)
             sentences = [UNPLACED] if has_regions else []

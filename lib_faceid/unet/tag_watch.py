@@ -22,6 +22,8 @@ class TagWatch:
         """UNet calls in those steps that came without tags."""
         self.unplaced_calls = 0
         """UNet calls with people in regions that showed a part of the picture whose place was not known."""
+        self.unreached_calls = 0
+        """UNet calls for which ControlNets were run, and whose blocks were then called by nobody's usual way."""
         self._expected = 0
         self._is_odd = False
         self._slots: list[Tensor] = []

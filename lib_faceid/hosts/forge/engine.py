@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Any
 
 from modules import sd_models, shared
@@ -23,8 +24,15 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
     forgets_loras = True
+
+    @property
+    def carries(self) -> frozenset[EffectKind]:
+        """The kinds of effects that it can apply. Forge Classic and reForge call the layers inside the UNet's blocks
+        and not the blocks, where residuals are added.
+        """
+        every: tuple[EffectKind, ...] = ("tokens", "lora", "residuals")
+        return frozenset(every if find_spec("backend") else every[:2])
 
     def check(self) -> None:
         """Raise HostError for a checkpoint of another kind than Stable Diffusion's UNets."""
