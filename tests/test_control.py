@@ -414,3 +414,35 @@ def test_a_file_that_is_no_controlnet_is_refused(world: World, tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(FileError, match="identitynet"):
         net_file(path).network(unet("sdxl"))
+
+
+def products(run: Any) -> int:
+    """How many floating-point operations of products and convolutions something takes."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def test_a_net_costs_its_own_network_and_nothing_else(world: World, measure: Measure) -> None:
+    """From the second call on, when what it makes of its picture is known."""
+    kind, person = "sdxl", [world.contribution("sdxl")]
+    with inject(unet(kind), person) as injection:
+        injection.set_rows((0, 1))
+        alone = products(lambda: predicted(kind))
+    latents, time, _ = given(kind)
+    pooled = torch.zeros(2, 64 + 6 * 16)
+    network = net_file(world.file(kind)).network(unet(kind))
+    context = context_of(world, kind)
+    with torch.no_grad():
+        hint = network.hint(spots(1))
+        own = products(lambda: network(latents, time, context, hint, pooled))
+        drawing = products(lambda: network.hint(spots(1)))
+    with inject_guided(unet(kind), person, [world.guide(kind)]) as injection:
+        injection.set_rows((0, 1))
+        first, second = products(lambda: predicted(kind)), products(lambda: predicted(kind))
+    measure(unet=alone, net=own, both=second)
+    assert second == alone + own
+    assert first == second + drawing
+    assert own > alone / 10
