@@ -26,6 +26,7 @@ from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.expected import analyser_of_people
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.jobs.reading import analyser_of_unit
+from lib_faceid.jobs.recording import used_unit
 from lib_faceid.methods.loading import load_adapter
 from lib_faceid.methods.nets import find_net
 from lib_faceid.methods.registry import by_id
@@ -389,3 +390,15 @@ def test_a_person_is_saved_by_the_recogniser_that_the_adapter_reads(models: Mode
     named = replace(unit, adapter="ip-adapter_instant_id_sdxl", variant="Auto")
     assert analyser_of_unit(named, models).recogniser.startswith("glintr100")
     assert analyser_of_unit(replace(named, adapter="Auto"), models).recogniser.startswith("w600k")
+
+
+def test_a_pose_photo_is_not_silently_left_out_when_a_picture_is_drawn_again(
+    with_net: Models, unit: Unit, data_folder: Path
+) -> None:
+    pose = base64.b64encode((data_folder / "photos" / "Luciano.png").read_bytes()).decode()
+    (prepared,) = Job([replace(unit, pose=pose)], with_net).prepare_for(SDXL)
+    assert ", pose: photo" in prepared.infotext()
+    assert used_unit(prepared, "").settings["pose"] == "photo"
+    (without,) = Job([unit], with_net).prepare_for(SDXL)
+    assert "pose" not in without.infotext()
+    assert "pose" not in used_unit(without, "").settings

@@ -124,9 +124,9 @@ def _unit(used: UsedUnit, resources: Resources) -> Unit:
         raise UnitError(f"FaceID {used.number} drew {missing!r}, who is not in the library any more.")
     negative = names_of("negative_images")
     settings = {name: value for name, value in used.settings.items() if name not in negative}
-    if any(used.settings.get(name) for name in negative) or settings.get("region") == "mask":
+    if any(used.settings.get(name) for name in (*negative, "pose")) or settings.get("region") == "mask":
         raise UnitError(
-            f"FaceID {used.number} had a mask or a photo of somebody to lead away from, which are not kept."
+            f"FaceID {used.number} had a mask, a pose or a photo of somebody to lead away from, which are not kept."
         )
     return Unit.from_dict({"enabled": True, **settings, "person": " | ".join(names)})
 

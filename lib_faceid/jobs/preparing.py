@@ -88,7 +88,8 @@ class Prepared:
     def infotext(self, *, has_hashes: bool = True) -> str:
         """Return what a picture's metadata say of the unit, with or without the hashes of its photos."""
         hashes = (self.hashes, self.negative_images) if has_hashes else ()
-        return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes)
+        pose = "photo" if self.control and self.unit.pose is not None else ""
+        return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes, pose=pose)
 
     def plan(self, steps: int) -> str:
         """Return in words in which of so many steps it acts."""

@@ -93,6 +93,7 @@ def used_unit(prepared: Prepared, adapter_sha256: str) -> UsedUnit:
     settings: dict[str, Any] = {name: value for name, value in values.items() if value != FIELDS[name].default}
     settings |= {"adapter": prepared.adapter.name, "variant": prepared.adapter.variant.id}
     settings |= {"negative_images": list(prepared.negative_images)} if prepared.negative_images else {}
+    settings |= {"pose": "photo"} if prepared.unit.pose is not None else {}
     whole = [one.fingerprint for one in prepared.references]
     references = [*(one for one in prepared.hashes if not any(long.startswith(one) for long in whole)), *whole]
     people = tuple(name for name in unit.names if not is_person_file(name))

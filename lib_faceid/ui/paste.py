@@ -89,6 +89,8 @@ def missing(services: Services, text: str, photos: Photos, person: str) -> str:
         )
     if fields["region"] == MASK:
         sentences.append("Its region was a mask, which metadata do not carry: draw it again under Region.")
+    if ", pose: " in text:
+        sentences.append("It followed a pose photo, which metadata do not carry: add it again under Advanced.")
     if any(f", {name}: " in text for name in names_of("negative_images")):
         sentences.append(_LESS_LIKE[fields["purpose"]])
     return " ".join(sentences)

@@ -37,12 +37,17 @@ def infotext_key(number: int | str) -> str:
 
 
 def unit_to_infotext(
-    unit: Unit, adapter: str, variant: str, references: Sequence[str] = (), negative_images: Sequence[str] = ()
+    unit: Unit,
+    adapter: str,
+    variant: str,
+    references: Sequence[str] = (),
+    negative_images: Sequence[str] = (),
+    pose: str = "",
 ) -> str:
     """Return one line with what is needed to draw the unit again.
 
     adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again;
-    negative_images: those of the negative photos.
+    negative_images: those of the negative photos; pose: what is said of a pose photo, if there was one.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
     written = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
@@ -51,6 +56,7 @@ def unit_to_infotext(
         for name, hashes in (("refs", references), ("negative_images", negative_images))
         if hashes
     }
+    written |= {"pose": pose} if pose else {}
     return ", ".join(f"{name}: {_text(value)}" for name, value in (written | {"algo": ALGORITHM}).items())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from importlib.util import find_spec
 from typing import Any
 
 from modules import sd_models, shared
@@ -28,11 +27,10 @@ class Forge:
 
     @property
     def carries(self) -> frozenset[EffectKind]:
-        """The kinds of effects that it can apply. Forge Classic and reForge call the layers inside the UNet's blocks
-        and not the blocks, where residuals are added.
+        """The kinds of effects that it can apply. Residuals of ControlNets are not run on any of this family yet; Forge
+        Classic and reForge call the layers inside the UNet's blocks, and not the blocks, where they would be added.
         """
-        every: tuple[EffectKind, ...] = ("tokens", "lora", "residuals")
-        return frozenset(every if find_spec("backend") else every[:2])
+        return frozenset({"tokens", "lora"})
 
     def check(self) -> None:
         """Raise HostError for a checkpoint of another kind than Stable Diffusion's UNets."""
