@@ -140,7 +140,8 @@ class World:
     def guide(self, kind: str, people: Sequence[int] = (1,), pictures: Sequence[int] = (1,), **more: Any) -> Guide:
         sources = self.contribution(kind, people).effect.sources
         effect = Control(net_file(self.file(kind)), "a net", sources, [Spots(one) for one in pictures])
-        return Guide(effect, **({"schedule": Schedule(NET_SCALE)} | more))
+        settings: dict[str, Any] = {"schedule": Schedule(NET_SCALE)} | more
+        return Guide(effect, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +183,10 @@ def with_residuals(kind: str, down: Sequence[Tensor], middle: Tensor, contributi
     with inject(unet(kind), contributions) as injection:
         injection.set_rows([0, 1] if rows == 2 else list(range(rows)))
         if kind == "sdxl":
-            more = {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
+            more: dict[str, Any] = {
+                "down_block_additional_residuals": tuple(down),
+                "mid_block_additional_residual": middle,
+            }
             return predicted(kind, rows, **more)
         from ldm.modules.diffusionmodules.util import timestep_embedding
 
@@ -304,7 +308,7 @@ def test_each_image_of_a_batch_has_its_person_and_its_picture(world: World) -> N
     down = [torch.stack([each[of][0][at][row] for row, of in enumerate(pictures)]) for at in range(len(each[0][0]))]
     with inject(unet(kind), person) as injection:
         injection.set_rows(rows)
-        more = {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
+        more: dict[str, Any] = {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
         expected = predicted(kind, 4, **more)
     assert relative(got, expected) < TOLERANCE
 
@@ -318,13 +322,17 @@ def test_others_residuals_stay(world: World) -> None:
     expected = with_residuals(kind, both, theirs[1] + own[1], person)
     with inject_guided(unet(kind), person, [world.guide(kind)]) as injection:
         injection.set_rows((0, 1))
-        more = {"down_block_additional_residuals": tuple(theirs[0]), "mid_block_additional_residual": theirs[1]}
+        more: dict[str, Any] = {
+            "down_block_additional_residuals": tuple(theirs[0]),
+            "mid_block_additional_residual": theirs[1],
+        }
         assert relative(predicted(kind, **more), expected) < TOLERANCE
 
 
 def test_a_unet_whose_blocks_are_called_otherwise_is_noticed(world: World) -> None:
     """As Forge's descendants do: layer by layer."""
-    kind, model = "ldm", unet("ldm")
+    kind = "ldm"
+    model: Any = unet(kind)
     with inject_guided(model, [world.contribution(kind)], [world.guide(kind)]) as injection:
         injection.set_rows((0, 1))
         predicted(kind)
@@ -353,10 +361,11 @@ def test_nothing_of_a_net_leaks_out_of_its_region(world: World) -> None:
         world.guide(kind, (2,), (2,), regions=(Region(PLACES["right"]),)),
     ]
     seen: dict[str, Tensor] = {}
+    middle: Any = unet(kind).mid_block
     for name, used in (("left", guides[:1]), ("right", guides[1:]), ("both", guides)):
         with inject_guided(unet(kind), [world.contribution(kind)], used) as injection:
             injection.set_rows((0, 1))
-            handle = unet(kind).mid_block.register_forward_hook(
+            handle = middle.register_forward_hook(
                 lambda *_, name=name, injection=injection: seen.__setitem__(name, residual_of(injection))
             )
             predicted(kind)
@@ -370,7 +379,7 @@ def test_nothing_of_a_net_leaks_out_of_its_region(world: World) -> None:
 
 def test_a_view_shows_its_part_of_the_picture(world: World) -> None:
     view = Box(0.25, 0.25, 0.75, 0.75)
-    kind, part = "sdxl", Spots(1).drawn((LATENT * 8,) * 2, Box(0.25, 0.25, 0.75, 0.75))
+    kind, part = "sdxl", Spots(1).drawn((LATENT * 8, LATENT * 8), Box(0.25, 0.25, 0.75, 0.75))
     hints: list[Tensor] = []
     with inject_guided(unet(kind), [world.contribution(kind)], [world.guide(kind)], view) as injection:
         injection.set_rows((0, 1))

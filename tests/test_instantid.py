@@ -47,7 +47,7 @@ def of(recogniser: str) -> Identity:
     return Identity(identity_of(1).id_embeddings, recogniser=recogniser)
 
 
-def no_encoder(_encoder: str) -> None:
+def no_encoder(_encoder: str) -> Any:
     raise MissingModelError("CLIP ViT-H is not here.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ def reference(
         x, y = kps[index][:, 0], kps[index][:, 1]
         length = ((x[0] - x[1]) ** 2 + (y[0] - y[1]) ** 2) ** 0.5
         angle = math.degrees(math.atan2(y[0] - y[1], x[0] - x[1]))
-        polygon = cv2.ellipse2Poly((int(np.mean(x)), int(np.mean(y))), (int(length / 2), 4), int(angle), 0, 360, 1)
+        polygon: Any = cv2.ellipse2Poly((int(np.mean(x)), int(np.mean(y))), (int(length / 2), 4), int(angle), 0, 360, 1)
         out = cv2.fillConvexPoly(out.copy(), polygon, color)
     out = (out * 0.6).astype(np.uint8)
     for number, (x, y) in enumerate(kps):

@@ -94,8 +94,10 @@ def main() -> None:
         folder = Path(name)
         checkpoint = write_trained_checkpoint(folder / "miniature.safetensors")
         other = _another_recognisers(folder / TRAINED_ADAPTER.name)
-        galleries = [Gallery(folder, checkpoint, analyser, people, STEPS, file) for file in (TRAINED_ADAPTER, other)]
-        world = _World(*galleries, list(people))
+        good, changed = (
+            Gallery(folder, checkpoint, analyser, people, STEPS, file) for file in (TRAINED_ADAPTER, other)
+        )
+        world = _World(good, changed, list(people))
         runs = [world.run(at) for at in range(len(people))]
     for run in runs:
         print(run["person"], run["good"][:3], {change: values[:3] for change, values in run["changed"].items()})
