@@ -176,6 +176,11 @@ def their_residuals(kind: str, context: Tensor, picture: int = 1, seed: int = 3)
     return [one * NET_SCALE for one in found.down_block_res_samples], found.mid_block_res_sample * NET_SCALE
 
 
+def as_arguments(down: Sequence[Tensor], middle: Tensor) -> dict[str, Any]:
+    """Residuals as diffusers' UNet takes them."""
+    return {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
+
+
 @torch.no_grad()
 def with_residuals(kind: str, down: Sequence[Tensor], middle: Tensor, contributions: Sequence[Contribution]) -> Tensor:
     """The UNet's answer with residuals put in by the oracle: diffusers' arguments, or `ldm`'s forward written out."""

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def of(recogniser: str) -> Identity:
     return Identity(identity_of(1).id_embeddings, recogniser=recogniser)
 
 
-def no_encoder(_encoder: str) -> Any:
+def no_encoder(_encoder: str) -> NoReturn:
     raise MissingModelError("CLIP ViT-H is not here.")
 
 
