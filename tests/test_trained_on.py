@@ -56,4 +56,4 @@ def test_a_saved_person_of_another_recogniser_is_warned_about(published: Path, o
     (published_note,), (own_note,) = notes(published, NAMES["small"]), notes(own, NAMES["large"])
     assert "the published adapters expect w600k_r50" in published_note
     assert "this adapter was trained on w600k_mbf" in own_note
-    assert notes(own, "") == (unknown_note(),)
+    assert notes(own, "") == (unknown_note("w600k_mbf"),)
