@@ -7,14 +7,21 @@
     const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
     let asked = 0;
 
+    // gradio hears of a text that scripts write by the event that typing sends.
+    function write(field, text) {
+        const kind = field.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
+        Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, text);
+        field.dispatchEvent(new Event("input", {bubbles: true}));
+    }
+
+    window.faceidWrite = write;
+
     // gradio hears a change of the text alone: the number makes each click one.
     function ask(button, what) {
         const prefix = button.closest("[id$=_cards]")?.id.replace(/_cards$/, "");
         const field = document.querySelector(`#${prefix}_asked textarea, #${prefix}_asked input`);
         if (!field) return;
-        const kind = field.tagName === "TEXTAREA" ? HTMLTextAreaElement : HTMLInputElement;
-        Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, `${what} #${++asked}`);
-        field.dispatchEvent(new Event("input", {bubbles: true}));
+        write(field, `${what} #${++asked}`);
     }
 
     function ticked(part) {
