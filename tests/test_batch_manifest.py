@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib_faceid.batch.casts import UNIT_COLUMNS
+from lib_faceid.batch.casts import UNIT_COLUMNS, unit_of
 from lib_faceid.batch.columns import OPTION_COLUMNS, REQUEST_COLUMNS
 from lib_faceid.batch.known import Known
 from lib_faceid.batch.picture import Picture
@@ -97,6 +97,20 @@ def test_people_are_photos_too(tmp_path: Path, data_folder: Path) -> None:
     assert "row 2, column people: no.png is no picture" in wrong
     (wrong,) = mistakes(manifest(tmp_path, "people,prompt\ngone.jpg,x\n"))
     assert "gone.jpg cannot be read" in wrong
+
+
+def test_every_picture_of_a_unit_is_a_file(tmp_path: Path, data_folder: Path) -> None:
+    """Also a pose photo and a mask, each of which is one."""
+    for name in ("a.png", "pose.png"):
+        (tmp_path / name).symlink_to(data_folder / "photos" / "astronaut.png")
+    row: dict[str, Any] = {"people": {"photos": "a.png", "pose": "pose.png", "mask": "a.png"}, "prompt": "x"}
+    (found,) = pictures(manifest(tmp_path, json.dumps(row), "m.jsonl"))
+    unit = unit_of(found.cast.units[0])
+    assert (unit.pose, unit.mask) == (tmp_path / "pose.png", tmp_path / "a.png")
+    row["people"]["pose"] = "gone.png"
+    (wrong,) = mistakes(manifest(tmp_path, json.dumps(row), "m.jsonl"))
+    assert "gone.png cannot be read" in wrong
+    assert "pose" not in UNIT_COLUMNS
 
 
 MISTAKES = {

@@ -20,19 +20,19 @@ from typing import Any, cast
 from lib_faceid.arguments import shown
 from lib_faceid.batch.known import Known, require_named
 from lib_faceid.batch.mistakes import CellError
+from lib_faceid.batch.unit_pictures import MANY, ONE, with_pictures
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.pictures.files import PREFIX_BYTES, is_picture
 from lib_faceid.units.tags import saved_name, settings_of_tag, tag_parts
 from lib_faceid.units.typed import typed
-from lib_faceid.units.unit import AUTO, FIELDS, Photo, Purpose, Unit
+from lib_faceid.units.unit import AUTO, FIELDS, PICTURES, Photo, Purpose, Unit
 
 __all__ = ["NOBODY", "UNIT_COLUMNS", "Cast", "CastReader", "unit_of"]
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
-OF_FILES = ("images", "negative_images", "mask")
+PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
 NOT_HERE = ("enabled", "batch", "image")
-IN_TEXT = (*NOT_HERE, *OF_FILES, "person")
+IN_TEXT = (*NOT_HERE, *PICTURES, "person")
 UNIT_COLUMNS = tuple(name for name in FIELDS if name not in IN_TEXT)
 """Fields that a column may set for everybody in its rows."""
 TOGETHER, ALSO = re.compile(r"\s\+\s"), re.compile(r"\s&\s")
@@ -68,13 +68,7 @@ NOBODY = Cast("", ())
 
 def unit_of(settings: Mapping[str, Any]) -> Unit:
     """Return the unit of plain settings, photos as paths. Raises UnitError."""
-    values = dict(settings)
-    for name in ("images", "negative_images"):
-        if name in values:
-            values[name] = [Photo(Path(path), weight) for path, weight in values[name]]
-    if values.get("mask"):
-        values["mask"] = Path(values["mask"])
-    return Unit.from_dict(values)
+    return Unit.from_dict(with_pictures(settings, Path, Photo))
 
 
 class CastReader:
@@ -116,7 +110,7 @@ class CastReader:
         name, *parts = tag_parts(text.strip())
         settings = settings_of_tag(parts, IN_TEXT)
         photos = [part.strip() for part in ALSO.split(name)]
-        if photos[0].lower().endswith(PICTURES):
+        if photos[0].lower().endswith(PHOTO_ENDINGS):
             return {"images": [[self._photo(one), 1.0] for one in photos], **settings}
         return {"person": self._person(name, settings.get("purpose", "person")), **settings}
 
@@ -127,11 +121,8 @@ class CastReader:
         for name in NOT_HERE:
             if name in found:
                 raise CellError("people", f"{name} cannot be set in a manifest.")
-        for name in ("images", "negative_images"):
-            if name in found:
-                found[name] = self._photos(found[name])
-        if found.get("mask"):
-            found["mask"] = self._photo(found["mask"])
+        found |= {name: self._photos(found[name]) for name in MANY if name in found}
+        found |= {name: self._photo(found[name]) for name in ONE if found.get(name)}
         if "person" in found:
             if not isinstance(found["person"], str):
                 raise CellError("people", f"person is {shown(found['person'])}; a name was expected.")

@@ -18,6 +18,7 @@ from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.hashes import Hashes
 from lib_faceid.batch.picture import Picture
+from lib_faceid.batch.unit_pictures import with_pictures
 from lib_faceid.errors import FaceIDError
 from lib_faceid.faces.packs import find_face_pack
 from lib_faceid.jobs.choosing import file_of
@@ -65,14 +66,9 @@ class Keys:
         )  # fmt: skip
 
     def _unit(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        found = dict(settings)
-        for name in ("images", "negative_images"):
-            if name in found:
-                found[name] = [[self._file(path), weight] for path, weight in found[name]]
+        found = with_pictures(settings, self._file)
         if "images" in found:
             found["encoders"] = self._of_encoders()
-        if found.get("mask"):
-            found["mask"] = self._file(found["mask"])
         if found.get("person"):
             found["person"] = self._person(found["person"])
         return {**found, "adapter": self._adapter(found.get("adapter", AUTO))}

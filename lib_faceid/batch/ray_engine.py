@@ -17,6 +17,7 @@ from typing import Any
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.engine import Drawn, LostError
 from lib_faceid.batch.index import Task
+from lib_faceid.batch.unit_pictures import pictures_of, with_pictures
 from lib_faceid.batch.worker import answer, ready, unpack
 from lib_faceid.errors import FaceIDError, HostError, MissingPackageError
 from lib_faceid.models.person_suffixes import is_person_file
@@ -24,7 +25,6 @@ from lib_faceid.models.person_suffixes import is_person_file
 __all__ = ["RayActor", "RayEngine", "RayWorker", "start_ray"]
 
 WAIT_SECONDS, MOST_STARTS = 2.0, 10
-OF_FILES = ("images", "negative_images")
 
 
 def start_ray(address: str | None = None) -> Any:
@@ -160,17 +160,12 @@ class RayWorker:
 
 def _files_of(units: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the files that units name: photos, masks, people."""
-    found = {path for unit in units for name in OF_FILES for path, _ in unit.get(name) or ()}
-    found |= {str(unit["mask"]) for unit in units if unit.get("mask")}
+    found = {path for unit in units for path in pictures_of(unit)}
     return found | {unit["person"] for unit in units if is_person_file(unit.get("person") or "")}
 
 
 def _moved(unit: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
-    found = dict(unit)
-    for name in OF_FILES:
-        if found.get(name):
-            found[name] = [[places.get(path, path), weight] for path, weight in found[name]]
-    for name in ("mask", "person"):
-        if found.get(name) in places:
-            found[name] = places[found[name]]
+    found = with_pictures(unit, lambda path: places.get(path, path))
+    if found.get("person") in places:
+        found["person"] = places[found["person"]]
     return found

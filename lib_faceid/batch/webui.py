@@ -24,6 +24,7 @@ from lib_faceid.batch.drawer import record_of
 from lib_faceid.batch.engine import Drawn, LostError
 from lib_faceid.batch.index import Task
 from lib_faceid.batch.picture import Picture
+from lib_faceid.batch.unit_pictures import with_pictures
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.external import TITLE
 from lib_faceid.likeness.meaning import LIKENESS_KEY
@@ -186,13 +187,7 @@ def body_of(picture: Picture) -> dict[str, Any]:
 
 
 def _unit(settings: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(settings)
-    for name in ("images", "negative_images"):
-        if name in found:
-            found[name] = [{"image": _base64(path), "weight": weight} for path, weight in found[name]]
-    if found.get("mask"):
-        found["mask"] = _base64(found["mask"])
-    return found
+    return with_pictures(settings, _base64, lambda image, weight: {"image": image, "weight": weight})
 
 
 @lru_cache(maxsize=64)
