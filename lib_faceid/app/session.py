@@ -141,8 +141,8 @@ class Session:
             progress("Loading the checkpoint", 0, requests[0].steps, None)
             pipeline = self._loaded(checkpoint)
             with pipeline.attached(job) as attached:
-                found = Opened(job, pipeline, attached, options, progress, infotexts, scoring, judges)
-                yield replace(found, marks=self.resources.marks)
+                marks = self.resources.marks
+                yield Opened(job, pipeline, attached, options, progress, infotexts, scoring, judges, marks)
 
     def judge_of(self, prepared: Sequence[Prepared], image: int, counts: Sequence[int] | None = None) -> Judge:
         """Return what says how alike a picture is to its people; the least alike counts, of the units `counts` alone.
@@ -174,7 +174,7 @@ class Opened:
     infotexts: Mapping[str, str]
     scoring: Scoring | None
     judges: Sequence[Judge]
-    marks: bool = True
+    marks: bool
 
     def pictures(self, request: Request, number: int = 0, what: str = "Picture") -> Iterator[GeneratedImage]:
         """Give the picture of a request as image `number` of the job; of a search those that are kept."""

@@ -23,6 +23,7 @@ from lib_faceid.effects.injection import Injection, attached
 from lib_faceid.effects.members import Member, members_of
 from lib_faceid.effects.net_file import dtype_of
 from lib_faceid.effects.tokens import Tokens
+from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
 from lib_faceid.units.region import WHOLE, Box
 
@@ -38,6 +39,7 @@ class _Net:
         self.guide = guide
         self.network: ControlNet = guide.effect.net.network(unet)
         self._dtype, self._view = dtype_of(unet), view
+        self._device: torch.device | None = None  # where the network was put
         tokens: list[Tokens] = [source.encode() for source in guide.effect.sources]
         self._contexts = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])
         self._hints: dict[tuple[object, ...], Tensor] = {}
@@ -46,7 +48,9 @@ class _Net:
         self, x: Tensor, time: Tensor, vector: Tensor | None, slots: Tensor, parts: Sequence[Box]
     ) -> Residuals:
         """Return what it adds to a call for rows of these slots, which show these parts of the picture."""
-        self.network.to(x.device, self._dtype)
+        if self._device != x.device:  # once, and not in each call: it asks every parameter
+            self.network.to(x.device, self._dtype)
+            self._device = x.device
         self._contexts = self._contexts.to(x.device, self._dtype)
         slots = slots.to(x.device)
         context = self._contexts.index_select(0, slots.clamp(0, len(self._contexts) - 1))
@@ -169,11 +173,12 @@ def inject_guided(
 
     Raises FileError, or MismatchError, for a ControlNet that is damaged or made for another UNet.
     """
-    injection = GuidedInjection(members_of(unet, contributions), guides, unet, view)
+    layers = attention_layers(unet)
+    injection = GuidedInjection(members_of(layers, contributions), guides, unet, view)
     with ExitStack() as hooks:
         for handle in _hooks(unet, injection):
             hooks.callback(handle.remove)
-        yield hooks.enter_context(attached(unet, injection))
+        yield hooks.enter_context(attached(unet, layers, injection))
 
 
 def _hooks(unet: nn.Module, injection: GuidedInjection) -> Iterator[Any]:

@@ -239,15 +239,16 @@ def inject(
     """
     require(unet, "unet", nn.Module, "the UNet itself, a torch.nn.Module such as pipeline.unet,")
     contributions = as_many(contributions, "contributions", Contribution, "a Contribution")
-    with attached(unet, Injection(members_of(unet, contributions), view)) as injection:
+    layers = attention_layers(unet)
+    with attached(unet, layers, Injection(members_of(layers, contributions), view)) as injection:
         yield injection
 
 
 @contextmanager
-def attached(unet: nn.Module, injection: AnyInjection) -> Generator[AnyInjection]:
-    """Set the hooks that an injection acts by, and yield it. On leaving none is left."""
+def attached(unet: nn.Module, layers: Sequence[AttentionLayer], injection: AnyInjection) -> Generator[AnyInjection]:
+    """Set the hooks that an injection acts by, and yield it. On leaving none is left. layers: the UNet's."""
     with ExitStack() as hooks:
-        for handle in _attach(unet, attention_layers(unet), injection):
+        for handle in _attach(unet, layers, injection):
             hooks.callback(handle.remove)
         hooks.callback(injection.end_call)
         yield injection

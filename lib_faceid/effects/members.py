@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from torch import nn
-
 from lib_faceid.effects.bank import Bank, bank_of
 from lib_faceid.effects.contribution import Contribution
 from lib_faceid.unet.blocks import layer_factors
-from lib_faceid.unet.layers import AttentionLayer, attention_layers
+from lib_faceid.unet.layers import AttentionLayer
 
 __all__ = ["Member", "members_of"]
 
@@ -24,9 +22,8 @@ class Member(NamedTuple):
     """Layer index -> what the weight is multiplied by; at 0 nothing is computed."""
 
 
-def members_of(unet: nn.Module, contributions: Iterable[Contribution]) -> list[Member]:
-    """Return contributions ready for that UNet. Raises MismatchError for one that was made for another."""
-    layers = attention_layers(unet)
+def members_of(layers: Sequence[AttentionLayer], contributions: Iterable[Contribution]) -> list[Member]:
+    """Return contributions ready for the UNet of these layers. Raises MismatchError for one made for another."""
     return [_member(one, layers) for one in contributions]
 
 

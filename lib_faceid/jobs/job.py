@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,9 @@ UNCONTROLLED = (
     "FaceID: the faces' places and poses were NOT followed: another extension draws the picture in parts, and where "
     "they lie could not be read. Switch it off, or set the net strength to 0. Number of UNet calls with such parts:"
 )
+
+
+Part = TypeVar("Part")
 
 
 class Job:
@@ -175,32 +179,29 @@ class Job:
 
     def _contribution(self, prepared: Prepared, now: Pass) -> Contribution | None:
         """Return what a unit contributes in a pass: each image has its reference, and its region."""
-        found, images = prepared.contribution, now.images
+        found = prepared.contribution
         if found is None:
             return None
-        sources = found.effect.sources
-        if len(sources) > 1:
-            found = replace(found, effect=replace(found.effect, sources=[sources[at % len(sources)] for at in images]))
-        if is_auto(prepared.unit):
-            boxes = self._places.of(prepared.number, images)
-            found = replace(found, regions=[Region(box, feather_px=prepared.unit.feather) for box in boxes])
-        return found
+        effect = replace(found.effect, sources=_of_images(found.effect.sources, now.images))
+        return replace(found, effect=effect, regions=self._regions(prepared, now.images, found.regions))
 
     def _guide(self, prepared: Prepared, now: Pass) -> Guide | None:
         """Return what a unit's ControlNet does in a pass: as its tokens, and each image has its face."""
         found, images = prepared.guide, now.images
         if found is None:
             return None
-        sources, pictures = found.effect.sources, found.effect.pictures
-        if len(sources) > 1:
-            sources = [sources[at % len(sources)] for at in images]
-            pictures = [pictures[at % len(pictures)] for at in images]
-        regions = found.regions
+        pictures = _of_images(found.effect.pictures, images)
         if is_auto(prepared.unit):
-            boxes = self._places.of(prepared.number, images)
-            regions = [Region(box, feather_px=prepared.unit.feather) for box in boxes]
             pictures = self._places.pictures(prepared.number, images, pictures)
-        return replace(found, effect=replace(found.effect, sources=sources, pictures=pictures), regions=regions)
+        effect = replace(found.effect, sources=_of_images(found.effect.sources, images), pictures=pictures)
+        return replace(found, effect=effect, regions=self._regions(prepared, images, found.regions))
+
+    def _regions(self, prepared: Prepared, images: range, given: Sequence[Region | None]) -> Sequence[Region | None]:
+        """Return where a unit acts in each of these images: as given, or where its face was seen."""
+        if not is_auto(prepared.unit):
+            return given
+        boxes = self._places.of(prepared.number, images)
+        return [Region(box, feather_px=prepared.unit.feather) for box in boxes]
 
     def detach(self) -> None:
         """Take the hooks out of the UNet, if they are in one."""
@@ -262,6 +263,11 @@ class Job:
                     if isinstance(effect, Lora):
                         strengths[effect.weights] = max(effect.strength, strengths.get(effect.weights, 0.0))
         return list(strengths.items())
+
+
+def _of_images(parts: Sequence[Part], images: range) -> Sequence[Part]:
+    """Return the part of each image, in turn; a single one serves all."""
+    return [parts[at % len(parts)] for at in images] if len(parts) > 1 else parts
 
 
 def _injected(

@@ -23,14 +23,10 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
+    # No residuals of ControlNets: they were not run on any of this family yet, and Forge Classic and reForge call the
+    # layers inside the UNet's blocks, and not the blocks, where they would be added.
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
     forgets_loras = True
-
-    @property
-    def carries(self) -> frozenset[EffectKind]:
-        """The kinds of effects that it can apply. Residuals of ControlNets are not run on any of this family yet; Forge
-        Classic and reForge call the layers inside the UNet's blocks, and not the blocks, where they would be added.
-        """
-        return frozenset({"tokens", "lora"})
 
     def check(self) -> None:
         """Raise HostError for a checkpoint of another kind than Stable Diffusion's UNets."""
