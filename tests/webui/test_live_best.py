@@ -162,15 +162,22 @@ def test_the_gallery_is_sorted_where_a_setting_says_so(
         assert np.array_equal(by_likeness.images[grid + at], drawn.images[grid + seed - 1000])
 
 
+def wait_until_at_work(server: Server, earlier: list[dict[str, Any]]) -> None:
+    """Wait for twenty UNet calls of a job. Until it begins, the server tells of the job before, which had these."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if len(calls := server.calls()) >= 20 and calls != earlier:
+            return
+        time.sleep(0.1)
+
+
 def test_skipped_it_takes_the_best_so_far_and_the_next_batch_is_searched_for(
     miniature: Server, unit: dict[str, Any]
 ) -> None:
-    job = {**JOB, "steps": 80, "n_iter": 2}  # long enough to be skipped on a busy machine
+    job, earlier = {**JOB, "steps": 30, "n_iter": 2}, miniature.calls()
     with ThreadPoolExecutor(1) as thread:
         drawing = thread.submit(miniature.txt2img, unit, {"best_of": 6}, **job)
-        deadline = time.monotonic() + 120
-        while len(miniature.calls()) < 20 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_until_at_work(miniature, earlier)
         miniature.post("/sdapi/v1/skip", {})
         answer = clean(drawing.result(timeout=300))
     (first,) = re.findall(r"the best of image 1: .*", answer.log)
@@ -202,11 +209,10 @@ def test_hires_fix_finishes_the_best_of_each_image_alone(miniature: Server, unit
 
 def test_interrupted_it_takes_the_best_so_far(miniature: Server, unit: dict[str, Any]) -> None:
     before = clean(miniature.txt2img(unit, **JOB)).png
+    earlier = miniature.calls()
     with ThreadPoolExecutor(1) as thread:
         job = thread.submit(miniature.txt2img, unit, {"best_of": 64}, **{**JOB, "steps": 30})
-        deadline = time.monotonic() + 120
-        while len(miniature.calls()) < 20 and time.monotonic() < deadline:
-            time.sleep(0.3)
+        wait_until_at_work(miniature, earlier)
         miniature.post("/sdapi/v1/interrupt", {})
         answer = job.result(timeout=300)
     assert "interrupted" in clean(answer).log
