@@ -9,15 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import pytest
 from batches import LostError, PlayedEngine, UnitError, files_of, likeness_of, run
 
-from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.building import Wanted
 from lib_faceid.batch.casts import Cast
@@ -297,45 +294,3 @@ def test_options_that_cannot_be(
         assert main(["batch", "run", "m.csv", *typed]) == 2
         assert sentence in capsys.readouterr().err
     assert not list(Path("out").glob("**/*.png"))
-
-
-def test_a_key_changes_with_whatever_decides_a_picture(tmp_path: Path) -> None:
-    """Every file by its bytes and not by its name; nothing else."""
-    folder = tmp_path / "models"
-    for name in ("Stable-diffusion/one.safetensors", "faceid/a.safetensors", "faceid/faces/Anna.safetensors"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(name.encode())
-    photo = tmp_path / "p.jpg"
-    photo.write_bytes(b"photo")
-    cast = Cast("Anna", ({"person": "Anna"}, {"images": [[str(photo), 1.0]], "adapter": "a"}))
-    first = Picture(2, 0, "x <faceid:Anna>", 1, cast, checkpoint="one")
-
-    def key(picture: Picture = first, host: str = HOST, **more: Any) -> str:
-        return Keys(Resources(Roots(models=(folder,)), **more), Hashes(), host).key(picture)
-
-    before = key()
-    assert before == key() == key(replace(first, row=9, cell=4, cast=replace(cast, label="other")))
-    seen = {before, key(host="WebUI"), key(full_precision=True), key(marks=False)}
-    for change in (
-        {"seed": 2},
-        {"prompt": "y"},
-        {"steps": 3},
-        {"cfg": 3.0},
-        {"size": (64, 64)},
-        {"options": {"best_of": 2}},
-    ):
-        seen.add(key(replace(first, **change)))
-    assert len(seen) == 10
-    for path in (photo, *sorted(folder.rglob("*.safetensors"))):
-        plain = path.read_bytes()
-        path.write_bytes(plain + b"!")
-        seen.add(key())
-        path.write_bytes(plain)
-        assert key() == before
-    assert len(seen) == 14
-    (folder / "faceid" / "b.safetensors").write_bytes(b"new")
-    assert key() != before, "Auto may choose it"
-    named = replace(first, prompt="x", cast=Cast("p", (cast.units[1],)))
-    with_b = key(named)
-    (folder / "faceid" / "b.safetensors").unlink()
-    assert key(named) == with_b, "a named adapter stays what it is"

@@ -22,6 +22,8 @@ from lib_faceid.batch.unit_pictures import with_pictures
 from lib_faceid.errors import FaceIDError
 from lib_faceid.faces.packs import find_face_pack
 from lib_faceid.jobs.choosing import file_of
+from lib_faceid.methods.loading import identify_adapter
+from lib_faceid.methods.nets import find_net
 from lib_faceid.models.folders import find_adapters, find_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.person_suffixes import is_person_file
@@ -47,9 +49,11 @@ class Keys:
         self._adapter = cache(self._of_adapter)
         self._person = cache(self._of_person)
         self._same: list[Any] = [VERSION, ALGORITHM, host, resources.full_precision, resources.marks]
-        self._encoders: list[str] | None = [] if host != HOST else None
-        if host == HOST and (pack := find_face_pack(resources.roots)):
-            self._same += [hashes.of(pack.detector), hashes.of(pack.recogniser)]
+        self._is_here = host == HOST
+        self._encoders: list[str] | None = None if self._is_here else []
+        self._pack = find_face_pack(resources.roots) if self._is_here else None
+        if self._pack:
+            self._same += [hashes.of(self._pack.detector), hashes.of(self._pack.recogniser)]
 
     def key(self, picture: Picture) -> str:
         """Return it: 40 hexadecimal digits."""
@@ -100,9 +104,23 @@ class Keys:
             if name == AUTO:
                 return sorted([path.name, self._hashes.of(path)] for path in self._files)
             path = Path(name) if Path(name).is_file() else file_of(name, self._files)
-            return [path.name, self._hashes.of(path)]
+            return [path.name, self._hashes.of(path), *self._companions(path)]
         except (FaceIDError, OSError):
             return name
+
+    def _companions(self, path: Path) -> list[str]:
+        """Return the hashes of what an adapter draws with beside itself: its ControlNet, the pack of its recogniser."""
+        if not self._is_here:
+            return []
+        try:
+            adapter = identify_adapter(path)
+        except FaceIDError:
+            return []  # which drawing says
+        pack = find_face_pack(self._resources.roots, adapter.recogniser) if adapter.variant.reads_face else None
+        files = [pack.detector, pack.recogniser] if pack and pack != self._pack else []
+        if adapter.variant.net:
+            files.append(find_net(adapter.variant.net, self._files, adapter.widths)[0])
+        return [self._hashes.of(file) for file in files if file]
 
     def _of_checkpoint(self, name: str) -> Any:
         path = Path(name) if Path(name).is_file() else self._resources.checkpoints().get(name)

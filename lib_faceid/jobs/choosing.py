@@ -79,17 +79,12 @@ def choose_adapter(
         return _named(unit, files, dim)
     found, unreadable = _readable(files, methods_for(cast("Purpose", unit.purpose)))
     fitting = [adapter for adapter in found if adapter.cross_attention_dim == dim]
-    fitting = [adapter for adapter in fitting if _widths_of(adapter) == list(widths)] or fitting
+    fitting = [adapter for adapter in fitting if adapter.widths == list(widths)] or fitting
     if unit.variant != AUTO:
         fitting = _of_variant(fitting, files, unit.variant, dim)
     if not fitting:
         raise MissingModelError(_none_found(unit, found, unreadable, dim))
     return _first_sound(fitting, models, saved)
-
-
-def _widths_of(adapter: Adapter) -> list[int]:
-    """Return the widths of the cross-attention layers that an adapter is for, sorted."""
-    return sorted(weight.shape[0] for weight in adapter.to_k_ip.values())
 
 
 def _named(unit: Unit, files: Sequence[Path], dim: int) -> tuple[Adapter, str]:

@@ -41,7 +41,7 @@ def control_of(
     net = adapter.variant.net
     if net is None or tokens is None or unit.net_weight == 0:
         return None, []
-    found, how = find_net(net, models.adapter_files(), _widths_of(adapter))
+    found, how = find_net(net, models.adapter_files(), adapter.widths)
     if found is None:
         note = (
             f"{net.label} is not here, so the adapter draws alone: likeness without the photo's pose. Put "
@@ -62,11 +62,6 @@ def control_of(
     pictures = [FacePicture(points, _box(region)) for points, _ in places]
     notes = dict.fromkeys(filter(None, [how, *(note for _, note in places)]))
     return Control(file, net.label, tokens.sources, pictures), list(notes)
-
-
-def _widths_of(adapter: Adapter) -> frozenset[int]:
-    """Return the widths of the cross-attention layers that an adapter is for."""
-    return frozenset(weight.shape[0] for weight in adapter.to_k_ip.values())
 
 
 def _key_points(unit: Unit, number: int, joined: AnyJoined, models: Models, adapter: Adapter) -> tuple[KeyPoints, str]:

@@ -68,6 +68,11 @@ class Adapter:
         return next(iter(self.to_k_ip.values())).shape[1]
 
     @property
+    def widths(self) -> list[int]:
+        """The widths of the cross-attention layers that it is for, sorted."""
+        return sorted(weight.shape[0] for weight in self.to_k_ip.values())
+
+    @property
     def base(self) -> str:
         """The base model it is for, in words."""
         return BASE_LABELS[self.cross_attention_dim]
