@@ -87,10 +87,15 @@ def caller() -> Any:
 
 def unmarked(*more: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What the UNet is called with, without marks: a token in front of the prompt; slots beside it in Forge."""
-    if not more:
-        return more, {name: value for name, value in named.items() if name != "faceid_slots"}
-    cond, *others = more
-    return ({**cond, "c_crossattn": [context[:, 1:] for context in cond["c_crossattn"]]}, *others), named
+    if more:
+        return (_unmarked(more[0]), *more[1:]), named
+    if "cond" in named:
+        return more, {**named, "cond": _unmarked(named["cond"])}
+    return more, {name: value for name, value in named.items() if name != "faceid_slots"}
+
+
+def _unmarked(cond: dict[str, Any]) -> dict[str, Any]:
+    return {**cond, "c_crossattn": [context[:, 1:] for context in cond["c_crossattn"]]}
 
 
 def with_own_prompt(apply_model: Any, wish: dict[str, Any]) -> Any:
