@@ -82,6 +82,7 @@
             nameControls(accordion);
             fillWhenOpened(accordion, "button.tool");
             fillWhenOpened(accordion.querySelector(`#${tab}_faceid_setup`), `#${tab}_faceid_setup_check`);
+            fillWhenOpened(accordion.querySelector(`#${tab}_faceid_which`), `#${tab}_faceid_which_fill`);
         }
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-__all__ = ["write_json", "write_whole"]
+__all__ = ["read_json", "write_json", "write_whole"]
 
 MAX_NAME_BYTES = 129  # what is put behind the name has to fit into a file name too; the library's are never that long
 PRIVATE, SHARED = 0o600, 0o666
@@ -36,3 +36,12 @@ def write_json(path: Path, content: Any, *, ensure_ascii: bool = True, is_privat
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(content, indent=2, ensure_ascii=ensure_ascii) + "\n"
     write_whole(path, text.encode(), is_private=is_private)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what stands in a file of JSON by name; nothing where it is not there, damaged, or no such file."""
+    try:
+        found: Any = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

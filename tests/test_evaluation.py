@@ -29,6 +29,7 @@ from lib_faceid.evaluation.summary import figures_of, people_of
 from lib_faceid.evaluation.tables import Report, as_dict, as_markdown, as_svg, differences
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
+from lib_faceid.inventory.measured import measurements
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.folders import Roots
 
@@ -320,6 +321,7 @@ def test_a_run_that_is_stopped_goes_on(
         "--cfg", "2", "--size", "128x128", "--adapters", str(TRAINED_ADAPTER), "--checkpoint", str(trained_checkpoint),
         "--face-models", str(face_models), "--clip", str(towers), "--out", str(tmp_path / "out"),
     ]  # fmt: skip
+    monkeypatch.setenv("FACEID_MODELS", str(tmp_path / "models"))
     drawn = tmp_path / "out" / "pictures.jsonl"
     add, stop_after = Lines.add, 3
 
@@ -352,6 +354,9 @@ def test_a_run_that_is_stopped_goes_on(
     assert drawn.read_bytes() == before
     assert main([*line[:-1], str(tmp_path / "out"), "--weight", "0.5"]) == 2
     assert "weight 0.8, and 0.5 was asked for" in capsys.readouterr().err
+    (kept_now,) = measurements(Roots((tmp_path / "models",)))
+    assert (kept_now.checkpoint, kept_now.of(TRAINED_ADAPTER)["face"]) == (trained_checkpoint.stem, one["face"])
+    assert "1 prompts x 2 seeds, 6 steps, CFG 2, weight 0.8; judged by" in kept_now.about
 
 
 PAGE = Path(__file__).parents[1] / "docs" / "EVALUATE.md"

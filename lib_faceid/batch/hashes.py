@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, cast
 
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.fingerprint import file_fingerprint
-from lib_faceid.whole_files import write_json
+from lib_faceid.whole_files import read_json, write_json
 
 __all__ = ["Hashes"]
 
@@ -32,10 +30,4 @@ class Hashes:
 
 
 def _read(file: Path) -> dict[str, str]:
-    try:
-        found: Any = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    return {key: value for key, value in cast("dict[str, Any]", found).items() if isinstance(value, str)}
+    return {key: value for key, value in read_json(file).items() if isinstance(value, str)}

@@ -117,10 +117,9 @@ class Keys:
         except FaceIDError:
             return []  # which drawing says
         pack = find_face_pack(self._resources.roots, adapter.recogniser) if adapter.variant.reads_face else None
+        net = find_net(adapter.variant.net, self._files, adapter.widths)[0] if adapter.variant.net else None
         files = [pack.detector, pack.recogniser] if pack and pack != self._pack else []
-        if adapter.variant.net:
-            files.append(find_net(adapter.variant.net, self._files, adapter.widths)[0])
-        return [self._hashes.of(file) for file in files if file]
+        return [self._hashes.of(file) for file in (*files, net) if file]
 
     def _of_checkpoint(self, name: str) -> Any:
         path = Path(name) if Path(name).is_file() else self._resources.checkpoints().get(name)

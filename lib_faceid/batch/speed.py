@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from lib_faceid.models.folders import Roots
-from lib_faceid.whole_files import write_json
+from lib_faceid.whole_files import read_json, write_json
 
 __all__ = ["keep_speed", "last_speed"]
 
@@ -16,7 +15,7 @@ MOST_KEPT = 50
 
 def last_speed(roots: Roots, engine: str, checkpoint: str) -> tuple[float, int] | None:
     """Return work a second of one worker (`Picture.work`), and how many there were; None where none was kept."""
-    found: Any = _read(_file(roots)).get(_key(engine, checkpoint))
+    found: Any = read_json(_file(roots)).get(_key(engine, checkpoint))
     try:
         return float(found["speed"]), int(found["workers"])
     except (KeyError, TypeError, ValueError):
@@ -25,7 +24,7 @@ def last_speed(roots: Roots, engine: str, checkpoint: str) -> tuple[float, int] 
 
 def keep_speed(roots: Roots, engine: str, checkpoint: str, speed: float, workers: int) -> None:
     """Write down what was measured. A disk that refuses costs an estimate, no more."""
-    kept = _read(_file(roots))
+    kept = read_json(_file(roots))
     kept.pop(_key(engine, checkpoint), None)
     kept[_key(engine, checkpoint)] = {"speed": round(speed, 6), "workers": workers}
     newest = dict(list(kept.items())[-MOST_KEPT:])
@@ -37,14 +36,6 @@ def keep_speed(roots: Roots, engine: str, checkpoint: str, speed: float, workers
 
 def _key(engine: str, checkpoint: str) -> str:
     return f"{engine}: {Path(checkpoint).stem}"
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        found: Any = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _file(roots: Roots) -> Path:

@@ -6,12 +6,14 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.commands import values
 from lib_faceid.commands.outputs import require_folder
 from lib_faceid.commands.picture_options import resources_of
+from lib_faceid.errors import MissingModelError
 from lib_faceid.evaluation.protocols import PLAIN, PROTOCOLS, protocol
 
 if TYPE_CHECKING:
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     from lib_faceid.evaluation.tables import Report
     from lib_faceid.faces.analyser import FaceAnalyser
 
-__all__ = ["add_evaluate"]
+__all__ = ["adapters_of", "add_evaluate"]
 
 Options = argparse.Namespace
 MOST_SEEDS = 1000
+ALL = "all"
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +37,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="one a line; {class} is what the person is")
     parser.add_argument("--seeds", type=values.whole(1, MOST_SEEDS), metavar="N", help="(the protocol's, else 4)")
     parser.add_argument("--first-seed", type=values.seed, default=0, metavar="N", help="(%(default)s)")
-    parser.add_argument("--adapters", nargs="+", default=[], metavar="NAME|FILE", help="(Auto's)")
+    parser.add_argument(
+        "--adapters", nargs="+", default=[], metavar="NAME|FILE", help="all: each that can be used (Auto's)"
+    )
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default=PLAIN, help="(%(default)s)")
     parser.add_argument("--steps", type=values.steps, help="(the protocol's)")
@@ -84,24 +89,42 @@ def _judge(options: Options, conditions: FaceAnalyser) -> FaceAnalyser:
 def _evaluate(options: Options) -> None:
     from lib_faceid.app.session import Session
     from lib_faceid.evaluation.drawing import draw_cells
+    from lib_faceid.evaluation.keeping import measurement_of
     from lib_faceid.evaluation.plan import open_folder
+    from lib_faceid.inventory.measured import keep_measurement
 
     require_folder(options.out)
     named = tuple(Path(one) for one in options.adapters if Path(one).is_file())
     resources = replace(resources_of(options), adapters=named)
     checkpoint = resources.find_checkpoint()
-    plan = _plan(options, str(checkpoint))
+    plan = _plan(options, checkpoint, adapters_of(options, resources, checkpoint))
     open_folder(options.out, plan)
     print(f"Checkpoint: {checkpoint}\n{_looked_for(options, resources)}".rstrip())
     drawn = draw_cells(plan, Session(resources), checkpoint, options.out, print)
     report = _report(options, resources, plan, drawn)
     _write(report, options.out)
+    keep_measurement(resources.roots, measurement_of(report, f"{date.today()}"))  # noqa: DTZ011 - here
 
 
-def _plan(options: Options, checkpoint: str) -> Plan:
+def adapters_of(options: Options, resources: Resources, checkpoint: Path) -> tuple[str, ...]:
+    """Return the adapters that stand side by side. Raises MissingModelError where all were asked for and none is."""
+    from lib_faceid.hosts.diffusers.single_file import read_checkpoint
+    from lib_faceid.inventory.check import check_setup
+    from lib_faceid.inventory.which import which_one
+    from lib_faceid.units.unit import AUTO
+
+    if options.adapters != [ALL]:
+        return tuple(options.adapters) or (AUTO,)
+    report = check_setup(resources.roots, read_checkpoint(checkpoint)[1].cross_attention_dim)
+    found = [one.file for group in which_one(report) for one in group.choices if one.file and not one.lacks]
+    if not found:
+        raise MissingModelError(f"No adapter for {checkpoint.name} can be used. See: python -m lib_faceid models")
+    return tuple(found)
+
+
+def _plan(options: Options, checkpoint: Path, adapters: tuple[str, ...]) -> Plan:
     from lib_faceid.evaluation.inputs import read_people, read_prompts
     from lib_faceid.evaluation.plan import Plan
-    from lib_faceid.units.unit import AUTO
 
     asked = protocol(options.protocol)
     first, count = max(options.first_seed, 0), options.seeds or asked.images or 4
@@ -110,8 +133,8 @@ def _plan(options: Options, checkpoint: str) -> Plan:
         people=tuple(read_people(options.people)),
         prompts=read_prompts(options.prompts, asked.prompts),
         seeds=tuple(range(first, first + count)),
-        adapters=tuple(options.adapters) or (AUTO,),
-        checkpoint=checkpoint,
+        adapters=adapters,
+        checkpoint=str(checkpoint),
         steps=asked.steps if options.steps is None else options.steps,
         cfg=asked.cfg if options.cfg is None else options.cfg,
         size_px=options.size,

@@ -12,11 +12,13 @@ import torch
 from lib_faceid.app.session import Session
 from lib_faceid.evaluation.plan import ALONE, Cell, Lines, Plan
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.choosing import Models, file_of
 from lib_faceid.jobs.job import Job
+from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.region import EVERYWHERE
-from lib_faceid.units.unit import Photo, Unit
+from lib_faceid.units.unit import AUTO, Photo, Unit
 
 __all__ = ["draw_cells", "path_of"]
 
@@ -31,7 +33,8 @@ def draw_cells(plan: Plan, session: Session, checkpoint: Path, out: Path, say: C
     done = sum(1 for _ in plan.cells()) - len(cells)
     say(f"{len(cells)} pictures to draw, {done} are there.")
     for (adapter, people), group in itertools.groupby(cells, key=lambda cell: (cell.adapter, cell.people)):
-        job = Job(_units(plan, adapter, people), session.resources.models())
+        models = session.resources.models()
+        job = Job(_units(plan, adapter, people, models), models)
         for cell, row in _drawn(plan, session, checkpoint, job, list(group), out):
             lines.add(row)
             who = " and ".join(cell.people) or "nobody"
@@ -51,13 +54,15 @@ def _is_done(lines: Lines, cell: Cell, out: Path) -> bool:
     return row is not None and path.is_file() and sha256_of(path) == row.get("sha256")
 
 
-def _units(plan: Plan, adapter: str, people: Sequence[str]) -> list[Unit]:
+def _units(plan: Plan, adapter: str, people: Sequence[str], models: Models) -> list[Unit]:
     if adapter == ALONE:
         return []
+    purpose = "person" if adapter == AUTO else identify_adapter(file_of(adapter, models.adapter_files())).purpose
     places = SIDES if len(people) > 1 else (EVERYWHERE,)
     return [
         Unit(
             enabled=True,
+            purpose=purpose,
             images=(Photo(plan.subject(name).photos[0]),),
             adapter=adapter,
             weight=plan.weight,

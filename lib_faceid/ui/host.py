@@ -14,6 +14,7 @@ from lib_faceid.errors import FaceIDError, HostError, WrongFamilyError
 from lib_faceid.faces.crops import ClipSees
 from lib_faceid.hosts.host import Host
 from lib_faceid.inventory.check import SetupReport, check_setup
+from lib_faceid.inventory.measured import measurements
 from lib_faceid.inventory.text import diagnostics
 from lib_faceid.jobs.choosing import Models, file_of
 from lib_faceid.jobs.reading import analyser_of_unit
@@ -68,6 +69,7 @@ def services_for(host: Host) -> Services:
         known_of=lambda name: _known_of(open_library(roots()), name),
         save=lambda name, unit: _SAVERS[unit.purpose](open_library(roots()), name, unit, models),
         setup=setup,
+        measured=lambda: measurements(roots()),
         diagnostics=lambda: diagnostics(setup()),
         accept_licence=lambda name: accept_licence(entry(name).licence, roots()),
         download=fetch,

@@ -12,6 +12,7 @@ from lib_faceid.diagnosis.reading import facts_of_parameters
 from lib_faceid.encoders.crops import Crop
 from lib_faceid.errors import FaceIDError, HostError
 from lib_faceid.inventory.check import SetupReport
+from lib_faceid.inventory.measured import Measurement
 from lib_faceid.methods.method import Variant
 from lib_faceid.models.transfer import Report
 from lib_faceid.ui.preview import Preview, View
@@ -92,6 +93,8 @@ class Services:
     doubt: Callable[[Unit], str] = lambda _unit: ""
     """Says why a unit will not work well here, however good its photos are, in a few words; "" for no reason."""
     setup: Callable[[], SetupReport] = _absent
+    measured: Callable[[], Sequence[Measurement]] = list
+    """What evaluations measured on this machine, the last one first."""
     diagnostics: Callable[[], str] = _absent
     accept_licence: Callable[[str], None] = _absent
     """id in the catalogue: the user has accepted the licence of that model."""

@@ -22,6 +22,7 @@ from lib_faceid.ui.setup import build_setup
 from lib_faceid.ui.spreading import OneUnit, wire_asked
 from lib_faceid.ui.templates import build_templates
 from lib_faceid.ui.truth import build_truth, truth_html, wire_truth
+from lib_faceid.ui.which import build_which
 from lib_faceid.units.unit import FIELDS, Unit
 
 __all__ = ["MAX_UNITS", "Services", "Units", "build_units"]
@@ -75,6 +76,7 @@ def build_units(
             units.aim.append(wire_host_aim(tab, parts, units.components))
         build_diagnosis(tab, services, units.components, by_host=aims)
         build_templates(tab, services)
+        build_which(f"{tab}_faceid_which", services)
         build_setup(f"{tab}_faceid_setup", services)
     for component in leaves(accordion):
         component.do_not_save_to_config = True  # or the WebUI would keep one default for the labels of all units

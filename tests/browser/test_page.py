@@ -245,6 +245,16 @@ def test_the_camera_takes_a_photo_and_is_asked_for_only_then(page: Page) -> None
         zone.locator("video").wait_for(state="detached", timeout=WAIT_MS)
 
 
+def test_which_one_says_what_each_is_for_and_how_to_measure(page: Page) -> None:
+    which = page.locator("#txt2img_faceid_which")
+    which.locator(".label-wrap").click()
+    which.locator("table").wait_for(timeout=WAIT_MS)
+    text = which.inner_text()
+    for part in ("The person in the photo, in any scene and style.", "FaceID Plus v2 for SD 1.5", "evaluate --people"):
+        assert part in text
+    keep(page, "page-which")
+
+
 def test_the_setup_is_checked_and_a_licence_is_shown_before_a_download(page: Page) -> None:
     setup = page.locator("#txt2img_faceid_setup")
     setup.locator(".label-wrap").click()
