@@ -177,7 +177,9 @@ def _connect(file: Path) -> sqlite3.Connection:
     """Return a connection. What SQLite refuses for a moment without waiting (another one closes it) is tried again."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
-        db = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", WAIT_SECONDS, isolation_level=None, uri=True)
+        db = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=rw", timeout=WAIT_SECONDS, isolation_level=None, uri=True
+        )
         try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA secure_delete = ON")
