@@ -175,8 +175,8 @@ def test_our_own_page_searches_and_aims(session: Session, unit: Unit, monkeypatc
 
     units = [getattr(unit, name) for name in FIELDS]
     asked = ["a photo of a person", "", "miniature", 128, 128, 4, 2.0, 7, 1]
-    args = [*asked, *units, True, 3, 0, 2, True]
-    _, (found,), (request,), options = asked_for(args)
+    args = [*asked, *["None", "picture", None, 1, 0, 1] * 2, *units, True, 3, 0, 2, True]
+    _, (found,), (request,), options, _ = asked_for(args)
     assert (found, request.seed, options) == (unit, 7, JobOptions(best_of=3, keep=2))
     checkpoint = session.resources.find_checkpoint()
     monkeypatch.setattr(Resources, "checkpoint_of", lambda *_: checkpoint)

@@ -32,7 +32,7 @@ DOORS = {  # third-party package (or host module): the only files that may impor
     "diffusers": ["lib_faceid/hosts/diffusers/*.py"],
     "insightface": [],
     "onnxruntime": ["lib_faceid/faces/analyser.py"],
-    "cv2": ["lib_faceid/faces/crops.py", "lib_faceid/faces/keypoints.py"],
+    "cv2": [f"lib_faceid/faces/{name}.py" for name in ("crops", "hints", "keypoints")],
     "urllib.request": ["lib_faceid/models/official_hosts.py"],
     "http.client": [
         "lib_faceid/batch/address.py",

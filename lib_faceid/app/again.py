@@ -19,6 +19,7 @@ from lib_faceid.jobs.choosing import file_of
 from lib_faceid.jobs.recording import pixels_sha256, used_unit, versions
 from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
+from lib_faceid.units.control import control_key
 from lib_faceid.units.old_names import names_of
 from lib_faceid.units.unit import Unit
 
@@ -48,6 +49,8 @@ def requests_of(run: Run) -> tuple[Request, ...]:
     """Return one request for each picture of a run. Raises UnitError for one that was no job of one pass."""
     if not run.pictures:
         raise UnitError(f"{run.id} has no picture to draw again.")
+    if any(name.startswith(control_key()) for name in run.settings):
+        raise UnitError(f"{run.id} followed a control picture, which is not kept. Draw it anew, and give the picture.")
     try:
         width, height = (int(side) for side in run.settings["Size"].split("x"))
         steps, cfg = int(run.settings["Steps"]), float(run.settings["CFG scale"])

@@ -26,13 +26,13 @@ STRANGER = (
 ROUGHLY = "weak: the miniature draws strangers roughly"
 
 
-def hint(checkpoint: str, units: Sequence[Unit], *, has_tags: bool) -> str:
+def hint(checkpoint: str, units: Sequence[Unit], *, is_prompt_alone: bool) -> str:
     """Return what to know before a picture is drawn with these units; "" where all is as it should be.
 
-    has_tags: whether the prompt calls somebody by a tag.
+    is_prompt_alone: whether nothing but the units adds to the prompt: no tag in it, no ControlNet.
     """
     acting = [unit for unit in units if unit.acts]
-    if not acting and not has_tags:
+    if not acting and is_prompt_alone:
         return NO_UNIT_IS_ON
     return STRANGER if is_stranger(checkpoint, acting) else ""
 

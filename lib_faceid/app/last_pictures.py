@@ -18,6 +18,7 @@ from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.references.identity import Identity
+from lib_faceid.units.control import ControlUnit
 from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.tags import find_tags
 
@@ -32,6 +33,7 @@ class LastPictures:
     _looks: LastLooks = field(default_factory=LastLooks, init=False)
     _requests: dict[str, Request] = field(default_factory=dict[str, Request], init=False)
     _prepared: Sequence[Prepared] = field(default=(), init=False)
+    _controls: Sequence[ControlUnit] = field(default=(), init=False)
     _checkpoint: Path | None = field(default=None, init=False)
 
     def keep(self, job: Job, generated: Sequence[GeneratedImage], checkpoint: Path | None = None) -> None:
@@ -43,7 +45,7 @@ class LastPictures:
             if key not in self._requests:
                 self._looks.keep(one.parameters, _pixels(one.image), one.score)
         self._requests = {key: one.request for key, one in now.items()}
-        self._prepared, self._checkpoint = job.prepared, checkpoint
+        self._prepared, self._checkpoint, self._controls = job.prepared, checkpoint, job.asked_controls
 
     def facts_of(self, parameters: str) -> Facts:
         """Return what is known of a picture by its settings; what is seen in it too where it is one of the last."""
@@ -57,7 +59,8 @@ class LastPictures:
         request = self._requests.get(key_of(parameters))
         if request is None or self._checkpoint is None:
             raise UnitError("The picture is none of the last that were drawn here. Draw it again, then compare.")
-        self._looks.keep_plain(parameters, _pixels(without_people(self.session, self._checkpoint, request)))
+        plain = without_people(self.session, self._checkpoint, request, self._controls)
+        self._looks.keep_plain(parameters, _pixels(plain))
 
     def _with_reference(self, unit: UnitFacts) -> UnitFacts:
         one = next((prepared for prepared in self._prepared if prepared.number == unit.number), None)
@@ -71,10 +74,12 @@ class LastPictures:
         return replace(unit, **of_record(record)) if record else unit
 
 
-def without_people(session: Session, checkpoint: Path, request: Request) -> Image.Image:
+def without_people(
+    session: Session, checkpoint: Path, request: Request, controls: Sequence[ControlUnit] = ()
+) -> Image.Image:
     """Return the picture that a request gives at weight 0: no unit acts, of the page or of the prompt's tags."""
     plain = replace(request, prompt=find_tags(request.prompt)[0])
-    (generated,) = session.draw(checkpoint, session.job([], plain), [plain], options=UNSCORED)
+    (generated,) = session.draw(checkpoint, session.job([], plain, controls), [plain], options=UNSCORED)
     return generated.image
 
 

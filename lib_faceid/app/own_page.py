@@ -19,6 +19,7 @@ from lib_faceid.app.own_page_again import build_again, wire_reference
 from lib_faceid.app.own_page_aim import wire_aim
 from lib_faceid.app.own_page_asked import asked_for, hint_html
 from lib_faceid.app.own_page_compare import build_compare, wire_compare
+from lib_faceid.app.own_page_control import build_control, control_fields
 from lib_faceid.app.own_page_drawing import Drawing
 from lib_faceid.app.own_page_form import ANY_SEED, MAX_COUNT, wire_form
 from lib_faceid.app.own_page_journal import build_own_journal, journal_if_on
@@ -104,23 +105,26 @@ def build_page(session: Session, count: int = 3, note: str = "", pictures: Path 
         gr.HTML(f'<h1 class="faceid-title">IP-Adapter FaceID</h1>{notice(note)}', elem_id="faceid_page_head")
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
-                asked, metadata = _picture(names), build_reading()
+                asked = _picture(names)
+                control, metadata = build_control(resources.nets()), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 (drawn, lacks), again, comparing = build_results(), build_again(), build_compare()
                 aiming = build_aim("faceid_aim")
         tab = build_own_journal(resources)
         drawing = Drawing(session, last, pictures)
-        _wire(drawing, [*asked, *units.arguments], drawn, again)
+        inputs = [*asked, *control, *units.arguments]
+        _wire(drawing, inputs, drawn, again)
         wire_reference(again, drawn[3], lambda: [one.image for one in drawing.pictures], units.parts[0].who.drop)
         wire_compare(comparing, again[2], lambda: drawing.pictures)
         chosen = asked[2].change(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
         chosen.then(None, None, None, **script("() => { window.faceidRefill?.(); return []; }"), **QUICK)
         opened = wire_form(page, asked, units, resources.checkpoints)
         opened.then(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
-        _wire_hint([*asked, *units.arguments], [asked[0], asked[2], *units.who], lacks, opened)
-        wire_aim(session, aiming, [*asked, *units.arguments], units.components, asked_for)
-        wire_reading(metadata, asked, units.infotext_fields, resources.checkpoints, [(tab.back, tab.infotext)])
+        _wire_hint(inputs, [asked[0], asked[2], control[0], *units.who], lacks, opened)
+        wire_aim(session, aiming, inputs, units.components, asked_for)
+        fields = [*control_fields(control, resources.nets), *units.infotext_fields]
+        wire_reading(metadata, asked, fields, resources.checkpoints, [(tab.back, tab.infotext)])
         page.load(None, None, None, **script(SHIM % (languages(), scripts())))
     return page
 

@@ -81,9 +81,9 @@ class Drawing:
             self._running.stop()
 
     def _drawn(self, args: Sequence[Any]) -> Iterator[list[Any]]:
-        checkpoint, units, requests, options = asked_for(args)
+        checkpoint, units, requests, options, controls = asked_for(args)
         session, kept = self.session, KeptPictures(self.folder)
-        job, path = session.job(units, requests[0]), session.resources.checkpoint_of(checkpoint)
+        job, path = session.job(units, requests[0], controls), session.resources.checkpoint_of(checkpoint)
         recorder = Recorder(session, path)
         live = Live(lambda report: _keeping(kept, recorder, job, session.draw(path, job, requests, report, options)))
         self._running, count = live, -1

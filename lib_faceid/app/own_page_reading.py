@@ -15,8 +15,12 @@ from lib_faceid.errors import FileError
 from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.paste import InfotextField
 from lib_faceid.ui.services import attempt
+from lib_faceid.units.control import control_key
 
 __all__ = ["build_reading", "parameters_of", "wire_reading"]
+
+
+CONTROLLED = "It followed a picture by a ControlNet, which is not in its settings: give that picture again."
 
 
 def build_reading() -> list[Any]:
@@ -107,6 +111,8 @@ def _note(params: Mapping[str, str], checkpoints: Iterable[str]) -> str:
     notes = []
     if model and model not in set(checkpoints):
         notes.append(f"The checkpoint '{model}' is not here: put it into models/Stable-diffusion, or take another.")
+    if any(name.startswith(control_key()) for name in params):
+        notes.append(CONTROLLED)
     if sampler != SAMPLER:
         notes.append(f"This page samples with {SAMPLER}, and the picture was drawn with {sampler}.")
     return notice(" ".join(notes), "warning")

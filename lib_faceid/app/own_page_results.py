@@ -75,7 +75,8 @@ def applied_html(job: Job, moment: Moment, kept: KeptPictures) -> str:
     if not moment.generated:
         return ""
     generated = moment.generated[-1]
-    applied = job.report(lambda one: one.plan(generated.request.steps))
+    steps = generated.request.steps
+    applied = [*job.report(lambda one: one.plan(steps)), *job.report_controls(steps)]
     notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
     notes += [note for one in moment.generated for note in one.notes]
     searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.generated if one.search))

@@ -16,7 +16,7 @@ from lib_faceid.faces.packs import find_face_pack, require_face_pack
 from lib_faceid.hosts.diffusers.single_file import read_checkpoint
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
-from lib_faceid.models.folders import Roots, find_adapters, require_clip_vision
+from lib_faceid.models.folders import Roots, find_adapters, find_nets, require_clip_vision
 from lib_faceid.models.listing import files_below
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
@@ -91,7 +91,23 @@ class Resources:
             person=self.person,
             allow=self.allow,
             analyser_of=self.analyser_of,
+            control_file=self.control_file,
         )
+
+    def nets(self) -> dict[str, Path]:
+        """Return name -> file of what lies in `models/ControlNet`."""
+        return find_nets(self.roots)
+
+    def control_file(self, name: str | Path) -> Path:
+        """Return a ControlNet's file: the one of that path, or of that name in models/ControlNet."""
+        nets = {} if isinstance(name, Path) else self.nets()
+        found = nets.get(str(name), Path(name))
+        if not found.is_file():
+            raise MissingModelError(
+                f"There is no ControlNet {name}. Name its file, or put it into {self.roots.own / 'ControlNet'} and "
+                "name it without its ending."
+            )
+        return found
 
     def allow(self, unit: Unit) -> None:
         """Raise FaceIDError for a unit whose person is not approved, where `only_approved` is set."""

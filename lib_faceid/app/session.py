@@ -29,6 +29,7 @@ from lib_faceid.likeness.score import PictureScore
 from lib_faceid.likeness.search import Search
 from lib_faceid.likeness.watching import Watches
 from lib_faceid.pictures.provenance import XMP, XMP_KEY
+from lib_faceid.units.control import ControlUnit
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import INFOTEXT_KEY, JobOptions
 from lib_faceid.units.tags import find_tags, units_of_tags
@@ -82,13 +83,13 @@ class Session:
     _pipeline: tuple[Path, Pipeline] | None = field(default=None, init=False)
     _watches: Watches = field(default_factory=Watches, init=False)
 
-    def job(self, units: Sequence[Unit], request: Request) -> Job:
-        """Return the job of these units and of those in the request's prompt tags. Raises UnitError."""
+    def job(self, units: Sequence[Unit], request: Request, controls: Sequence[ControlUnit] = ()) -> Job:
+        """Return the job of these units, of those in the request's prompt tags and of ControlNets. Raises UnitError."""
         _, tagged = units_of_tags(request.prompt, request.negative, self.resources.people().names)
-        return Job(units, self.resources.models(), tagged)
+        return Job(units, self.resources.models(), tagged, controls)
 
     def prepare(self, job: Job, checkpoint: Path) -> tuple[Prepared, ...]:
-        """Return the job's units, ready for that checkpoint, whose weights are not loaded for it.
+        """Return the job's units, ready for that checkpoint, whose weights are not loaded for it; its ControlNets too.
 
         Raises FaceIDError: a model is missing, does not fit, or no face was found.
         """
@@ -99,6 +100,7 @@ class Session:
                 raise UnitError(
                     f"{one.label}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
                 )
+        job.controls_for(layout.cross_attention_dim)
         return prepared
 
     def draw(
@@ -133,6 +135,7 @@ class Session:
         """
         prepared = self.prepare(job, checkpoint)
         infotexts = {infotext_key(one.number): one.infotext() for one in prepared}
+        infotexts |= {one.key: one.infotext() for one in job.controls}
         quiet = replace(self.resources, offers_downloads=False).models()  # the picture is finished without face models
         looks = partial(analyser_of_people, prepared, quiet)
         scoring = Scoring(job, looks, self._watches) if options.score else None

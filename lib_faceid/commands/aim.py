@@ -6,6 +6,7 @@ import argparse
 import json
 
 from lib_faceid.commands import values
+from lib_faceid.commands.control_options import add_control_options, controls_of
 from lib_faceid.commands.picture_options import add_picture_options, resources_of, seed_of
 from lib_faceid.commands.unit_options import add_unit_options, units_of
 from lib_faceid.likeness.aim import MOST_PROBES, Aim
@@ -28,6 +29,7 @@ def add_aim(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--unit", type=values.whole(0, 9), default=0, metavar="N", help="whose, from 0 (%(default)s)")
     search.add_argument("--json", action="store_true", help="the same as data")
     add_picture_options(parser)
+    add_control_options(parser)
     parser.set_defaults(count=1)
 
 
@@ -42,7 +44,8 @@ def _aim(options: argparse.Namespace) -> None:
     resources = resources_of(options, units)
     checkpoint = resources.find_checkpoint()
     (request,) = requests_of(options, checkpoint.stem, seed_of(options.seed))
-    found = Aiming(Session(resources), checkpoint, units, request, options.unit).run(goal)
+    controls = controls_of(options.controls)
+    found = Aiming(Session(resources), checkpoint, units, request, options.unit, controls=controls).run(goal)
     print(json.dumps({"seed": request.seed, **found.as_dict()}) if options.json else curve_text(found))
 
 

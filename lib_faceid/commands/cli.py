@@ -14,6 +14,7 @@ from lib_faceid.commands import values
 from lib_faceid.commands.aim import add_aim
 from lib_faceid.commands.batch import add_batch
 from lib_faceid.commands.completion import answer_shell
+from lib_faceid.commands.control_options import add_control_options, controls_of
 from lib_faceid.commands.diagnose import add_diagnose
 from lib_faceid.commands.evaluate import add_evaluate
 from lib_faceid.commands.face import add_face_commands
@@ -100,6 +101,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_generate)
     add_unit_options(parser)
     picture = add_picture_options(parser)
+    add_control_options(parser)
     add_job_options(parser)
     picture.add_argument("--count", type=values.count, default=1, help="(%(default)s)")
     picture.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
@@ -138,8 +140,9 @@ def _generate(options: Options) -> None:
     from lib_faceid.commands.ui import or_miniature
     from lib_faceid.units.tags import find_tags
 
-    has_tags = bool(find_tags(options.prompt)[1])
-    units = units_of(options.units) if options.units or not has_tags else []
+    controls = controls_of(options.controls)
+    is_somebody_needed = not find_tags(options.prompt)[1] and not controls
+    units = units_of(options.units) if options.units or is_somebody_needed else []
     require_folder(options.out)
     resources = resources_of(options, units)
     if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature
@@ -148,7 +151,7 @@ def _generate(options: Options) -> None:
     if is_stranger(checkpoint, units):
         print(EXPECTED)
     requests = requests_of(options, checkpoint, seed_of(options.seed))
-    draw(resources, units, requests, options.out, print, job_options_of(options.job))
+    draw(resources, units, requests, options.out, print, job_options_of(options.job), controls)
 
 
 def _identity(options: Options) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.encoders.clip_vision import ClipVision
 from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.likeness.meaning import answer_of, console_text
 from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
+from lib_faceid.units.control import ControlUnit, control_key
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.job_options import JobOptions
 from lib_faceid.units.unit import Unit
@@ -46,9 +48,9 @@ def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]
     return [replace(first, seed=seed + number) for number in range(options.count)]
 
 
-def draw(
+def draw(  # noqa: PLR0913, PLR0917 - all that a command line says
     resources: Resources, units: Sequence[Unit], requests: Sequence[Request], out: Path, say: Say,
-    options: JobOptions = NO_OPTIONS,
+    options: JobOptions = NO_OPTIONS, controls: Sequence[ControlUnit] = (),
 ) -> None:  # fmt: skip
     """Write one PNG for each request into the folder `out`, and say what is used, what is written and what it was.
 
@@ -56,14 +58,11 @@ def draw(
     Raises FaceIDError when anything is missing or does not fit; pictures that are finished stay.
     """
     session = Session(resources)
-    job, checkpoint = session.job(units, requests[0]), resources.find_checkpoint()
+    job, checkpoint = session.job(units, requests[0], controls), resources.find_checkpoint()
     say(f"Checkpoint: {checkpoint}")
     prepared = session.prepare(job, checkpoint)
-    for one in prepared:
-        which = f" of FaceID {one.number}" if len(prepared) > 1 else ""
-        say(f"Adapter{which}: {one.adapter.name} ({one.adapter.variant.label})")
-        for note in one.notes:
-            say(note)
+    for line in _models_of(prepared, job):
+        say(line)
     out.mkdir(parents=True, exist_ok=True)
     searched, report, notes, recorder = None, Report(out), list[str](), Recorder(session, checkpoint, say)
     for generated in recorder.watch(job, session.draw(checkpoint, job, requests, options=options)):
@@ -81,11 +80,28 @@ def draw(
         say(note)
     if report.is_written:
         say(str(report.path))
-    for line in job.report(lambda one: one.plan(requests[0].steps)):
+    for line in [*job.report(lambda one: one.plan(requests[0].steps)), *job.report_controls(requests[0].steps)]:
         say(line)
-    for number, unit in enumerate(units):
-        if not unit.acts:
-            say(f"{infotext_key(number)}: off, the weight is 0")
+    for line in _off(units, controls):
+        say(line)
+
+
+def _models_of(prepared: Sequence[Prepared], job: Job) -> Iterator[str]:
+    """Give what a job is drawn with, and what was assumed in choosing it."""
+    for one in prepared:
+        which = f" of FaceID {one.number}" if len(prepared) > 1 else ""
+        yield f"Adapter{which}: {one.adapter.name} ({one.adapter.variant.label})"
+        yield from one.notes
+    for control in job.controls:
+        yield f"ControlNet: {control.name} ({control.unit.hint})"
+
+
+def _off(units: Sequence[Unit], controls: Sequence[ControlUnit]) -> Iterator[str]:
+    """Give a line for each unit that is off."""
+    off = [infotext_key(number) for number, unit in enumerate(units) if not unit.acts]
+    yield from (f"{key}: off, the weight is 0" for key in off)
+    off = [control_key(number) for number, control in enumerate(controls) if not control.acts]
+    yield from (f"{key}: off, the strength is 0" for key in off)
 
 
 class Report:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +32,20 @@ __all__ = ["GuidedInjection", "inject_guided"]
 LATENT_CHANNELS = 4  # a UNet for inpainting is given more; what was trained beside it is not
 
 
+class _Call(NamedTuple):
+    """What a UNet is called with."""
+
+    x: Tensor
+    time: Tensor
+    """Of each row."""
+    context: Tensor
+    """[B, tokens, dim]: the prompt of each row."""
+    vector: Tensor | None
+    """What SDXL is told besides: the pooled prompt and the sizes."""
+
+
 class _Net:
-    """One guide in one UNet: its network, its tokens for each slot, and what it makes of its pictures."""
+    """One guide in one UNet: its network, its tokens for each slot if it has any, and what it makes of its pictures."""
 
     def __init__(self, guide: Guide, unet: nn.Module, view: Box) -> None:
         self.guide = guide
@@ -41,22 +53,27 @@ class _Net:
         self._dtype, self._view = dtype_of(unet), view
         self._device: torch.device | None = None  # where the network was put
         tokens: list[Tokens] = [source.encode() for source in guide.effect.sources]
-        self._contexts = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)])
+        self._contexts = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)]) if tokens else None
+        self.is_plain = not tokens
+        """Whether it reads the prompt, as its UNet does."""
         self._hints: dict[tuple[object, ...], Tensor] = {}
 
-    def residuals(
-        self, x: Tensor, time: Tensor, vector: Tensor | None, slots: Tensor, parts: Sequence[Box]
-    ) -> Residuals:
+    def residuals(self, call: _Call, slots: Tensor, parts: Sequence[Box]) -> Residuals:
         """Return what it adds to a call for rows of these slots, which show these parts of the picture."""
+        x = call.x
         if self._device != x.device:  # once, and not in each call: it asks every parameter
             self.network.to(x.device, self._dtype)
             self._device = x.device
-        self._contexts = self._contexts.to(x.device, self._dtype)
         slots = slots.to(x.device)
-        context = self._contexts.index_select(0, slots.clamp(0, len(self._contexts) - 1))
-        vector = None if vector is None else vector.to(self._dtype)
+        context = call.context.to(self._dtype) if self._contexts is None else self._of_slots(self._contexts, slots)
+        vector = None if call.vector is None else call.vector.to(self._dtype)
         latents = x[:, :LATENT_CHANNELS].to(self._dtype)
-        return self.network(latents, time, context, self._hint(latents, slots, parts), vector)
+        return self.network(latents, call.time, context, self._hint(latents, slots, parts), vector)
+
+    def _of_slots(self, contexts: Tensor, slots: Tensor) -> Tensor:
+        """Return the tokens of each row, [B, tokens, dim]."""
+        self._contexts = contexts = contexts.to(slots.device, self._dtype)
+        return contexts.index_select(0, slots.clamp(0, len(contexts) - 1))
 
     def _hint(self, latents: Tensor, slots: Tensor, parts: Sequence[Box]) -> Tensor:
         """Return what the network makes of the pictures of these rows, [B or 1, channels, h, w]."""
@@ -89,6 +106,7 @@ class GuidedInjection(Injection):
         self._net_masks = RegionMasks([guide.regions for guide in guides], view)
         self._net_weights = tuple(guide.schedule.weight for guide in guides)
         self._residuals: Residuals | None = None
+        self._acting: frozenset[bool] = frozenset()  # of the nets that act in this call, whether they are plain
         self._is_reached = False
         self.needs_parts = True
 
@@ -109,9 +127,10 @@ class GuidedInjection(Injection):
 
     def end_call(self) -> None:
         """Forget what belongs to one call; count it."""
-        self.calls += bool(self._residuals) and not self._selected
+        self.calls += False in self._acting and not self._selected
+        self.plain_calls += True in self._acting
         self.watch.unreached_calls += bool(self._residuals) and not self._is_reached
-        self._residuals = None
+        self._residuals, self._acting = None, frozenset()
         super().end_call()
 
     def add_middle(self, found: Tensor) -> Tensor | None:
@@ -137,12 +156,13 @@ class GuidedInjection(Injection):
         weights = [net.guide.schedule.weight_at(*self._progress) for net in self._nets]
         if self._slots is None or self._parts is None or not any(weights):
             return None
-        x, time, vector = _inputs(unet, args, kwargs)
+        call = _inputs(unet, args, kwargs)
         total: Residuals | None = None
         for number, (net, weight) in enumerate(zip(self._nets, weights, strict=True)):
             if weight:
-                found = net.residuals(x, time, vector, self._slots, self._parts)
+                found = net.residuals(call, self._slots, self._parts)
                 total = _sum(total, self._masked(number, found, weight))
+        self._acting = frozenset(net.is_plain for net, weight in zip(self._nets, weights, strict=True) if weight)
         return total
 
     def _masked(self, number: int, found: Residuals, weight: float) -> Residuals:
@@ -196,18 +216,19 @@ def _add_kept(injection: GuidedInjection, number: int, _block: nn.Module, args: 
     injection.add_kept(number, args[0])
 
 
-def _inputs(unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return latents, the time of each row, and what SDXL is told besides, as the UNet is called with them."""
+def _inputs(unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
+    """Return what a UNet is called with."""
 
     def get(at: int, name: str) -> Any:
         return args[at] if len(args) > at else kwargs.get(name)
 
     if hasattr(unet, "input_blocks"):
-        x, time, vector = get(0, "x"), get(1, "timesteps"), get(3, "y")
+        x, time, context, vector = get(0, "x"), get(1, "timesteps"), get(2, "context"), get(3, "y")
     else:
-        x, time, vector = get(0, "sample"), get(1, "timestep"), _vector(unet, kwargs.get("added_cond_kwargs") or {})
+        x, time, context = get(0, "sample"), get(1, "timestep"), get(2, "encoder_hidden_states")
+        vector = _vector(unet, kwargs.get("added_cond_kwargs") or {})
     time = torch.as_tensor(time, device=x.device)
-    return x, time.expand(len(x)) if time.ndim == 0 or len(time) == 1 else time, vector
+    return _Call(x, time.expand(len(x)) if time.ndim == 0 or len(time) == 1 else time, context, vector)
 
 
 def _vector(unet: Any, told: dict[str, Any]) -> Tensor | None:

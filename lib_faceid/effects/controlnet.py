@@ -1,8 +1,8 @@
 """A ControlNet, run by ourselves: what it adds to a UNet, for a context and a picture of our own.
 
 Zhang et al. 2023 (https://arxiv.org/abs/2302.05543): a copy of the UNet's way down, whose maps go through 1x1
-convolutions to the same places of the UNet. The WebUI has no diffusers, so this is plain torch; files have diffusers'
-layout.
+convolutions to the same places of the UNet. The WebUI has no diffusers, so this is plain torch, under the names of
+diffusers' files; `net_names.py` brings the older files under them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lib_faceid.effects.controlnet_blocks import Embedding, Hint, Level, Middle, State, below, conv, count, sinusoids
 from lib_faceid.errors import FileError
 
-__all__ = ["MARK", "ControlNet", "Residuals", "controlnet_of", "cross_widths"]
+__all__ = ["MARK", "ControlNet", "Residuals", "context_dim", "controlnet_of", "cross_widths"]
 
 MARK = "controlnet_cond_embedding.conv_in.weight"
 """The tensor by which a file is known."""
@@ -51,9 +51,8 @@ class ControlNet(nn.Module):
         self.controlnet_down_blocks = nn.ModuleList(conv(below(zeros, f"{at}.")) for at in range(count(zeros)))
         self.controlnet_mid_block = conv(below(state, "controlnet_mid_block."))
 
-        self.context_dim = next(
-            (tensor.shape[1] for key, tensor in state.items() if key.endswith(".attn2.to_k.weight")), 0
-        )
+        self.context_dim = context_dim(state)
+        """0 for a small one, which reads no prompt."""
 
     @property
     def hint_px(self) -> int:
@@ -91,10 +90,17 @@ def controlnet_of(state: State, name: str, heads: Mapping[int, int]) -> ControlN
         network.load_state_dict(dict(state), strict=True, assign=True)
         if len(network.controlnet_down_blocks) != sum(map(_num_maps, network.down_blocks), 1):
             raise ValueError("its zero convolutions are not as many as its maps")
+        if len(network.mid_block.resnets) != len(network.mid_block.attentions) + 1:
+            raise ValueError("its middle is not whole")
     except (RuntimeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         reason = " ".join(str(error).split())[-160:]
         raise FileError(f"{name} is no whole ControlNet in diffusers' layout ({reason}). Get it again.") from error
     return network.requires_grad_(False).eval()
+
+
+def context_dim(state: State) -> int:
+    """Return how wide its context is; 0 where it reads none."""
+    return next((tensor.shape[1] for key, tensor in state.items() if key.endswith(".attn2.to_k.weight")), 0)
 
 
 def cross_widths(state: State) -> frozenset[int]:

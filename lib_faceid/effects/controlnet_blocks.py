@@ -208,13 +208,19 @@ class Level(nn.Module):
 
 
 class Middle(nn.Module):
-    """The middle: a residual block, a transformer, a residual block."""
+    """The middle: a residual block, a transformer, a residual block; in small nets the first of them alone."""
 
     def __init__(self, state: State, heads: Heads) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList(_Residual(below(state, f"resnets.{at}.")) for at in (0, 1))
-        self.attentions = nn.ModuleList([_Transformer(below(state, "attentions.0."), heads)])
+        resnets, attentions = below(state, "resnets."), below(state, "attentions.")
+        self.resnets = nn.ModuleList(_Residual(below(resnets, f"{at}.")) for at in range(count(resnets)))
+        each = range(count(attentions))
+        self.attentions = nn.ModuleList(_Transformer(below(attentions, f"{at}."), heads) for at in each)
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
         """Return the map [B, channels, h, w] after the middle."""
-        return self.resnets[1](self.attentions[0](self.resnets[0](x, time), context), time)
+        first, *others = self.resnets
+        x = first(x, time)
+        for attention, resnet in zip(self.attentions, others, strict=True):
+            x = resnet(attention(x, context), time)
+        return x

@@ -64,13 +64,13 @@ class HintPicture(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """A ControlNet that runs beside the UNet, with tokens as its context and a picture to follow."""
+    """A ControlNet that runs beside the UNet, with tokens or the prompt as its context and a picture to follow."""
 
     net: NetFile
     label: str
     """What the method calls it."""
     sources: Sequence[TokenSource]
-    """Its context, as for CrossAttention: of each image, or one for all."""
+    """Its context, as for CrossAttention: of each image, or one for all. None at all: what the UNet itself reads."""
     pictures: Sequence[HintPicture]
     """What it follows in each image of a batch; a single one serves all."""
     kind: EffectKind = "residuals"

@@ -70,6 +70,8 @@ class Injection:
         self._cached_masks: dict[object, Tensor] = {}
         self.calls = 0
         """UNet calls so far in which at least one identity was added to at least one layer."""
+        self.plain_calls = 0
+        """UNet calls so far in which a ControlNet that belongs to no identity acted."""
         self.watch = TagWatch()
         """What became of the tags that were expected. A job puts one for all its UNets here."""
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lib_faceid.effects.controlnet import MARK, ControlNet, controlnet_of
-from lib_faceid.errors import FileError, MismatchError
+from lib_faceid.effects.net_names import named_as_diffusers
+from lib_faceid.errors import MismatchError
 from lib_faceid.models.checkpoint import read_whole
 from lib_faceid.models.numbers import check_finite, check_floats
 from lib_faceid.models.shards import fingerprint_of
@@ -33,12 +34,7 @@ class NetFile:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """The file's tensors by diffusers' names, mapped from the disk. Raises FileError."""
-        tensors = dict(read_whole(self.path).tensors)
-        if MARK not in tensors:
-            raise FileError(
-                f"{self.path.name} is no ControlNet in diffusers' layout: it has no tensor {MARK}. Get the file again "
-                "from where it is published."
-            )
+        tensors = named_as_diffusers(self.path.name, read_whole(self.path).tensors)
         check_floats(self.path.name, tensors.items())
         check_finite(self.path.name, tensors.items())
         return tensors
@@ -83,7 +79,7 @@ def dtype_of(unet: nn.Module) -> torch.dtype:
 def _require_fit(net: ControlNet, name: str, unet: nn.Module, layers: tuple[AttentionLayer, ...]) -> None:
     """Raise MismatchError unless the net's maps are the UNet's, and its context is as wide."""
     expected = _shape_of(unet, layers)
-    found = net.conv_in.out_channels, len(net.controlnet_down_blocks), net.context_dim
+    found = net.conv_in.out_channels, len(net.controlnet_down_blocks), net.context_dim or expected[2]
     if found != expected:
         raise MismatchError(
             f"{name} is a ControlNet for another UNet: it has {found[0]} channels, {found[1]} maps and a context of "

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from lib_faceid.arguments import as_number
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "WholeSteps"]
+
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,19 @@ class Schedule:
         middle = progress + step / 2
         rising, falling = middle - self.start, self.end - middle if self.end < 1 else self.fade
         return self.weight * min(max(min(rising, falling) / self.fade, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class WholeSteps(Schedule):
+    """A schedule that acts in the steps that lie in it as a whole, as diffusers' ControlNet pipelines count them.
+
+    A step at an end that is no multiple of a step is left out here, where `Schedule` takes it.
+
+    >>> WholeSteps(1.0, 0.0, 0.5).weight_at(progress=0.4, step=0.2)
+    0.0
+    """
+
+    def weight_at(self, progress: float, step: float = 0.0) -> float:
+        """Return the weight for the step that begins at that fraction of the pass, and is that much of it."""
+        is_out = progress < self.start - ROUNDING or progress + step > self.end + ROUNDING
+        return 0.0 if is_out else self.weight

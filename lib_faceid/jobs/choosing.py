@@ -48,6 +48,8 @@ class Models:
     analyser_of: Callable[[str], FaceAnalyser] | None = None
     """Gives the face models with the recogniser of that name, for adapters that read no other's vectors; None: where
     `face_analyser` has another, such adapters are refused."""
+    control_file: Callable[[str | Path], Path] = Path
+    """Gives the file of a control unit's net by its name or path; raises MissingModelError."""
     host: str = "this program"
     """What messages call the host."""
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})

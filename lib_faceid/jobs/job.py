@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,48 +21,24 @@ from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import analyser_of_people, expected_in
 from lib_faceid.jobs.passes import Pass, Places, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
+from lib_faceid.jobs.sentences import INTERRUPTED, LOST, NOT_REACHED, OTHERS, UNCONTROLLED, UNPLACED, UNREACHED
 from lib_faceid.jobs.stacked import with_stacked
 from lib_faceid.likeness.judging import Expected
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
+from lib_faceid.units.control import ControlUnit, acting
 from lib_faceid.units.infotext import infotext_key
 from lib_faceid.units.region import Box
 from lib_faceid.units.tags import tag_key
 from lib_faceid.units.unit import Unit
 
+if TYPE_CHECKING:
+    from lib_faceid.jobs.controls import ReadyControl
+
 __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 FIRST_PASS = Pass()
-NOT_REACHED = (
-    "no step reached it. Widen start and end, or switch other extensions off one by one to find the one "
-    "that replaces the UNet."
-)
-INTERRUPTED = "it was interrupted before a step reached it."
-LOST = (
-    "the UNet was given another prompt than the one that FaceID marked. Switch other extensions off one by one to find "
-    "the one that puts its own in place."
-)
-
-OTHERS = (
-    "Another extension called the UNet with prompts of its own; nobody was added to what it draws with them. Number of "
-    "such calls:"
-)
-UNPLACED = (
-    "FaceID: the regions did NOT hold, the units acted everywhere: another extension draws the picture in parts, and "
-    "where they lie could not be read. Switch it off, or the regions. Number of UNet calls with such parts:"
-)
-
-
-UNREACHED = (
-    "FaceID: the ControlNets were NOT applied: the UNet was run in a way that its blocks do not see. Switch other "
-    "extensions off one by one, or set the net strength to 0. Number of such UNet calls:"
-)
-UNCONTROLLED = (
-    "FaceID: the faces' places and poses were NOT followed: another extension draws the picture in parts, and where "
-    "they lie could not be read. Switch it off, or set the net strength to 0. Number of UNet calls with such parts:"
-)
-
 
 Part = TypeVar("Part")
 
@@ -70,9 +46,13 @@ Part = TypeVar("Part")
 class Job:
     """The state of one running job. Closing it twice, or before it was ever attached, is harmless."""
 
-    def __init__(self, units: Sequence[Unit], models: Models, tagged: Sequence[Unit] = ()) -> None:
-        """Units: by their places in the page; called: those that the prompt calls besides."""
+    def __init__(
+        self, units: Sequence[Unit], models: Models, tagged: Sequence[Unit] = (), controls: Sequence[ControlUnit] = ()
+    ) -> None:
+        """Units: by their places in the page; tagged: those that the prompt calls besides; controls: ControlNets."""
         self._models = models
+        self.asked_controls = controls
+        self._controls: dict[int, tuple[ReadyControl, ...]] = {}
         numbered = [*enumerate(units), *((tag_key(at), unit) for at, unit in enumerate(tagged))]
         self._units: list[tuple[int | str, Unit]] = [(number, unit) for number, unit in numbered if unit.acts]
         self._prepared: dict[tuple[int, tuple[int, ...]], tuple[Prepared, ...]] = {}
@@ -85,6 +65,7 @@ class Job:
         """The units that act in the pass that it was last attached for, whatever the step."""
         self.calls = 0
         """UNet calls in which an identity acted, over all UNets of the job."""
+        self._plain_calls = 0
         self.seconds = 0.0
         """Time spent on getting ready."""
         self._watch = TagWatch()
@@ -99,6 +80,23 @@ class Job:
             cross = [layer for layer in attention_layers(unet) if layer.is_cross]
             self._measured = unet, cross[0].context_dim, tuple(sorted(layer.hidden_dim for layer in cross))
         return self.prepare_for(*self._measured[1:])
+
+    def controls_for(self, dim: int) -> tuple[ReadyControl, ...]:
+        """Return the job's own ControlNets, ready for a UNet of that cross attention dimension. Raises FaceIDError."""
+        if not acting(self.asked_controls):
+            return ()
+        if dim not in self._controls:
+            from lib_faceid.jobs.controls import ready_controls
+
+            self._controls[dim] = ready_controls(
+                self.asked_controls, [unit for _, unit in self._units], self._models, dim
+            )
+        return self._controls[dim]
+
+    @property
+    def controls(self) -> list[ReadyControl]:
+        """Its ControlNets as they were prepared so far, for one checkpoint after the other."""
+        return [control for group in self._controls.values() for control in group]
 
     def prepare_for(self, dim: int, widths: tuple[int, ...] = ()) -> tuple[Prepared, ...]:
         """Return the units, ready for any UNet of that cross attention dimension: none has to be loaded for it.
@@ -130,6 +128,7 @@ class Job:
             contributions = [found for one in self.taking_part if (found := self._contribution(one, now))]
             began = time.perf_counter()
             guides = [found for one in self.taking_part if (found := self._guide(one, now))]
+            guides += [one.guide for one in self.controls_for(self._measured[1] if self._measured else 0)]
             self.injection = self._hooks.enter_context(_injected(unet, contributions, guides, now.view))
             self.injection.watch = self._watch
             self._attached = (unet, now)
@@ -207,6 +206,7 @@ class Job:
         """Take the hooks out of the UNet, if they are in one."""
         if self.injection is not None:
             self.calls += self.injection.calls
+            self._plain_calls += self.injection.plain_calls
         self.injection = self._attached = None
         self._hooks.close()
 
@@ -253,6 +253,11 @@ class Job:
             sentences += [UNCONTROLLED] if any(one.control for one in self.prepared) else []
             lines += [f"{one} {self._watch.unplaced_calls}" for one in sentences]
         return lines
+
+    def report_controls(self, steps: int) -> list[str]:
+        """Return a sentence for each of its own ControlNets on what was applied so far. steps: of each picture."""
+        calls = self._plain_calls + (self.injection.plain_calls if self.injection else 0)
+        return [one.line(steps, is_applied=calls > 0) for one in self.controls]
 
     def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[LoraWeights, float]]:
         """Return each LoRA once: units that share an adapter share its LoRA, at the largest strength."""

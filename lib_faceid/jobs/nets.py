@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from lib_faceid.effects.effect import Control, CrossAttention, require_carried
 from lib_faceid.errors import FaceIDError, MismatchError
+from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.keypoints import KeyPoints
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.face_pictures import FacePicture
 from lib_faceid.jobs.reading import AnyJoined
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.nets import find_net
-from lib_faceid.pictures.requested import photo_from_request
+from lib_faceid.pictures.requested import RequestPolicy, photo_from_request
 from lib_faceid.references.face_choice import Skipped, look_at
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import WHOLE, Box, which_face
 from lib_faceid.units.unit import ONE_EACH, Unit
 
-__all__ = ["control_of"]
+__all__ = ["box_of_region", "control_of", "points_in"]
 
 NO_PHOTO = (
     "The saved person has no photo here, so the face looks straight out in the middle of its place. For another pose "
@@ -59,7 +61,7 @@ def control_of(
     file = net_file(found)
     _ = file.tensors  # a damaged file is said now, and not when the first step comes
     places = [_key_points(unit, number, one, models, adapter) for number, one in enumerate(joined)]
-    pictures = [FacePicture(points, _box(region)) for points, _ in places]
+    pictures = [FacePicture(points, box_of_region(region)) for points, _ in places]
     notes = dict.fromkeys(filter(None, [how, *(note for _, note in places)]))
     return Control(file, net.label, tokens.sources, pictures), list(notes)
 
@@ -68,25 +70,32 @@ def _key_points(unit: Unit, number: int, joined: AnyJoined, models: Models, adap
     """Return the face that a reference's ControlNet is shown, and what was assumed."""
     if unit.keypoints == "region":
         return KeyPoints.frontal(), ""
+    analyser = partial(models.analyser_for, adapter)
     if unit.pose is not None:
-        return _points_in(unit.pose, "the pose photo", "largest", models, adapter), ""
+        return points_in(unit.pose, "the pose photo", "largest", models.policy(), analyser), ""
     photos = [unit.images[number]] if unit.batch == ONE_EACH and unit.images else unit.images
     used = next((use for use in joined.photos if use.is_used), None)
     if used is None:
         return KeyPoints.frontal(), NO_PHOTO
-    return _points_in(photos[used.number - 1].image, f"reference {used.number}", unit.face, models, adapter), ""
+    photo = photos[used.number - 1].image
+    return points_in(photo, f"reference {used.number}", unit.face, models.policy(), analyser), ""
 
 
-def _points_in(picture: object, where: str, face: str, models: Models, adapter: Adapter) -> KeyPoints:
-    """Return the key points of a face in a photo, which most often was looked at before. Raises FaceIDError."""
-    photo = photo_from_request(picture, models.policy())
-    seen = look_at(photo, where, models.analyser_for(adapter), which_face(face))
+def points_in(
+    picture: object, where: str, face: str, policy: RequestPolicy, analyser: Callable[[], FaceAnalyser]
+) -> KeyPoints:
+    """Return the key points of a face in a photo, which most often was looked at before. Raises FaceIDError.
+
+    where: how messages call the photo; face: which one in it; analyser: gives the face models.
+    """
+    photo = photo_from_request(picture, policy)
+    seen = look_at(photo, where, analyser(), which_face(face))
     if isinstance(seen, Skipped):
         raise seen.error or MismatchError(seen.reason)
     return KeyPoints(seen.face.points, seen.photo.size_px)
 
 
-def _box(region: Region | None) -> Box:
+def box_of_region(region: Region | None) -> Box:
     """Return where a unit's photo is put: into its region, or into the box around its mask."""
     if region is None or region.mask is None:
         return region.box if region else WHOLE

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.methods.method import Net
+from lib_faceid.methods.registry import variants
 from lib_faceid.models.checkpoint import read_whole, sha256_of
 from lib_faceid.models.shards import fingerprint_of
 
-__all__ = ["find_net"]
+__all__ = ["find_net", "net_known_as"]
 
 
 def find_net(net: Net, files: Sequence[Path], widths: Collection[int] = ()) -> tuple[Path | None, str]:
@@ -38,6 +39,16 @@ def find_net(net: Net, files: Sequence[Path], widths: Collection[int] = ()) -> t
         raise errors[0]
     fitting = [path for path, found in named if found == frozenset(widths)] or [path for path, _ in named]
     return (fitting[0], f"{fitting[0].name} is taken for {net.label} by its name.") if fitting else (None, "")
+
+
+def net_known_as(path: Path) -> Net | None:
+    """Return the net that a file is, of those that adapters were trained together with, by its hash or its name."""
+    nets = [one.net for one in variants() if one.net is not None]
+    size_bytes = path.stat().st_size
+    for net in nets:
+        if size_bytes == net.size_bytes and _sha256(path, fingerprint_of(path)) == net.sha256:
+            return net
+    return next((net for net in nets if _is_named(net, path)), None)
 
 
 @lru_cache(maxsize=64)

@@ -26,6 +26,7 @@ __all__ = [
     "face_pack_folders",
     "find_adapters",
     "find_clip_vision",
+    "find_nets",
     "place_of",
     "require_clip_vision",
     "usual_roots",
@@ -191,11 +192,31 @@ def find_adapters(roots: Roots) -> tuple[Path, ...]:
     files = (
         path
         for folder in adapter_folders(roots)
-        for path in sorted(files_below(folder), key=lambda path: str(path).lower())
-        if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder)
+        for path in _models_below(folder)
         if folder / PEOPLE not in path.parents
     )
     return tuple(_distinct(path for path in files if not is_later_part(path)))
+
+
+def find_nets(roots: Roots) -> dict[str, Path]:
+    """Return name -> file of what lies where ControlNets do, by folder, then by name; adapters may be among them.
+
+    The name is that of the file, with the folders around it, and without its ending.
+    """
+    folders = [folder for folder in adapter_folders(roots) if folder.name.lower() == "controlnet"]
+    folders += [roots.controlnet / "models"] if roots.controlnet is not None else []
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in _distinct(path for path in _models_below(folder) if not is_later_part(path)):
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def _models_below(folder: Path) -> Iterator[Path]:
+    """Give the model files in a folder, at any depth, by name."""
+    for path in sorted(files_below(folder), key=lambda path: str(path).lower()):
+        if path.suffix.strip().lower() in MODEL_SUFFIXES and not is_leftover(path, folder):
+            yield path
 
 
 def every_folder(roots: Roots) -> tuple[Path, ...]:

@@ -1,0 +1,148 @@
+"""A job's own ControlNets made ready: their files are read, their pictures too. Imported only where a job has some."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib_faceid.bases.base_model import SDXL, describe_base
+from lib_faceid.effects.contribution import Guide
+from lib_faceid.effects.controlnet import State, context_dim
+from lib_faceid.effects.effect import Control, HintPicture, require_carried
+from lib_faceid.effects.net_file import net_file
+from lib_faceid.effects.schedule import WholeSteps
+from lib_faceid.errors import FaceIDError, FileError, MismatchError, PhotoError
+from lib_faceid.faces.keypoints import KeyPoints
+from lib_faceid.jobs.choosing import Models
+from lib_faceid.jobs.hint_pictures import FacesHint, PictureHint
+from lib_faceid.jobs.nets import box_of_region, points_in
+from lib_faceid.jobs.passes import region_of
+from lib_faceid.jobs.preparing import step_range
+from lib_faceid.methods.nets import net_known_as
+from lib_faceid.pictures.photo import read_photo
+from lib_faceid.units.control import FACES, ControlUnit, acting, control_key
+from lib_faceid.units.region import AUTO_REGION, WHOLE, Box, column
+from lib_faceid.units.unit import Unit
+
+__all__ = ["ReadyControl", "ready_controls"]
+
+POOLED = "shuffle"  # of what is published, the one net whose maps have to be averaged; nothing in its tensors says so
+ANYBODY = "largest"
+NO_FACES = (
+    "{hint} draws the faces in your people's photos, and no unit has a photo or a pose photo. Name one: {hint}=PHOTO."
+)
+PLAIN_IDENTITYNET = (
+    "{file} is {label}, which reads the tokens of a face and not the prompt. It is found by itself where a unit draws "
+    "with its adapter (docs/INSTANTID.md); as a plain ControlNet it would spoil the picture. Leave it out here."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyControl:
+    """One control unit, ready for the UNet."""
+
+    number: int
+    unit: ControlUnit
+    name: str
+    """The file's."""
+    guide: Guide
+    sha256: str = ""
+    """Of the picture's pixels; empty where the faces of the job's people are drawn."""
+
+    @property
+    def key(self) -> str:
+        """How metadata and lines call it."""
+        return control_key(self.number)
+
+    def infotext(self) -> str:
+        """Return what a picture's metadata say of it."""
+        return self.unit.infotext(self.name, self.sha256)
+
+    def plan(self, steps: int) -> str:
+        """Return in words in which of so many steps it acts."""
+        return step_range([at for at in range(steps) if self.guide.schedule.weight_at(at / steps, 1 / steps)], steps)
+
+    def line(self, steps: int, *, is_applied: bool = True) -> str:
+        """Return one line that says what is applied."""
+        if not is_applied:
+            return f"{self.key} ({self.name}) was NOT applied: no step reached it. Widen its start and end."
+        return f"{self.key}: {self.name} · {self.unit.hint} · strength {self.unit.strength:.2f} · {self.plan(steps)}"
+
+
+def ready_controls(
+    units: Sequence[ControlUnit], people: Sequence[Unit], models: Models, dim: int
+) -> tuple[ReadyControl, ...]:
+    """Return those that act, ready for a UNet of that cross attention dimension. people: the units of the job.
+
+    Raises FaceIDError, naming the control unit.
+    """
+    found: list[ReadyControl] = []
+    for number, unit in acting(units):
+        try:
+            found.append(_ready(number, unit, people, models, dim))
+        except FaceIDError as error:  # noqa: PERF203 - a handful
+            raise type(error)(f"Control {number}: {error}") from error
+    return tuple(found)
+
+
+def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Models, dim: int) -> ReadyControl:
+    require_carried({"residuals"}, models.carries, "A ControlNet", models.host)
+    path = models.control_file(unit.net)
+    if known := net_known_as(path):
+        raise MismatchError(PLAIN_IDENTITYNET.format(file=path.name, label=known.label))
+    if POOLED in path.stem.lower():
+        raise FileError(f"{path.name} is a ControlNet whose maps are averaged, which is not done here. Use another.")
+    net = net_file(path)
+    _require_base(path.name, net.tensors, dim)
+    picture, digest = _picture(unit, people, models)
+    schedule = WholeSteps(unit.strength, unit.start, unit.end)
+    name = path.parent.name if path.stem == "diffusion_pytorch_model" else path.stem
+    return ReadyControl(number, unit, name, Guide(Control(net, name, (), [picture]), schedule), digest)
+
+
+def _require_base(name: str, tensors: State, dim: int) -> None:
+    """Raise MismatchError for a net of another base model. A small one reads no prompt: SDXL's are told more."""
+    found = context_dim(tensors) or (SDXL if any(key.startswith("add_embedding.") for key in tensors) else dim)
+    if found != dim:
+        raise MismatchError(
+            f"{name} is a ControlNet for {describe_base(found)}, and the checkpoint is {describe_base(dim)}. Choose a "
+            f"ControlNet for {describe_base(dim)}."
+        )
+
+
+def _picture(unit: ControlUnit, people: Sequence[Unit], models: Models) -> tuple[HintPicture, str]:
+    """Return what a net is shown, and the SHA-256 of the picture that was given."""
+    if unit.picture is None:
+        return FacesHint(unit.hint, _faces_of(people, unit.hint, models)), ""
+    if isinstance(unit.picture, Path) and not unit.picture.is_file():
+        raise PhotoError(f"There is no picture {unit.picture}. Check the name.")
+    pixels = read_photo(unit.picture)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    if unit.hint not in FACES:
+        return PictureHint(pixels, unit.hint == "edges"), digest
+    points = points_in(pixels, "the control picture", ANYBODY, models.policy(), models.face_analyser)
+    return FacesHint(unit.hint, [(points, WHOLE)]), digest
+
+
+def _faces_of(people: Sequence[Unit], hint: str, models: Models) -> list[tuple[KeyPoints, Box]]:
+    """Return the face of each person's pose photo, or of the first photo, and where that is put."""
+    shown = [(unit, _photo_of(unit)) for unit in people if unit.acts and unit.purpose == "person"]
+    auto = [unit for unit, _ in shown if unit.region == AUTO_REGION]
+    faces: list[tuple[KeyPoints, Box]] = []
+    for unit, (photo, where, face) in ((unit, found) for unit, found in shown if found):
+        points = points_in(photo, where, face, models.policy(), models.face_analyser)
+        box = box_of_region(region_of(unit, models.policy()))
+        beside = [at for at, one in enumerate(auto) if one is unit]
+        faces.append((points, column(beside[0], len(auto)) if beside else box))
+    if not faces:
+        raise PhotoError(NO_FACES.format(hint=hint))
+    return faces
+
+
+def _photo_of(unit: Unit) -> tuple[object, str, str] | None:
+    """Return a unit's photo, how messages call it, and which face in it counts."""
+    if unit.pose is not None:
+        return unit.pose, "the pose photo", ANYBODY
+    return (unit.images[0].image, "photo 1", unit.face) if unit.images and not unit.person else None
