@@ -22,7 +22,7 @@ class OwnHost:
     checkpoint: Callable[[], str]
     """Gives the name of the checkpoint that is chosen right now."""
     name: str = "this program"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text"})
 
     def roots(self) -> Roots:
         """Return the folders of its models."""

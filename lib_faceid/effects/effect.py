@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lib_faceid.effects.lora import LoraWeights
+from lib_faceid.effects.text import Text
 from lib_faceid.effects.tokens import KeyValueWeights, TokenSource
 from lib_faceid.errors import HostError
 from lib_faceid.units.region import Box
@@ -31,7 +32,7 @@ KINDS: dict[EffectKind, str] = {
     "text": "changed rows of the text conditioning",
     "context": "tokens in a transformer's context",
 }
-"""Every kind of effect there is room for, in words. What carries the last two comes with the first method that has
+"""Every kind of effect there is room for, in words. What carries the last one comes with the first method that has
 one."""
 
 
@@ -76,7 +77,7 @@ class Control:
     kind: EffectKind = "residuals"
 
 
-Effect: TypeAlias = "CrossAttention | Lora | Control"
+Effect: TypeAlias = "CrossAttention | Lora | Control | Text"
 
 
 def require_carried(kinds: Collection[EffectKind], carried: Collection[EffectKind], what: str, host: str) -> None:

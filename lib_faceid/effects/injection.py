@@ -24,6 +24,7 @@ from lib_faceid.effects.attention import LayerKV, ip_attention, is_own
 from lib_faceid.effects.bank import Selection
 from lib_faceid.effects.contribution import Contribution
 from lib_faceid.effects.members import Member, members_of
+from lib_faceid.effects.text import Writing
 from lib_faceid.unet.layers import AttentionLayer, attention_layers, transformers
 from lib_faceid.unet.matching import ALL_ROWS, match_places, match_rows, rows_at_hand
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
@@ -74,6 +75,8 @@ class Injection:
         """UNet calls so far in which a ControlNet that belongs to no identity acted."""
         self.watch = TagWatch()
         """What became of the tags that were expected. A job puts one for all its UNets here."""
+        self.writing: Writing | None = None
+        """What the job writes into the texts besides, which its host gives to the UNet."""
 
     @property
     def acts(self) -> bool:

@@ -13,6 +13,7 @@ __all__ = [
     "CLIP_H_HIDDEN",
     "CLIP_H_PROJECTED",
     "FEATURE_SHAPES",
+    "PIXELS",
     "FeatureKey",
 ]
 
@@ -21,9 +22,10 @@ class FeatureKey(NamedTuple):
     """One output of one encoder. The crop that the encoder is given is no part of it."""
 
     encoder: str
-    """`arcface`, `clip_vit_h` or `clip_vit_bigg`."""
+    """`arcface`, `clip_vit_h` or `clip_vit_bigg`; `pixels` where an adapter has an encoder of its own."""
     output: str
-    """`embedding` (raw), `penultimate` (the hidden states before the last layer) or `projected` (image_embeds)."""
+    """`embedding` (raw), `penultimate` (the hidden states before the last layer) or `projected` (image_embeds);
+    `clip` (the pixel values that CLIP is given)."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,6 +38,8 @@ CLIP_H_HIDDEN = FeatureKey("clip_vit_h", "penultimate")
 CLIP_H_PROJECTED = FeatureKey("clip_vit_h", "projected")
 CLIP_BIGG_HIDDEN = FeatureKey("clip_vit_bigg", "penultimate")
 CLIP_BIGG_PROJECTED = FeatureKey("clip_vit_bigg", "projected")
+PIXELS = FeatureKey("pixels", "clip")
+"""The centre square of the whole picture, for encoders that lie in an adapter's file. It is never kept or saved."""
 
 FEATURE_SHAPES: Mapping[FeatureKey, tuple[int, ...]] = MappingProxyType(
     {
@@ -44,5 +48,6 @@ FEATURE_SHAPES: Mapping[FeatureKey, tuple[int, ...]] = MappingProxyType(
         CLIP_H_PROJECTED: (1024,),
         CLIP_BIGG_HIDDEN: (257, 1664),
         CLIP_BIGG_PROJECTED: (1280,),
+        PIXELS: (3, 224, 224),
     }
 )

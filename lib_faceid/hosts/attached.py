@@ -49,9 +49,12 @@ class AttachedJob:
         """
         self.end_step()
         injection = self.attach()
-        injection.set_progress(*self._host.progress())
+        progress = self._host.progress()
+        injection.set_progress(*progress)
         injection.set_rows(None)
-        if injection.acts:
+        if injection.writing:
+            injection.writing.set_progress(*progress)
+        if injection.acts or injection.writing:
             self._step.enter_context(self._host.rows(injection))
 
     def end_step(self) -> None:

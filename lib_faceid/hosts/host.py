@@ -96,7 +96,8 @@ class Sampling(Protocol):
     def rows(self, injection: Injection) -> AbstractContextManager[None]:
         """Say whose the rows of the coming UNet calls are, by `set_rows` or `expect_tags`.
 
-        Asked where somebody acts in the step only. What is there for this step alone is undone on leaving.
+        Asked where somebody acts in the step only, and in every step where `injection.writing` is not None: a host that
+        carries "text" has the texts written here. What is there for this step alone is undone on leaving.
         """
         ...
 

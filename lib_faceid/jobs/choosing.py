@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from lib_faceid.bases.base_model import BASE_LABELS, describe_base
 from lib_faceid.effects.effect import EffectKind
-from lib_faceid.encoders.features import ARCFACE
+from lib_faceid.encoders.features import ARCFACE, PIXELS
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
 from lib_faceid.faces.recognisers import in_pack, untrained_note
 from lib_faceid.methods.adapter import Adapter
@@ -52,7 +52,7 @@ class Models:
     """Gives the file of a control unit's net by its name or path; raises MissingModelError."""
     host: str = "this program"
     """What messages call the host."""
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text"})
     """The kinds of effects that the host can apply."""
 
     def analyser_for(self, adapter: Adapter) -> FaceAnalyser:
@@ -168,6 +168,10 @@ def _best(fitting: Sequence[Adapter], models: Models, saved: Sequence[Reference]
 
 def _missing(variant: Variant, models: Models, saved: Sequence[Reference]) -> str:
     """Return what a variant needs and cannot have, as a sentence; empty where nothing is missing."""
+    if variant.trigger and "text" not in models.carries:
+        return f"{models.host} cannot change the text."
+    if saved and any(read.key == PIXELS for read in variant.reads):
+        return "it reads the photos themselves, and a saved person has none."
     if saved:
         lacking = [read.key for read in variant.reads if any(read.key not in one.features for one in saved)]
         kinds = " and ".join("a face" if key == ARCFACE else f"CLIP features ({key.encoder})" for key in lacking)

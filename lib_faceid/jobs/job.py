@@ -23,6 +23,7 @@ from lib_faceid.jobs.passes import Pass, Places, is_auto
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.jobs.sentences import INTERRUPTED, LOST, NOT_REACHED, OTHERS, UNCONTROLLED, UNPLACED, UNREACHED
 from lib_faceid.jobs.stacked import with_stacked
+from lib_faceid.jobs.texts import writing_of
 from lib_faceid.likeness.judging import Expected
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import Region
@@ -131,6 +132,7 @@ class Job:
             guides += [one.guide for one in self.controls_for(self._measured[1] if self._measured else 0)]
             self.injection = self._hooks.enter_context(_injected(unet, contributions, guides, now.view))
             self.injection.watch = self._watch
+            self.injection.writing = writing_of(everybody, now.images, hires=now.hires)
             self._attached = (unet, now)
             self.seconds += time.perf_counter() - began
         return self.injection
@@ -205,12 +207,20 @@ class Job:
     def detach(self) -> None:
         """Take the hooks out of the UNet, if they are in one."""
         if self.injection is not None:
-            self.calls += self.injection.calls
+            self.calls += self._calls_now
             self._plain_calls += self.injection.plain_calls
         self.injection = self._attached = None
         self._hooks.close()
 
     close = detach
+
+    @property
+    def _calls_now(self) -> int:
+        """UNet calls with an identity in the UNet of now: by tokens, or in the text."""
+        if self.injection is None:
+            return 0
+        written = self.injection.writing.calls if self.injection.writing else 0
+        return self.injection.calls + written
 
     def begin_batch(self) -> None:
         """Count anew for `is_applied`: what follows is another batch."""
@@ -224,8 +234,7 @@ class Job:
 
     def _counts(self) -> tuple[int, int, int]:
         """Return the UNet calls with an identity, the steps with tags, and how many of these missed people."""
-        calls = self.calls + (self.injection.calls if self.injection else 0)
-        return calls, self._watch.steps, self._watch.missed()
+        return self.calls + self._calls_now, self._watch.steps, self._watch.missed()
 
     def _counts_of_batch(self) -> tuple[int, ...]:
         return tuple(now - then for now, then in zip(self._counts(), self._before_batch, strict=True))

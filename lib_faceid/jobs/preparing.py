@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from lib_faceid.effects.contribution import Contribution, Guide
 from lib_faceid.effects.effect import Control, CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.schedule import Schedule
+from lib_faceid.effects.text import Text
 from lib_faceid.errors import FaceIDError
 from lib_faceid.jobs.choosing import Models, choose_adapter, read_as
 from lib_faceid.jobs.nets import control_of
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved, recogniser_note
+from lib_faceid.jobs.texts import require_writable
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.references.joining import Joined
@@ -62,6 +64,11 @@ class Prepared:
     def control(self) -> Control | None:
         """Its ControlNet, if it has one."""
         return next((effect for effect in self.effects if isinstance(effect, Control)), None)
+
+    @property
+    def text(self) -> Text | None:
+        """What it writes into the prompt, if it does."""
+        return next((effect for effect in self.effects if isinstance(effect, Text)), None)
 
     @property
     def lora(self) -> float:
@@ -117,6 +124,8 @@ class Prepared:
     def _reach(self) -> str:
         """Which parts of the UNet it acts in, in words."""
         layers = self.unit.layers
+        if self.text:
+            return f"at '{self.text.trigger}' in the prompt"
         if layers.is_even:
             return f"{len(self.adapter.to_k_ip)} layers"
         factors = layers.factors(self.adapter.base)
@@ -170,6 +179,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
     saved = read_saved(unit, models)
     adapter, note = choose_adapter(unit, models, dim, saved, widths)
     require_carried(adapter.effect_kinds, models.carries, adapter.name, models.host)
+    require_writable(unit, adapter)
     joined = [_of_saved(reference, adapter) for reference in saved] or _read(unit, adapter, models)
     unit.layers.factors(adapter.base)  # raises where they were made for another base model
     region = region_of(unit, models.policy())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeAlias
 
-from lib_faceid.encoders.features import ARCFACE
+from lib_faceid.encoders.features import ARCFACE, PIXELS
+from lib_faceid.encoders.pixels import PixelValues
 from lib_faceid.errors import UnitError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.recognisers import unknown_note, untrained_note
@@ -90,7 +91,13 @@ def _saved_names(unit: Unit) -> tuple[str, ...]:
 
 def _joined(unit: Unit, adapter: Adapter, models: Models) -> AnyJoined:
     variant = adapter.variant
-    encoders = {read.key: models.clip_vision(read.key.encoder) for read in variant.reads if read.key != ARCFACE}
+    if variant.trigger:  # each picture has rows of its own, of the square in its middle
+        unit = replace(unit, combine="concatenate", image_crop="square")
+    encoders = {
+        key: PixelValues() if key == PIXELS else models.clip_vision(key.encoder)
+        for key in (read.key for read in variant.reads)
+        if key != ARCFACE
+    }
     policy = models.policy()
     if variant.reads_face:
         return join_unit(unit, models.analyser_for(adapter), encoders, policy, adapter.recogniser)

@@ -12,16 +12,17 @@ from lib_faceid.arguments import as_many, as_number, require
 from lib_faceid.bases.base_model import BASE_LABELS
 from lib_faceid.effects.effect import CrossAttention, Effect, EffectKind, Lora
 from lib_faceid.effects.lora import LoraPair
+from lib_faceid.effects.text import Text
 from lib_faceid.effects.tokens import Tokens
-from lib_faceid.encoders.features import ARCFACE
+from lib_faceid.encoders.features import ARCFACE, PIXELS
 from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.faces.recognisers import untrained_note
 from lib_faceid.methods import registry
-from lib_faceid.methods.method import Purpose, Reads, Variant
+from lib_faceid.methods.method import Builder, Purpose, Reads, Variant
 from lib_faceid.references.negative import BLANK, Negative
 from lib_faceid.references.reference import Features, Reference
 
-__all__ = ["Adapter", "EncodedReference"]
+__all__ = ["Adapter", "EncodedReference", "WrittenReference"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +66,14 @@ class Adapter:
     @property
     def cross_attention_dim(self) -> int:
         """768 for SD 1.5, 2048 for SDXL."""
-        return next(iter(self.to_k_ip.values())).shape[1]
+        return next((weight.shape[1] for weight in self.to_k_ip.values()), self.variant.bases[0])
 
     @property
     def widths(self) -> list[int]:
         """The widths of the cross-attention layers that it is for, sorted."""
-        return sorted(weight.shape[0] for weight in self.to_k_ip.values())
+        if self.to_k_ip:
+            return sorted(weight.shape[0] for weight in self.to_k_ip.values())
+        return sorted(pairs["q"].up.shape[0] for number, pairs in self.lora.items() if number % 2)
 
     @property
     def base(self) -> str:
@@ -85,7 +88,8 @@ class Adapter:
     @property
     def effect_kinds(self) -> frozenset[EffectKind]:
         """The kinds of effects that it may have on a job."""
-        return frozenset({"tokens", "lora"} if self.lora else {"tokens"})
+        drawn: EffectKind = "text" if self.variant.trigger else "tokens"
+        return frozenset({drawn, "lora"} if self.lora else {drawn})
 
     @property
     def image_proj(self) -> nn.Module:
@@ -93,8 +97,11 @@ class Adapter:
 
         Raises FileError when the tensors do not make one.
         """
+        return self._built(self.variant.network)
+
+    def _built(self, network: Builder) -> nn.Module:
         try:
-            return self.variant.network(self.image_proj_state)
+            return network(self.image_proj_state)
         except (RuntimeError, ValueError, LookupError, ArithmeticError) as error:
             reason = " ".join(str(error).split())[-160:]  # torch names the class first
             raise FileError(f"{self.name} is no whole {self.variant.label} file ({reason}).") from error
@@ -112,19 +119,25 @@ class Adapter:
         """
         expected = "a reference, as identity_from_photos(photos) or Identity.load(path) gives one,"
         references = as_many(references, "references", Reference, expected)
-        for one in references:
-            self._require_features(one)
-            self._require_recogniser(one)
+        self._require_readable(references)
         given = self._network_settings(settings)
         return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
+
+    def text(self, references: Sequence[Reference]) -> Text:
+        """Return the effect of references on the text, of an adapter that writes them into it.
+
+        Raises MismatchError as `tokens`.
+        """
+        self._require_readable(references)
+        return Text(self, [WrittenReference(self, one) for one in references], self.variant.trigger)
 
     def effects(
         self, references: Sequence[Reference], settings: Mapping[str, float], negative: Negative = BLANK
     ) -> tuple[Effect, ...]:
         """Return everything that references do to a job. settings: of the unit, `lora` among them."""
         strength = settings.get("lora", 0.0) if self.lora else 0.0
-        tokens = self.tokens(references, settings, negative)
-        return (tokens, Lora(self, strength)) if strength else (tokens,)
+        drawn = self.text(references) if self.variant.trigger else self.tokens(references, settings, negative)
+        return (drawn, Lora(self, strength)) if strength else (drawn,)
 
     @torch.no_grad()
     def encode(
@@ -146,6 +159,21 @@ class Adapter:
             return Tokens(torch.tensordot(reference.relative_weights, cond, dims=1), uncond[0])
         return Tokens(cond.flatten(0, 1), uncond.flatten(0, 1))
 
+    @torch.no_grad()
+    def encode_rows(self, reference: Reference) -> Tensor:
+        """Return a reference's rows for the text, [pictures * rows, width]: those of all its pictures in order."""
+        inputs = [read.of(self._features(reference, read).values) for read in self.variant.reads]
+        network = self.image_proj
+        with torch.autocast("cpu", enabled=False):
+            return network(*inputs).flatten(0, 1)
+
+    @torch.no_grad()
+    def fused(self, rows: Tensor, ids: Tensor) -> Tensor:
+        """Return rows of a text with a reference's in them, all [n, width], float32 on the CPU."""
+        if self.variant.fuse is None:
+            raise MismatchError(f"{self.name} is {self.variant.label}, which writes nobody into a text.")
+        return self._built(self.variant.fuse)(rows, ids)
+
     def _network_settings(self, settings: Mapping[str, float] | None) -> dict[str, float]:
         given = require(settings or {}, "settings", Mapping, "values of the unit's fields by name")
         numbers = {name: as_number(value, name) for name, value in given.items()}
@@ -162,10 +190,12 @@ class Adapter:
             uncond.append(blank if number else negative.with_noise(blank, cond[0]))
         return cond, uncond
 
-    def _require_features(self, reference: Reference) -> None:
-        """Raise MismatchError now, and not when the first step of a picture encodes the reference."""
-        for read in self.variant.reads:
-            self._features(reference, read)
+    def _require_readable(self, references: Sequence[Reference]) -> None:
+        """Raise MismatchError now, and not when the first step of a picture encodes the references."""
+        for one in references:
+            for read in self.variant.reads:
+                self._features(one, read)
+            self._require_recogniser(one)
 
     def _require_recogniser(self, reference: Reference) -> None:
         """Raise MismatchError for vectors of a recogniser that the adapter cannot read at all."""
@@ -174,6 +204,11 @@ class Adapter:
 
     def _features(self, reference: Reference, read: Reads) -> Features:
         found = reference.features.get(read.key)
+        if found is None and read.key == PIXELS:
+            raise MismatchError(
+                f"{self.name} is {self.variant.label}, which reads the photos themselves, and a saved person has none. "
+                "Give the photos instead of the saved person, or use another adapter."
+            )
         if found is None:
             feature = "a face recogniser's vector" if read.key == ARCFACE else f"CLIP features ({read.key.encoder})"
             raise MismatchError(
@@ -200,3 +235,20 @@ class EncodedReference:
     def encode(self) -> Tokens:
         """Return the tokens of the reference, and of the negative beside it."""
         return self.adapter.encode(self.reference, self.settings, self.negative)
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenReference:
+    """The rows of a reference that are written into a text, encoded when there is one."""
+
+    adapter: Adapter
+    reference: Reference
+
+    @property
+    def key(self) -> Hashable:
+        """What tells it from other references of the same adapter."""
+        return self.reference.fingerprint
+
+    def encode(self) -> Tensor:
+        """Return the rows [n, width]."""
+        return self.adapter.encode_rows(self.reference)

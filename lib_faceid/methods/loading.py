@@ -15,7 +15,7 @@ from lib_faceid.errors import FileError, MismatchError, WrongFamilyError
 from lib_faceid.methods import registry
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.foreign import family_of
-from lib_faceid.methods.method import Variant
+from lib_faceid.methods.method import Method, Variant
 from lib_faceid.models.adapter_names import canonical, in_short, unwrapped
 from lib_faceid.models.checkpoint import Weights, read_whole, sha256_of
 from lib_faceid.models.numbers import check_finite, check_floats
@@ -67,32 +67,48 @@ _refused: dict[tuple[Path, str, str | None], tuple[type[FileError], str]] = {}
 @lru_cache(maxsize=KEPT)  # what lies in memory is mapped from the file, so that many cost little
 def _load(path: Path, fingerprint: str, variant: str | None) -> Adapter:
     weights = read_whole(path)
-    try:
-        tensors = canonical(weights.tensors)
-    except ValueError as error:
-        raise FileError(
-            f"{path.name} {error}, and one was expected. Save each adapter to a file of its own."
-        ) from error
+    tensors, method = _canonical(weights)
     image_proj = _below(tensors, "image_proj.")
     layers = _below(tensors, "ip_adapter.")
     to_k_ip, to_v_ip = (_numbered(layers, rf"(\d+)\.to_{kind}_ip\.weight") for kind in "kv")
     dims = {tensor.shape[1] for tensor in to_k_ip.values()} | {tensor.shape[1] for tensor in to_v_ip.values()}
     is_whole = bool(image_proj) and to_k_ip.keys() == to_v_ip.keys() and dims in ({768}, {2048})
-    _refuse_other_families(path, [tensors] if is_whole else [*unwrapped(weights.tensors), tensors])
-    if not is_whole:
+    if method is None:
+        _refuse_other_families(path, [tensors] if is_whole else [*unwrapped(weights.tensors), tensors])
+    if method is None and not is_whole:
         raise FileError(
             f"{path.name} is not an adapter: {len(image_proj)} image_proj tensors, {len(to_k_ip)} to_k_ip and "
             f"{len(to_v_ip)} to_v_ip layers of width {sorted(dims)} were found, in {in_short(weights.tensors)}. Use an "
             f"ip-adapter file for SD 1.5 or SDXL."
         )
     check_floats(path.name, tensors.items())
-    found = registry.candidates({key: tuple(tensor.shape) for key, tensor in image_proj.items()}, dims.pop())
+    shapes = {key: tuple(tensor.shape) for key, tensor in image_proj.items()}
+    found = registry.candidates(shapes, dims.pop()) if method is None else registry.candidates_of(method, shapes)
     if variant:
         chosen, assumed = _variant_from_user(path, found, variant)
     else:
         chosen, assumed = _variant_from_file(weights, fingerprint, found, tensors)
     recogniser = weights.metadata.get(RECOGNISER_KEY, "") or chosen.recogniser
     return Adapter(path.stem, fingerprint, chosen, assumed, image_proj, to_k_ip, to_v_ip, _lora(layers), recogniser)
+
+
+def _canonical(weights: Weights) -> tuple[Mapping[str, Tensor], Method | None]:
+    """Return a file's tensors under the usual names, and the method that lays them out in its own way, if one does.
+
+    Raises FileError for a file that holds several adapters, or lacks something.
+    """
+    name = weights.path.name
+    for method in registry.METHODS:
+        try:
+            tensors = method.layout(weights.tensors) if method.layout else None
+        except ValueError as error:
+            raise FileError(f"{name} is no whole {method.label} file: {error}. Get it again.") from error
+        if tensors is not None:
+            return tensors, method
+    try:
+        return canonical(weights.tensors), None
+    except ValueError as error:
+        raise FileError(f"{name} {error}, and one was expected. Save each adapter to a file of its own.") from error
 
 
 def _variant_from_file(

@@ -16,16 +16,19 @@ from torch.nn import functional
 
 from lib_faceid.bases.base_model import BASE_LABELS, SD15, SDXL
 from lib_faceid.encoders.crops import Crop
-from lib_faceid.encoders.features import ARCFACE, FeatureKey
+from lib_faceid.encoders.features import ARCFACE, PIXELS, FeatureKey
 from lib_faceid.units.unit import Purpose
 
-__all__ = ["NET_FIELDS", "Builder", "Method", "Net", "Purpose", "Reads", "Shapes", "Variant"]
+__all__ = ["NET_FIELDS", "Builder", "Layout", "Method", "Net", "Purpose", "Reads", "Shapes", "Variant"]
 
 NET_FIELDS = ("net_weight", "net_start", "net_end", "keypoints", "pose")
 """The fields of a unit that are for a variant's ControlNet."""
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 """Tensor name below `image_proj.` -> shape."""
+Layout: TypeAlias = Callable[[Mapping[str, Tensor]], "Mapping[str, Tensor] | None"]
+"""Gives the tensors of a whole file under `image_proj.` and `ip_adapter.<number>.`; None for a file of another kind.
+Raises ValueError, which says what, for one that lacks something."""
 Builder: TypeAlias = Callable[[Mapping[str, Tensor]], nn.Module]
 """Gives a projection network, float32 on the CPU, of the tensors below `image_proj.`."""
 
@@ -87,6 +90,11 @@ class Variant:
     """Whether vectors of another recogniser are refused. Where not, they are pointed out."""
     net: Net | None = None
     """The ControlNet that goes with it, in a file of its own."""
+    trigger: str = ""
+    """Where it writes the person into the prompt, and gives no tokens: the word that stands where. Its network then
+    gives the person's rows, [pictures, rows, width of the text], of which several pictures have their own."""
+    fuse: Builder | None = None
+    """Makes one of a text's rows and of a person's, where it writes into the prompt."""
     signs: Callable[[Mapping[str, Tensor]], bool] | None = None
     """In a tie: whether a file's tensors point to this variant; None where nothing in them can."""
 
@@ -104,8 +112,9 @@ class Variant:
 
     @property
     def encoders(self) -> tuple[str, ...]:
-        """The image encoders that it needs besides a face recogniser."""
-        return tuple(dict.fromkeys(read.key.encoder for read in self.reads if read.key != ARCFACE))
+        """The image encoders that it needs besides a face recogniser and its own file."""
+        found = (read.key.encoder for read in self.reads if read.key not in (ARCFACE, PIXELS))
+        return tuple(dict.fromkeys(found))
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -130,7 +139,7 @@ class Method:
     """A way of drawing from a reference.
 
     >>> [method.id for method in METHODS]
-    ['faceid', 'instantid', 'ip_adapter']
+    ['faceid', 'instantid', 'photomaker', 'ip_adapter']
     """
 
     id: str
@@ -142,6 +151,8 @@ class Method:
     """In the order in which Auto prefers them, the best first."""
     known_files: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of published files that shapes alone cannot tell apart -> variant id."""
+    layout: Layout | None = None
+    """Reads files that are laid out otherwise than IP-Adapters are."""
     file_hint: str = ""
     """What file names of this method contain: a file called so that cannot be read is named when Auto finds none."""
     best_files: Mapping[int, str] = field(default_factory=dict[int, str])

@@ -24,8 +24,10 @@ __all__ = [
     "PerceiverAttention",
     "PlusProjection",
     "Resampler",
+    "below",
     "full_projection",
     "linear_projection",
+    "loaded",
     "mlp_projection",
     "plus_projection",
     "plus_shortcut_projection",
@@ -88,9 +90,9 @@ class MLPProjection(nn.Module):
 class PerceiverAttention(nn.Module):
     """Latents that look at the context and at each other."""
 
-    def __init__(self, dim: int, inner_dim: int) -> None:
+    def __init__(self, dim: int, inner_dim: int, head_dim: int = HEAD_DIM) -> None:
         super().__init__()
-        self.heads = inner_dim // HEAD_DIM
+        self.head_shape = inner_dim // head_dim, head_dim
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.to_q = nn.Linear(dim, inner_dim, bias=False)
@@ -101,7 +103,7 @@ class PerceiverAttention(nn.Module):
         """Return what latents [n, tokens, dim] take from context [n, length, dim] and from each other."""
         context, latents = self.norm1(context), self.norm2(latents)
         k, v = self.to_kv(torch.cat((context, latents), dim=1)).chunk(2, dim=-1)
-        q, k, v = (x.unflatten(-1, (self.heads, HEAD_DIM)).transpose(1, 2) for x in (self.to_q(latents), k, v))
+        q, k, v = (x.unflatten(-1, self.head_shape).transpose(1, 2) for x in (self.to_q(latents), k, v))
         out = functional.scaled_dot_product_attention(q, k, v)
         return self.to_out(out.transpose(1, 2).flatten(2))
 
@@ -109,7 +111,7 @@ class PerceiverAttention(nn.Module):
 class Perceiver(nn.Module):
     """A stack of perceiver attention and feed-forward layers between two linear maps."""
 
-    def __init__(self, state: _State) -> None:
+    def __init__(self, state: _State, head_dim: int = HEAD_DIM) -> None:
         super().__init__()
         dim, context_dim = state["proj_in.weight"].shape
         out_dim = state["proj_out.weight"].shape[0]
@@ -120,7 +122,8 @@ class Perceiver(nn.Module):
         wide_dim = state["layers.0.1.1.weight"].shape[0]
         depth = 1 + max(int(key.split(".")[1]) for key in state if key.startswith("layers."))
         self.layers = nn.ModuleList(
-            nn.ModuleList((PerceiverAttention(dim, inner_dim), _feed_forward(dim, wide_dim))) for _ in range(depth)
+            nn.ModuleList((PerceiverAttention(dim, inner_dim, head_dim), _feed_forward(dim, wide_dim)))
+            for _ in range(depth)
         )
 
     def resample(self, latents: Tensor, context: Tensor) -> Tensor:
@@ -139,7 +142,7 @@ class PlusProjection(nn.Module):
         super().__init__()
         mlp = MLPProjection(*_mlp_sizes(state))
         self.token_shape, self.proj, self.norm = mlp.token_shape, mlp.proj, mlp.norm
-        self.perceiver_resampler = Perceiver(_below(state, "perceiver_resampler."))
+        self.perceiver_resampler = Perceiver(below(state, "perceiver_resampler."))
         self.shortcut = shortcut
 
     def forward(self, id_embeddings: Tensor, clip_hidden: Tensor, structure: float = 1.0) -> Tensor:
@@ -168,36 +171,36 @@ def linear_projection(state: _State) -> LinearProjection:
     out_dim, feature_dim = state["proj.weight"].shape
     cross_attention_dim = state["norm.weight"].shape[0]
     sizes = feature_dim, cross_attention_dim, out_dim // cross_attention_dim
-    return _loaded(state, lambda: LinearProjection(*sizes))
+    return loaded(state, lambda: LinearProjection(*sizes))
 
 
 def full_projection(state: _State) -> FullProjection:
     """Return the Full Face network of these weights, in float32."""
     hidden_dim, feature_dim = state["proj.0.weight"].shape
-    return _loaded(state, lambda: FullProjection(feature_dim, hidden_dim, state["proj.2.weight"].shape[0]))
+    return loaded(state, lambda: FullProjection(feature_dim, hidden_dim, state["proj.2.weight"].shape[0]))
 
 
 def mlp_projection(state: _State) -> MLPProjection:
     """Return the FaceID / Portrait network of these weights, in float32."""
-    return _loaded(state, lambda: MLPProjection(*_mlp_sizes(state)))
+    return loaded(state, lambda: MLPProjection(*_mlp_sizes(state)))
 
 
 def plus_projection(state: _State) -> PlusProjection:
     """Return the FaceID Plus network of these weights, in float32."""
-    return _loaded(state, lambda: PlusProjection(state, shortcut=False))
+    return loaded(state, lambda: PlusProjection(state, shortcut=False))
 
 
 def plus_shortcut_projection(state: _State) -> PlusProjection:
     """Return the FaceID Plus v2 network of these weights, in float32: the same tensors, read with a shortcut."""
-    return _loaded(state, lambda: PlusProjection(state, shortcut=True))
+    return loaded(state, lambda: PlusProjection(state, shortcut=True))
 
 
 def resampler(state: _State) -> Resampler:
     """Return the network of learned latents of these weights, in float32."""
-    return _loaded(state, lambda: Resampler(state))
+    return loaded(state, lambda: Resampler(state))
 
 
-def _loaded(state: _State, build: Callable[[], _Network]) -> _Network:
+def loaded(state: _State, build: Callable[[], _Network]) -> _Network:
     """Build on the meta device, so that nothing is initialised only to be overwritten, then take the weights."""
     with torch.device("meta"):
         network = build()
@@ -220,5 +223,6 @@ def _feed_forward(dim: int, wide_dim: int) -> nn.Sequential:
     )
 
 
-def _below(state: _State, prefix: str) -> _State:
+def below(state: _State, prefix: str) -> dict[str, Tensor]:
+    """Return the tensors below a prefix, which their names lose."""
     return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}

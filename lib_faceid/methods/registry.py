@@ -7,11 +7,13 @@ from lib_faceid.methods.faceid.method import METHOD as FACEID
 from lib_faceid.methods.instantid.method import METHOD as INSTANTID
 from lib_faceid.methods.ip_adapter.method import METHOD as IP_ADAPTER
 from lib_faceid.methods.method import Method, Purpose, Shapes, Variant
+from lib_faceid.methods.photomaker.method import METHOD as PHOTOMAKER
 
 __all__ = [
     "METHODS",
     "by_id",
     "candidates",
+    "candidates_of",
     "known_files",
     "method_of",
     "methods_for",
@@ -21,7 +23,7 @@ __all__ = [
     "variants",
 ]
 
-METHODS: tuple[Method, ...] = (FACEID, INSTANTID, IP_ADAPTER)
+METHODS: tuple[Method, ...] = (FACEID, INSTANTID, PHOTOMAKER, IP_ADAPTER)
 """In the order in which the page lists them."""
 
 
@@ -73,6 +75,11 @@ def method_of(variant: Variant) -> Method:
 def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
     """Return every variant that these tensors can be read as. More than one is a tie that shapes cannot break."""
     return tuple(one for one in variants() if one.matches(shapes) and cross_attention_dim in one.bases)
+
+
+def candidates_of(method: Method, shapes: Shapes) -> tuple[Variant, ...]:
+    """Return every variant of a method that these tensors can be read as."""
+    return tuple(one for one in method.variants if one.matches(shapes))
 
 
 def known_files() -> dict[str, str]:

@@ -11,6 +11,7 @@ from lib_faceid.miniature.checkpoint import write_checkpoint
 from lib_faceid.miniature.clip_vision import write_clip_vision
 from lib_faceid.miniature.controlnet import write_controlnet
 from lib_faceid.miniature.folder import write_models
+from lib_faceid.miniature.photomaker import write_photomaker
 
 __all__ = [
     "FULL",
@@ -22,4 +23,5 @@ __all__ = [
     "write_clip_vision",
     "write_controlnet",
     "write_models",
+    "write_photomaker",
 ]

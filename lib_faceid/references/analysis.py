@@ -94,6 +94,8 @@ def clip_features(
     keys: Sequence[FeatureKey] = (CLIP_H_HIDDEN,),
 ) -> dict[FeatureKey, Tensor]:
     """Return an image encoder's features, [*key.shape] (float32) each, of what it is shown of a face in a photo."""
+    if not clip.is_kept:
+        return image_features(photo, "square", None, clip, keys)
     box = face.box if sees != "whole" else None
     # Rounded to halves, as they always were: the same photo gives the same picture as before.
     crop = (box, sees)
@@ -141,7 +143,7 @@ def _features(
 ) -> dict[FeatureKey, Tensor]:
     """Return what an encoder makes of a crop of a photo, kept by the photo's pixels, the crop, key and encoder.
 
-    The encoder runs once for all keys, and not at all where all are kept.
+    The encoder runs once for all keys, and not at all where all are kept. Pixels are not.
     """
 
     @cache
@@ -152,6 +154,8 @@ def _features(
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
         return _apart(encoded()[cast("Output", key.output)][0].to(dtype))
 
+    if not clip.is_kept:
+        return {key: encoded()[cast("Output", key.output)][0] for key in keys}
     place = (clip.fingerprint, str(clip.device))
     return {key: _hidden.get((photo.sha256, crop, key, *place), lambda key=key: make(key)) for key in keys}
 

@@ -25,7 +25,7 @@ class A1111:
     """The WebUI that all others come from."""
 
     name = "the WebUI"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text"})
     forgets_loras = False
 
     def check(self) -> None:

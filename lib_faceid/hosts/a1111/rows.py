@@ -22,6 +22,10 @@ __all__ = ["row_images", "tagged_rows"]
 @contextmanager
 def tagged_rows(p: Any, job: Job, params: Any, injection: Injection) -> Generator[None]:
     """Tag the rows that the coming UNet calls are made of; Tiled Diffusion's boxes until the step ends."""
+    if injection.writing is not None:
+        from lib_faceid.hosts.a1111.writing import written_cond  # here, as most jobs write nobody into the prompt
+
+        params.text_cond = written_cond(p, injection.writing, params)
     params.text_cond = _tagged(params.text_cond, _slots(p, job, params.text_cond, params.x))
     params.text_uncond = _tagged(params.text_uncond, _slots(p, job, params.text_uncond))
     lengths = [context_of(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]

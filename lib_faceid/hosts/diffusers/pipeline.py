@@ -102,12 +102,13 @@ class Pipeline:
         """Return the pixels [H, W, 3] and None; or latents and their estimate where it ends after the step `until`."""
         done = begun.step if begun else 0
         steps = range(done, until or request.steps)
+        prompt = job.prompt(request.prompt, request.negative, image) if job else request.prompt
         step_done = _steer(job, image, request, after_step, self._so_far, steps)
         width_px, height_px = request.size_px or (None, None)
         scheduler = self._diffusers.scheduler
         with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
             drawn = self._diffusers(
-                prompt=request.prompt,
+                prompt=prompt,
                 negative_prompt=request.negative or None,
                 width=width_px,
                 height=height_px,

@@ -16,6 +16,7 @@ from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.host import Progress
 from lib_faceid.hosts.merged import MergedLoras
 from lib_faceid.jobs.job import Pass
+from lib_faceid.units.trigger import Line, lines_of, refuse_negative
 
 __all__ = ["Attached", "DiffusersSampling", "Step"]
 
@@ -38,6 +39,8 @@ class DiffusersSampling:
     def __init__(self, pipeline: Any, say: Callable[[str], None] = say) -> None:
         self._pipeline = pipeline
         self.step = Step()
+        self.line = Line("")
+        """The prompt at hand, where people are written into it."""
         self._say = say
         self._merged = MergedLoras()
 
@@ -68,7 +71,13 @@ class DiffusersSampling:
     def rows(self, injection: Injection) -> Generator[None]:
         """Say whose the rows are: diffusers puts the negative side first."""
         injection.set_rows([0, 1] if self.step.has_negative else [1])
-        yield
+        if injection.writing is None:
+            yield
+            return
+        from lib_faceid.hosts.diffusers.text import written_rows  # here, as most jobs write nobody into the prompt
+
+        with written_rows(self._pipeline, injection.writing, self.line, has_negative=self.step.has_negative):
+            yield
 
     def put_loras(self, loras: Sequence[tuple[LoraWeights, float]]) -> None:
         """Merge the LoRAs into the UNet's weights."""
@@ -81,6 +90,21 @@ class Attached:
 
     job: AttachedJob
     sampling: DiffusersSampling
+
+    def prompt(self, prompt: str, negative: str, image: int) -> str:
+        """Return the prompt that the pipeline itself is given: that without trigger words, where people are written.
+
+        Raises UnitError where they cannot be.
+        """
+        self.sampling.step = Step(image)
+        writing = self.job.attach().writing
+        if writing is None:
+            return prompt
+        refuse_negative([negative], writing.trigger)
+        ((self.sampling.line,),), note = lines_of([[prompt]], writing.trigger, len(writing.people))
+        if note:
+            self.sampling.say(f"FaceID: {note}")
+        return self.sampling.line.drawn(writing.trigger, ()).text
 
     def begin(self, step: Step) -> None:
         """Before the UNet calls of a step."""
