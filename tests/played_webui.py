@@ -25,7 +25,7 @@ __all__ = ["Host", "P", "Params", "forget_hosts", "job_of", "play_webui", "playe
 
 PLAYED = (
     "scripts shared paths sd_models sd_unet sd_samplers_common extra_networks ui_extra_networks devices images"
-    " processing script_callbacks prompt_parser rng"
+    " processing script_callbacks prompt_parser rng sd_samplers"
 )
 
 

@@ -179,7 +179,7 @@ def marked(
             if one != token:
                 found[-1].append(one)
                 continue
-            home = next(tokens for tokens in reversed(found) if tokens)
+            home = next((tokens for tokens in reversed(found) if tokens), [0])
             home[-1:] = [Mark(int(home[-1]), person)] * next(counts)
             person += 1
         before = "" if segment == "BREAK" else before + segment

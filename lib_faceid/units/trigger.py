@@ -111,11 +111,11 @@ def _placed(parts: Sequence[Sequence[str]], trigger: str, people: int) -> tuple[
             f"The prompt has no word for a person that the trigger word '{trigger}' could follow (man, woman, girl, "
             f"boy, person, ...). Write such a word; or write '{trigger}' yourself behind the word for the person."
         )
-    words = dict.fromkeys(found.group() for text in parts[at] if (found := _PERSON.search(text)))
+    words = dict.fromkeys(f"'{found.group()}'" for text in parts[at] if (found := _PERSON.search(text)))
     changed = [list(texts) for texts in parts]
     changed[at] = [_PERSON.sub(lambda match: f"{match.group()} {trigger}", text, count=1) for text in parts[at]]
     counts = [[int(number == at)] * len(texts) for number, texts in enumerate(parts)]
-    return changed, counts, f"The person is written at '{' and '.join(words)}' ({trigger} stands behind it)."
+    return changed, counts, f"The person is written at {' and '.join(words)} ({trigger} stands behind it)."
 
 
 def _times(count: int) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lib_faceid.effects.text import Mark, Place, Writing, marked
 from lib_faceid.errors import HostError, UnitError
+from lib_faceid.hosts.webui.replaced import replaced
 from lib_faceid.units.trigger import Line
 
 __all__ = ["Encoded", "encode", "encode_plain"]
@@ -86,9 +87,12 @@ def _marking(
 
     def line_with_marks(line: str) -> Any:
         pads = [0] * len(counts)
-        embedder.tokenize = lambda segments: _padded(
-            marked(segments, tokenize(segments), trigger, token, iter(counts)), pads, embedder.id_end
-        )
+
+        def tokenize_with_marks(segments: Sequence[str]) -> list[list[int]]:
+            found = marked(segments, tokenize(segments), trigger, token, iter(counts))
+            return _padded(found, pads, embedder.id_end)
+
+        undo = replaced(embedder, "tokenize", tokenize_with_marks)
         try:
             chunks, length = tokenize_line(line)
             for _ in range(MOVES):
@@ -96,15 +100,15 @@ def _marking(
                     pads[cut[0]] += cut[1]
                     chunks, length = tokenize_line(line)
         finally:
-            del embedder.tokenize
+            undo()
         found(_places(chunks, counts, trigger, embedder.id_end))
         return chunks, length
 
-    embedder.tokenize_line = line_with_marks
+    undo_line = replaced(embedder, "tokenize_line", line_with_marks)
     try:
         yield
     finally:
-        del embedder.tokenize_line
+        undo_line()
 
 
 def _padded(segments: Sequence[Sequence[int]], pads: Sequence[int], end: int) -> list[list[int]]:
