@@ -50,7 +50,9 @@ def check_weights(adapter: Adapter, parts: Parts) -> None:
 
 # ------------------------------------------------------------------------------------------------------ every good file
 def test_every_variant_is_built_here() -> None:
-    assert {variant.id: variant.bases for method in methods_for("person") for variant in method.variants} == {
+    """But for those without tokens, which have files of their own (test_photomaker.py)."""
+    of_people = [variant for method in methods_for("person") for variant in method.variants]
+    assert {variant.id: variant.bases for variant in of_people if not variant.trigger} == {
         name: published.families for name, published in PUBLISHED.items()
     }
 

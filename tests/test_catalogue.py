@@ -38,6 +38,8 @@ SIZES = {
     "ip_adapter_vit_h_sdxl": 698_391_064,
     "ip_adapter_vit_g_sdxl": 702_585_376,
     "ip_adapter_plus_face_sdxl": 847_517_512,
+    "photomaker_v2": 1_799_993_138,
+    "photomaker_v1": 934_103_417,
     "clip_vit_h": 2_528_373_448,
     "buffalo_l": 288_621_354,
 }
@@ -56,8 +58,13 @@ PARAMETERS_MILLIONS = {
     "ip_adapter_plus_face_sd15": 49.09,
     "clip_vit_bigg": 1844.91,
 }
-LORA = {"plusv2", "plus", "faceid"}
-LICENCES = {"faceid": "ip-adapter-faceid", "instantid": "instantid", "ip_adapter": "ip-adapter-weights"}
+LORA = {"plusv2", "plus", "faceid", "photomaker_v2", "photomaker_v1"}
+LICENCES = {
+    "faceid": "ip-adapter-faceid",
+    "instantid": "instantid",
+    "ip_adapter": "ip-adapter-weights",
+    "photomaker": "photomaker",
+}
 # Files of these exist, but not where a download is known.
 WITHOUT_DOWNLOAD = {"ip_adapter_plus_vit_g", "ip_adapter_composition"}
 ROOT = Path(__file__).parent.parent / "lib_faceid"
@@ -74,7 +81,8 @@ def test_sizes() -> None:
 def test_each_entry_is_whole(one: Entry) -> None:
     parts = urlsplit(one.url)
     assert (parts.scheme, parts.hostname) in {("https", "huggingface.co"), ("https", "github.com")}
-    owners = ("/h94/IP-Adapter", "/InstantX/InstantID/", "/deepinsight/insightface/releases/download/v0.7/")
+    of_hub = ("/h94/IP-Adapter", "/InstantX/InstantID/", "/TencentARC/PhotoMaker/", "/TencentARC/PhotoMaker-V2/")
+    owners = (*of_hub, "/deepinsight/insightface/releases/download/v0.7/")
     assert parts.path.startswith(owners)
     assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
     assert one.size_bytes is None or round(one.size_bytes / 1e6) == one.about_mb

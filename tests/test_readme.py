@@ -92,8 +92,8 @@ def _variant_cells(variant: Variant) -> tuple[str, ...]:
         variant.label,
         f"`{variant.id}`",
         variant.base_labels,
-        "unit length" if variant.reads[0].unit_length else "raw",
-        "CLIP ViT-H of the aligned face" if variant.encoders else "",
+        "none" if not variant.reads_face else "unit length" if variant.reads[0].unit_length else "raw",
+        "CLIP ViT-H of the aligned face" if variant.encoders else "the whole photo" if variant.trigger else "",
         "yes" if "structure" in variant.settings else "",
     )
 

@@ -64,7 +64,7 @@ class Variant:
     """One way of making tokens of a reference: one projection network, and what it reads.
 
     >>> [variant.id for variant in variants() if variant.reads_face and variant.has_lora]
-    ['plusv2', 'plus', 'faceid']
+    ['plusv2', 'plus', 'faceid', 'photomaker_v2']
     """
 
     id: str
@@ -139,7 +139,7 @@ class Method:
     """A way of drawing from a reference.
 
     >>> [method.id for method in METHODS]
-    ['faceid', 'instantid', 'photomaker', 'ip_adapter']
+    ['faceid', 'instantid', 'ip_adapter', 'photomaker']
     """
 
     id: str

@@ -23,7 +23,7 @@ __all__ = [
     "variants",
 ]
 
-METHODS: tuple[Method, ...] = (FACEID, INSTANTID, PHOTOMAKER, IP_ADAPTER)
+METHODS: tuple[Method, ...] = (FACEID, INSTANTID, IP_ADAPTER, PHOTOMAKER)
 """In the order in which the page lists them."""
 
 
