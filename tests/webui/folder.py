@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision
+from lib_faceid.miniature import published_name, write_adapter, write_checkpoint, write_clip_vision, write_controlnet
 from tests.webui.forge_repos import FOLDER, write_repos
 from tests.webui.server import PROJECT
 
-__all__ = ["ENCODERS", "VARIANTS", "write_data_folder"]
+__all__ = ["ENCODERS", "IDENTITYNET", "VARIANTS", "write_data_folder", "write_instantid"]
+
+IDENTITYNET = "identitynet_sdxl.safetensors"
 
 OF_IMAGES = ("ip_adapter", "ip_adapter_vit_g", "ip_adapter_plus")
 VARIANTS = {
@@ -38,3 +41,14 @@ def write_data_folder(data: Path, test_data: Path) -> Path:
     (models / "insightface" / "models" / "buffalo_sc").symlink_to(pack)
     write_repos(data / FOLDER)
     return data
+
+
+def write_instantid(models: Path) -> None:
+    """Add InstantID to a data folder's models: adapter, IdentityNet, and face models of its recogniser's name."""
+    write_adapter(models / "faceid" / f"{published_name('instantid', 'sdxl')}.safetensors", "instantid", "sdxl")
+    write_controlnet(models / "ControlNet" / IDENTITYNET, "sdxl")
+    packs = models / "insightface" / "models"
+    own = packs / "antelopev2"
+    own.mkdir()  # the same files under other names: what they find does not matter here
+    shutil.copy(next((packs / "buffalo_sc").glob("det_*.onnx")), own / "scrfd_10g_bnkps_small.onnx")
+    shutil.copy(next((packs / "buffalo_sc").glob("w600k_*.onnx")), own / "glintr100_small.onnx")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib_faceid.miniature import published_name, write_adapter, write_controlnet
-from tests.webui.folder import write_data_folder
+from lib_faceid.miniature import write_controlnet
+from tests.webui.folder import IDENTITYNET, write_data_folder, write_instantid
 from tests.webui.server import Server
 from tests.webui.test_live_images import encoded
 from tests.webui.test_live_jobs import clean, difference
@@ -34,23 +33,16 @@ pytestmark = pytest.mark.not_in(*WITHOUT, why="residuals are refused there")
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("instantid") / "data" / "models" / "ControlNet" / "identitynet_sdxl.safetensors"
+    return tmp_path_factory.mktemp("instantid") / "data" / "models" / "ControlNet" / IDENTITYNET
 
 
 @pytest.fixture(scope="module")
 def served(webui_dir: Path, net: Path, data_folder: Path) -> Iterator[Server]:
     """A WebUI of its own: Auto would take these files in other tests."""
     data = write_data_folder(net.parents[2], data_folder)
-    models = data / "models"
-    write_adapter(models / "faceid" / f"{published_name('instantid', 'sdxl')}.safetensors", "instantid", "sdxl")
-    write_controlnet(net, "sdxl")
-    pack = data_folder / "face_models" / "models" / "buffalo_sc_f32"
-    own = models / "insightface" / "models" / "antelopev2"
-    own.mkdir()  # the same files under other names: what they find does not matter here
-    shutil.copy(next(pack.glob("det_*.onnx")), own / "scrfd_10g_bnkps_small.onnx")
-    shutil.copy(next(pack.glob("w600k_*.onnx")), own / "glintr100_small.onnx")
+    write_instantid(data / "models")
     server = Server(webui_dir, data)
-    server.start("--ckpt", str(models / "Stable-diffusion" / "mini_sdxl.safetensors"))
+    server.start("--ckpt", str(data / "models" / "Stable-diffusion" / "mini_sdxl.safetensors"))
     server.txt2img()  # what img2img adds to the first picture's noise depends on what was drawn before
     yield server
     server.stop()

@@ -62,11 +62,11 @@ def test_a_person_beside_what_is_built_in(bench: Bench, titles: set[str], row: R
         pytest.skip(f"this WebUI has no {title}" + (", nor FACEID_WEBUI_EXTENSIONS" if title == COUPLE else ""))
     seen[row.name] = "**no**"
     found = bench.measure(row)
-    print(f"{row.name}: ours {found.ours:.3f}, theirs {found.theirs}, LoRA {found.lora:.3f}, {found.restored}")
+    print(f"{row.name}: ours {found.ours:.3f}, theirs {found.theirs}, LoRA {found.partner:.3f}, {found.restored}")
     assert not found.trouble, found.trouble
     assert found.ours > PERSON
     assert found.theirs is not None
     assert (found.theirs > 0) is (row.note != "draws the same picture")
-    assert found.lora > PERSON / 2
+    assert found.partner > PERSON / 2
     assert found.restored
     seen[row.name] = "yes"

@@ -103,11 +103,13 @@ def failing(bench: Bench, row: Row) -> list[bool | None]:
 
 
 def acting(bench: Bench, row: Row) -> list[bool | None]:
-    """We act, they do, our LoRA does, and nothing is left."""
+    """We act, they do, our LoRA or net does, and nothing is left."""
     seen = bench.measure(row)
     pictures[row.name] = seen.picture
-    print(f"{row.name}: ours {seen.ours:.3f}, theirs {seen.theirs}, LoRA {seen.lora:.3f}, restored {seen.restored}")
-    answers = [seen.ours > PERSON, None if seen.theirs is None else seen.theirs > 0, seen.lora > PERSON / 2]
+    print(
+        f"{row.name}: ours {seen.ours:.3f}, theirs {seen.theirs}, {row.partner} {seen.partner:.3f}, restored {seen.restored}"
+    )
+    answers = [seen.ours > PERSON, None if seen.theirs is None else seen.theirs > 0, seen.partner > PERSON / 2]
     assert not seen.trouble, seen.trouble
     assert answers == [True, True if row.somebody_acts else None, True]
     assert seen.restored

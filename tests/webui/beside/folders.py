@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.webui.beside.asked import EXTENSIONS
 from tests.webui.beside.models import write_neighbours_models
+from tests.webui.folder import write_instantid
 from tests.webui.server import PROJECT
 
 __all__ = ["checkouts", "put_extensions", "put_models", "versions"]
@@ -53,4 +54,5 @@ def put_models(data: Path, others: Path) -> None:
         elif not target.exists():
             target.symlink_to(path.resolve())
     write_neighbours_models(data / "models")
+    write_instantid(data / "models")
     (data / "ui-config.json").write_text("{}")  # NegPiP reads it while the WebUI starts for the first time

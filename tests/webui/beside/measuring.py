@@ -19,6 +19,7 @@ __all__ = ["FAMILIES", "Bench", "Measured", "away_from", "trouble"]
 FAMILIES = {
     "sd15": ("mini_sd15.safetensors", "ip-adapter-faceid_sd15"),
     "sdxl": ("mini_sdxl.safetensors", "ip-adapter-faceid_sdxl"),
+    "instantid": ("mini_sdxl.safetensors", "ip-adapter_instant_id_sdxl"),
     "wide": ("wide_sd15.safetensors", "ip-adapter-faceid-wide_sd15"),
 }
 QUICK = {
@@ -33,7 +34,7 @@ class Measured:
 
     ours: float
     theirs: float | None
-    lora: float
+    partner: float
     restored: bool
     trouble: tuple[str, ...]
     """Lines of the log."""
@@ -61,20 +62,22 @@ class Bench:
     """Jobs without neighbours, which many rows begin with."""
 
     def measure(self, row: Row) -> Measured:
-        """Run the row's jobs: plain, ours, theirs, both, with our LoRA, and the plain one again."""
+        """Run the row's jobs: plain, ours, theirs, both, with our LoRA or net, and the plain one again."""
         self._under(row.settings)
-        unit, off = {"lora": 0.0}, replace(row, theirs={}, options={})
+        unit, off = {row.partner: 0.0}, replace(row, theirs={}, options={})
         plain, ours = self._remembered(off, None), self._remembered(off, unit)
         theirs = self._draw(row, None) if row.somebody_acts else plain
         both = self._draw(row, unit) if row.somebody_acts else ours
-        with_lora, again = self._draw(row, {"lora": 1.0}), self._draw(off, None)
+        with_partner, again = self._draw(row, {row.partner: 1.0}), self._draw(off, None)
         picture, count = _stack(both, len(plain.images)), len(plain.images)
         return Measured(
             ours=away_from(picture, _stack(theirs, count)),
             theirs=away_from(picture, _stack(ours, count)) if row.somebody_acts else None,
-            lora=away_from(picture, _stack(with_lora, count)),
+            partner=away_from(picture, _stack(with_partner, count)),
             restored=plain.png == again.png,
-            trouble=tuple(line for one in (plain, ours, theirs, both, with_lora, again) for line in trouble(one.log)),
+            trouble=tuple(
+                line for one in (plain, ours, theirs, both, with_partner, again) for line in trouble(one.log)
+            ),
             picture=picture,
             change=np.abs(picture.astype(float) - _stack(theirs, count)).mean(axis=(0, 3)),
             log=self.said + both.log,
@@ -84,7 +87,7 @@ class Bench:
         """What a neighbour that fails says alone, what is said when we act too, and whether nothing is left of it."""
         off = replace(row, theirs={}, options={})
         plain = self._remembered(off, None)
-        said = [self._draw(row, unit) for unit in (None, {"lora": 0.0})]
+        said = [self._draw(row, unit) for unit in (None, {row.partner: 0.0})]
         alone, both = (json.dumps(one.body) + one.log if one.status != 200 else "" for one in said)
         return alone, both, plain.png == self._draw(off, None).png
 

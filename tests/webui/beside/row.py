@@ -39,6 +39,8 @@ class Row:
     request: Mapping[str, Any] = field(default_factory=dict)
     unit: Mapping[str, Any] = field(default_factory=dict)
     family: str = "sd15"
+    partner: str = "lora"
+    """The field for the strength of what acts together with our adapter."""
     start: str = "beside"
     fails: str = ""
     """The neighbour fails without us, in these words, and so it does beside us."""

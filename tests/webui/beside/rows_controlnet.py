@@ -16,6 +16,7 @@ FACEID: dict[str, Any] = {
     "module": "ip-adapter_face_id",
     "ipadapter_input": [Named("face vector")],
 }
+NET = "net_weight"
 PAIR = {**HIRES, "batch_size": 2}
 
 
@@ -52,5 +53,14 @@ CONTROLNET = (
         request=WIDER,
         unit=LEFT,
         side="left",
+    ),
+    Row("sd-webui-controlnet", "ControlNet, IdentityNet", controlnet(sdxl(CONTROL)), family="instantid", partner=NET),
+    Row(
+        "sd-webui-controlnet",
+        "ControlNet, IdentityNet, hires fix, batch 2",
+        controlnet(sdxl(CONTROL)),
+        request=PAIR,
+        family="instantid",
+        partner=NET,
     ),
 )

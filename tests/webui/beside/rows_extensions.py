@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.webui.beside.asked import CADS, DYNAMIC, FACE, FREEU, NEGPIP, adetailer, regional, tiled
 from tests.webui.beside.row import HIRES, LEFT, LONG, PHOTO, WIDER, Row
+from tests.webui.beside.rows_controlnet import NET
 from tests.webui.beside.rows_regional import REGIONAL, TWO
 
 __all__ = ["EXTENSIONS_ROWS"]
@@ -39,6 +40,7 @@ TILES = (
     Row("Tiled Diffusion", "MultiDiffusion, img2img", tiled(), request=PHOTO),
     Row("Tiled Diffusion", "MultiDiffusion, a unit's region", tiled(overlap=4), request=WIDER, unit=LEFT, side="left"),
     Row("Tiled Diffusion", "MultiDiffusion, SDXL", tiled(), request=WIDE, family="sdxl"),
+    Row("Tiled Diffusion", "MultiDiffusion, IdentityNet", tiled(), request=WIDE, family="instantid", partner=NET),
     Row("Tiled Diffusion", MIXTURE, tiled(MIXTURE), request=WIDE),
     Row("Tiled Diffusion", f"{MIXTURE}, batch 2", tiled(MIXTURE), request={**WIDE, "batch_size": 2}),
     Row(

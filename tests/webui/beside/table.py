@@ -15,7 +15,7 @@ PAGE = PROJECT / "docs" / "WORKS_BESIDE.md"
 NOTHING = "—"  # there is nothing that could be seen
 FIRST, LAST = "<!-- rows: written by tests/webui/test_live_neighbours.py -->\n", "<!-- /rows -->"
 HEAD = (
-    "| beside | job | starts | ours acts | theirs acts | our LoRA acts | both off: the plain file | |\n"
+    "| beside | job | starts | ours acts | theirs acts | our LoRA or net acts | both off: the plain file | |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
 
