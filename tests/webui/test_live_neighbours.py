@@ -106,9 +106,8 @@ def acting(bench: Bench, row: Row) -> list[bool | None]:
     """We act, they do, our LoRA or net does, and nothing is left."""
     seen = bench.measure(row)
     pictures[row.name] = seen.picture
-    print(
-        f"{row.name}: ours {seen.ours:.3f}, theirs {seen.theirs}, {row.partner} {seen.partner:.3f}, restored {seen.restored}"
-    )
+    figures = f"ours {seen.ours:.3f}, theirs {seen.theirs}, {row.partner} {seen.partner:.3f}"
+    print(f"{row.name}: {figures}, restored {seen.restored}")
     answers = [seen.ours > PERSON, None if seen.theirs is None else seen.theirs > 0, seen.partner > PERSON / 2]
     assert not seen.trouble, seen.trouble
     assert answers == [True, True if row.somebody_acts else None, True]

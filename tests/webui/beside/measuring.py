@@ -69,15 +69,14 @@ class Bench:
         theirs = self._draw(row, None) if row.somebody_acts else plain
         both = self._draw(row, unit) if row.somebody_acts else ours
         with_partner, again = self._draw(row, {row.partner: 1.0}), self._draw(off, None)
+        jobs = plain, ours, theirs, both, with_partner, again
         picture, count = _stack(both, len(plain.images)), len(plain.images)
         return Measured(
             ours=away_from(picture, _stack(theirs, count)),
             theirs=away_from(picture, _stack(ours, count)) if row.somebody_acts else None,
             partner=away_from(picture, _stack(with_partner, count)),
             restored=plain.png == again.png,
-            trouble=tuple(
-                line for one in (plain, ours, theirs, both, with_partner, again) for line in trouble(one.log)
-            ),
+            trouble=tuple(line for one in jobs for line in trouble(one.log)),
             picture=picture,
             change=np.abs(picture.astype(float) - _stack(theirs, count)).mean(axis=(0, 3)),
             log=self.said + both.log,
