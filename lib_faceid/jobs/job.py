@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import analyser_of_people, expected_in
-from lib_faceid.jobs.passes import Pass, Places, is_auto
+from lib_faceid.jobs.passes import Pass, Places, is_auto, of_images
 from lib_faceid.jobs.preparing import Prepared, contribution_of, prepare_unit
 from lib_faceid.jobs.sentences import INTERRUPTED, LOST, NOT_REACHED, OTHERS, UNCONTROLLED, UNPLACED, UNREACHED
 from lib_faceid.jobs.stacked import with_stacked
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 FIRST_PASS = Pass()
-
-Part = TypeVar("Part")
 
 
 class Job:
@@ -183,7 +181,7 @@ class Job:
         found = prepared.contribution
         if found is None:
             return None
-        effect = replace(found.effect, sources=_of_images(found.effect.sources, now.images))
+        effect = replace(found.effect, sources=of_images(found.effect.sources, now.images))
         return replace(found, effect=effect, regions=self._regions(prepared, now.images, found.regions))
 
     def _guide(self, prepared: Prepared, now: Pass) -> Guide | None:
@@ -191,10 +189,10 @@ class Job:
         found, images = prepared.guide, now.images
         if found is None:
             return None
-        pictures = _of_images(found.effect.pictures, images)
+        pictures = of_images(found.effect.pictures, images)
         if is_auto(prepared.unit):
             pictures = self._places.pictures(prepared.number, images, pictures)
-        effect = replace(found.effect, sources=_of_images(found.effect.sources, images), pictures=pictures)
+        effect = replace(found.effect, sources=of_images(found.effect.sources, images), pictures=pictures)
         return replace(found, effect=effect, regions=self._regions(prepared, images, found.regions))
 
     def _regions(self, prepared: Prepared, images: range, given: Sequence[Region | None]) -> Sequence[Region | None]:
@@ -277,11 +275,6 @@ class Job:
                     if isinstance(effect, Lora):
                         strengths[effect.weights] = max(effect.strength, strengths.get(effect.weights, 0.0))
         return list(strengths.items())
-
-
-def _of_images(parts: Sequence[Part], images: range) -> Sequence[Part]:
-    """Return the part of each image, in turn; a single one serves all."""
-    return [parts[at % len(parts)] for at in images] if len(parts) > 1 else parts
 
 
 def _injected(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -24,7 +24,9 @@ from lib_faceid.unet.regions import Region
 from lib_faceid.units.region import AUTO_REGION, MASK, WHOLE, Box, box_of, column
 from lib_faceid.units.unit import Unit
 
-__all__ = ["Pass", "Places", "is_auto", "region_of"]
+__all__ = ["Pass", "Places", "is_auto", "of_images", "region_of"]
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class Places:
 
     def _face(self, number: int | str, image: int) -> _Seen | None:
         return self._seen[image][self._numbers.index(number)] if image in self._seen else None
+
+
+def of_images(parts: Sequence[Part], images: range) -> Sequence[Part]:
+    """Return the part of each image, in turn; a single one serves all."""
+    return [parts[at % len(parts)] for at in images] if len(parts) > 1 else parts
 
 
 def region_of(unit: Unit, policy: RequestPolicy) -> Region | None:

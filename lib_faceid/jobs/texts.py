@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lib_faceid.effects.text import Person, TextSource, Writing
+from lib_faceid.effects.text import Person, Writing
 from lib_faceid.errors import UnitError
+from lib_faceid.jobs.passes import of_images
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.units.region import EVERYWHERE
 from lib_faceid.units.unit import Unit
@@ -40,14 +41,10 @@ def writing_of(everybody: Iterable[Prepared], images: range, *, hires: bool) -> 
     """Return what the units write into the texts of a pass, in their order; None where none of them writes."""
     people = [
         Person(
-            replace(one.text, sources=_of_images(one.text.sources, images)),
+            replace(one.text, sources=of_images(one.text.sources, images)),
             one.schedule if one.unit.acts_in(hires=hires) else None,
         )
         for one in everybody
         if one.text is not None
     ]
     return Writing(people) if people else None
-
-
-def _of_images(sources: Sequence[TextSource], images: range) -> Sequence[TextSource]:
-    return [sources[at % len(sources)] for at in images] if len(sources) > 1 else sources
