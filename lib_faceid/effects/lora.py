@@ -47,6 +47,11 @@ class LoraWeights(Protocol):
         ...
 
     @property
+    def lora_hint(self) -> str:
+        """What the names of files contain that have such a LoRA alone: one that the user typed is not put in twice."""
+        ...
+
+    @property
     def lora(self) -> Mapping[int, Mapping[str, LoraPair]]:
         """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where it has no LoRA."""
         ...

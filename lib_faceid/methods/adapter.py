@@ -86,6 +86,11 @@ class Adapter:
         return registry.method_of(self.variant).purpose
 
     @property
+    def lora_hint(self) -> str:
+        """What the names of files contain that have its method's LoRA alone."""
+        return registry.method_of(self.variant).file_hint
+
+    @property
     def effect_kinds(self) -> frozenset[EffectKind]:
         """The kinds of effects that it may have on a job."""
         drawn: EffectKind = "text" if self.variant.trigger else "tokens"

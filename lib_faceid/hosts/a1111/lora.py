@@ -37,14 +37,15 @@ def activate(loras: Sequence[tuple[LoraWeights, float]], of_job: Iterable[LoraWe
     passes, whose networks are kept for them; those of other jobs go, as one has some hundred MB.
     """
     deactivate()
-    if loras and (typed := typed_lora()):
-        return [f"FaceID LoRA taken from the prompt ({typed.name}: {typed.unet_multiplier:g})."]
+    typed = {adapter: found for adapter, _ in loras if (found := typed_lora(adapter.lora_hint))}
     _keep_only({adapter.fingerprint for adapter in (*of_job, *(adapter for adapter, _ in loras))})
     for adapter, strength in loras:
-        network = _network_of(adapter)
-        network.strength = strength
-        sys.modules["networks"].loaded_networks.append(network)
-    return []
+        if adapter not in typed:
+            network = _network_of(adapter)
+            network.strength = strength
+            sys.modules["networks"].loaded_networks.append(network)
+    named = dict.fromkeys((one.name, one.unet_multiplier) for one in typed.values())
+    return [f"FaceID LoRA taken from the prompt ({name}: {strength:g})." for name, strength in named]
 
 
 def deactivate() -> None:

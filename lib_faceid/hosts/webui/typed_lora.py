@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["typed_lora"]
 
 
-def typed_lora() -> Any | None:
-    """Return the first one among the networks that the built-in Lora extension has for the prompt; None for none."""
+def typed_lora(hint: str = "faceid") -> Any | None:
+    """Return the first of that name among the networks that the built-in Lora extension has for the prompt, or None."""
     loaded = getattr(sys.modules.get("networks"), "loaded_networks", ())
-    return next((network for network in loaded if "faceid" in network.name.lower()), None)
+    return next((network for network in loaded if hint in network.name.lower()), None)
