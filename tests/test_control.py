@@ -91,8 +91,10 @@ def net(family: str, seed: int = 3) -> nn.Module:
 
 @lru_cache
 def unet(kind: str) -> nn.Module:
-    if kind == "ldm":
-        return ldm_unet()
+    if kind in ("ldm", "forge"):
+        found = ldm_unet()
+        found.__class__ = _forge_class(type(found)) if kind == "forge" else type(found)
+        return found
     found = diffusers.UNet2DConditionModel(
         sample_size=LATENT, up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), **SIZES["sdxl"]
     )
@@ -100,7 +102,38 @@ def unet(kind: str) -> nn.Module:
     return found.eval().requires_grad_(False)
 
 
-FAMILY = {"ldm": "sd15", "sdxl": "sdxl"}
+def _forge_class(ldm: Any) -> Any:
+    """A UNet as Forge and its kin have it: layers called one by one, residuals taken from the ends of lists."""
+    from ldm.modules.attention import SpatialTransformer
+    from ldm.modules.diffusionmodules.openaimodel import TimestepBlock
+    from ldm.modules.diffusionmodules.util import timestep_embedding
+
+    def through(block: Any, h: Tensor, emb: Tensor, context: Tensor) -> Tensor:
+        for layer in block:
+            given = (emb,) if isinstance(layer, TimestepBlock) else ()
+            h = layer(h, *((context,) if isinstance(layer, SpatialTransformer) else given))
+        return h
+
+    def take(h: Tensor, control: Any, name: str) -> Tensor:
+        found = control[name].pop() if control and control.get(name) else None
+        return h if found is None else h + found
+
+    class ForgeUNet(ldm):
+        def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, y: Any = None, control: Any = None) -> Tensor:
+            emb = self.time_embed(timestep_embedding(timesteps, self.model_channels, repeat_only=False))
+            kept, h = [], x
+            for block in self.input_blocks:
+                h = through(block, h, emb, context)
+                kept.append(h)
+            h = take(through(self.middle_block, h, emb, context), control, "middle")
+            for block in self.output_blocks:
+                h = through(block, torch.cat([h, take(kept.pop(), control, "output")], dim=1), emb, context)
+            return self.out(h)
+
+    return ForgeUNet
+
+
+FAMILY = {"ldm": "sd15", "forge": "sd15", "sdxl": "sdxl"}
 KINDS = list(FAMILY)
 
 
@@ -193,6 +226,8 @@ def with_residuals(kind: str, down: Sequence[Tensor], middle: Tensor, contributi
                 "mid_block_additional_residual": middle,
             }
             return predicted(kind, rows, **more)
+        if kind == "forge":
+            return predicted(kind, rows, control={"output": list(down), "middle": [middle]})
         from ldm.modules.diffusionmodules.util import timestep_embedding
 
         model: Any = unet(kind)
@@ -315,6 +350,20 @@ def test_each_image_of_a_batch_has_its_person_and_its_picture(world: World) -> N
         injection.set_rows(rows)
         more: dict[str, Any] = {"down_block_additional_residuals": tuple(down), "mid_block_additional_residual": middle}
         expected = predicted(kind, 4, **more)
+    assert relative(got, expected) < TOLERANCE
+
+
+def test_forges_own_residuals_stay(world: World) -> None:
+    """Those of its ControlNets, with gaps, and fewer than the UNet has maps."""
+    kind, person = "forge", [world.contribution("forge")]
+    down, middle = their_residuals(kind, given(kind)[2], 2)
+    theirs: list[Tensor | None] = [None if at % 2 else one for at, one in enumerate(down)][4:]
+    own = their_residuals(kind, context_of(world, kind))
+    both = [own[0][at] + (0 if at < 4 or one is None else one) for at, one in enumerate([*[None] * 4, *theirs])]
+    expected = with_residuals(kind, both, middle + own[1], person)
+    with inject_guided(unet(kind), person, [world.guide(kind)]) as injection:
+        injection.set_rows((0, 1))
+        got = predicted(kind, control={"output": list(theirs), "middle": [middle], "input": []})
     assert relative(got, expected) < TOLERANCE
 
 

@@ -1,8 +1,8 @@
 """What a ControlNet of ours adds to a UNet: the effect, its schedule and places, and the hooks that carry it.
 
 No forward is replaced. In `ldm` and `sgm` the map of a level is passed on and kept for the way up, and only the copy
-that is kept may be changed: it is the last part of what an output block is called with. In diffusers the UNet takes
-residuals as arguments, which are added to those that are there already.
+that is kept may be changed: it is the last part of what an output block is called with. UNets of diffusers and of Forge
+take residuals as arguments (`residuals.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from lib_faceid.effects.controlnet_blocks import sinusoids
 from lib_faceid.effects.injection import Injection, attached
 from lib_faceid.effects.members import Member, members_of
 from lib_faceid.effects.net_file import dtype_of
+from lib_faceid.effects.residuals import arguments_of, summed
 from lib_faceid.effects.tokens import Tokens
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
@@ -109,6 +110,7 @@ class GuidedInjection(Injection):
         self._acting: frozenset[bool] = frozenset()  # of the nets that act in this call, whether they are plain
         self._is_reached = False
         self.needs_parts = True
+        self._arguments = arguments_of(unet)
 
     @property
     def acts(self) -> bool:
@@ -120,10 +122,10 @@ class GuidedInjection(Injection):
         changed = super().begin_call(unet, args, kwargs)
         given = changed or (args, kwargs)
         self._residuals = self._summed(unet, *given)
-        self._is_reached = not hasattr(unet, "output_blocks")
-        if self._residuals is None or not self._is_reached:
+        self._is_reached = self._arguments is not None
+        if self._residuals is None or self._arguments is None:
             return changed
-        return given[0], _with_residuals(given[1], self._residuals)
+        return given[0], self._arguments(given[1], self._residuals)
 
     def end_call(self) -> None:
         """Forget what belongs to one call; count it."""
@@ -161,7 +163,7 @@ class GuidedInjection(Injection):
         for number, (net, weight) in enumerate(zip(self._nets, weights, strict=True)):
             if weight:
                 found = net.residuals(call, self._slots, self._parts)
-                total = _sum(total, self._masked(number, found, weight))
+                total = summed(total, self._masked(number, found, weight))
         self._acting = frozenset(net.is_plain for net, weight in zip(self._nets, weights, strict=True) if weight)
         return total
 
@@ -202,8 +204,8 @@ def inject_guided(
 
 
 def _hooks(unet: nn.Module, injection: GuidedInjection) -> Iterator[Any]:
-    """Set the hooks on blocks, giving each one's handle at once. A UNet of diffusers needs none."""
-    if not hasattr(unet, "output_blocks"):
+    """Set the hooks on blocks, giving each one's handle at once. A UNet that takes residuals itself needs none."""
+    if arguments_of(unet):
         return
     blocks: Any = unet.output_blocks
     middle: Any = unet.middle_block
@@ -238,20 +240,6 @@ def _vector(unet: Any, told: dict[str, Any]) -> Tensor | None:
     pooled, sizes = told["text_embeds"], told["time_ids"]
     each = (unet.add_embedding.linear_1.in_features - pooled.shape[1]) // sizes.shape[1]
     return torch.cat([pooled, sinusoids(sizes.flatten(), each).view(len(sizes), -1).to(pooled.dtype)], 1)
-
-
-def _with_residuals(kwargs: dict[str, Any], ours: Residuals) -> dict[str, Any]:
-    """Return a diffusers UNet's arguments with our residuals added to those that are there."""
-    down, middle = "down_block_additional_residuals", "mid_block_additional_residual"
-    others = Residuals(tuple(kwargs[down]), kwargs[middle]) if kwargs.get(middle) is not None else None
-    total = _sum(others, ours)
-    return {**kwargs, down: total.down, middle: total.middle}
-
-
-def _sum(one: Residuals | None, other: Residuals) -> Residuals:
-    if one is None:
-        return other
-    return Residuals(tuple(a + b for a, b in zip(one.down, other.down, strict=True)), one.middle + other.middle)
 
 
 def _like(residual: Tensor, found: Tensor) -> Tensor:

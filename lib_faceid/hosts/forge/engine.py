@@ -23,9 +23,7 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
-    # No residuals of ControlNets: they were not run on any of this family yet, and Forge Classic and reForge call the
-    # layers inside the UNet's blocks, and not the blocks, where they would be added.
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora"})
+    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
     forgets_loras = True
 
     def check(self) -> None:

@@ -1,0 +1,58 @@
+"""How a UNet takes the residuals of a ControlNet among its arguments, added to those that are there already.
+
+Those of Forge and its kin take lists by name, and each block takes its residual from the end of one; those of diffusers
+a tuple and a tensor. Those of `ldm` and `sgm` know nothing of residuals: there hooks add them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import signature
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from lib_faceid.effects.controlnet import Residuals
+
+__all__ = ["Arguments", "arguments_of", "summed"]
+
+Arguments: TypeAlias = Callable[[dict[str, Any], Residuals], dict[str, Any]]
+"""keyword arguments of a UNet call, residuals -> the arguments with them."""
+
+
+def arguments_of(unet: nn.Module) -> Arguments | None:
+    """Return what puts residuals among the arguments of a UNet; None where it takes none."""
+    if not hasattr(unet, "output_blocks"):
+        return _of_diffusers
+    return _of_forge if "control" in signature(type(unet).forward).parameters else None
+
+
+def summed(one: Residuals | None, other: Residuals) -> Residuals:
+    """Return what two ControlNets add together."""
+    if one is None:
+        return other
+    return Residuals(tuple(a + b for a, b in zip(one.down, other.down, strict=True)), one.middle + other.middle)
+
+
+def _of_diffusers(kwargs: dict[str, Any], ours: Residuals) -> dict[str, Any]:
+    down, middle = "down_block_additional_residuals", "mid_block_additional_residual"
+    others = Residuals(tuple(kwargs[down]), kwargs[middle]) if kwargs.get(middle) is not None else None
+    total = summed(others, ours)
+    return {**kwargs, down: total.down, middle: total.middle}
+
+
+def _of_forge(kwargs: dict[str, Any], ours: Residuals) -> dict[str, Any]:
+    theirs = kwargs.get("control") or {}
+    down = _from_the_end(theirs.get("output") or (), ours.down)
+    middle = _from_the_end(theirs.get("middle") or (), (ours.middle,))
+    return {**kwargs, "control": {**theirs, "output": down, "middle": middle}}
+
+
+def _from_the_end(theirs: Sequence[Tensor | None], ours: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return two lists as one, the last with the last: others' may be shorter, and have gaps."""
+    total: list[Tensor | None] = [None] * max(len(theirs) - len(ours), 0) + list(ours)
+    for at, one in enumerate(reversed(theirs), 1):
+        mine = total[-at]
+        if one is not None:
+            total[-at] = one if mine is None else mine + one
+    return total
