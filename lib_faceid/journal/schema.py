@@ -13,7 +13,8 @@ from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from lib_faceid.errors import FileError
+from lib_faceid.arguments import shown
+from lib_faceid.errors import FileError, UnitError
 from lib_faceid.journal.bodies import packed, unpacked
 from lib_faceid.journal.run import HASH_DIGITS, UsedUnit
 from lib_faceid.journal.words import make_index, reindex
@@ -116,7 +117,9 @@ VERSION = len(MIGRATIONS)
 
 @contextmanager
 def connected(file: Path, *, may_make: bool = False) -> Generator[sqlite3.Connection, None, None]:
-    """Give a connection to a journal of this version, which may be made. Raises FileError for whatever is wrong."""
+    """Give a connection to a journal of this version, which may be made. Raises FileError for whatever is wrong with
+    it, UnitError for text that cannot be written.
+    """
     try:
         if may_make:
             _make_file(file)
@@ -126,6 +129,8 @@ def connected(file: Path, *, may_make: bool = False) -> Generator[sqlite3.Connec
             yield db
     except sqlite3.Error as error:
         raise _in_words(error, file) from error
+    except UnicodeEncodeError as error:
+        raise UnitError(f"{shown(error.object)} holds half of a letter, which no file can. Send whole ones.") from error
     except OSError as error:
         raise FileError(f"The journal cannot be written: {error.strerror}. Check its folder.") from error
 
