@@ -62,7 +62,7 @@ def models(files: dict[int, Path], face_models: Path) -> Models:
 @pytest.fixture(scope="module")
 def unit(photos: list[Path]) -> Unit:
     images = tuple(Photo(path) for path in photos)
-    return Unit(enabled=True, images=images, variant="photomaker_v1", weight=1.0, lora=1.0, start=0.5)
+    return Unit(enabled=True, images=images, variant="photomaker_v1", weight=1.0, lora=0.0, start=0.5)
 
 
 def drawn(pipeline: Pipeline, models: Models, *units: Unit, request: Request = REQUEST) -> torch.Tensor:
@@ -125,7 +125,7 @@ def test_a_picture_is_the_authors(
     pipeline: Pipeline, models: Models, unit: Unit, files: dict[int, Path], version: int
 ) -> None:
     """Their loop: text alone up to start_merge_step, the fused text after it, the LoRA in all of the steps."""
-    unit = replace(unit, variant=f"photomaker_v{version}")
+    unit = replace(unit, variant=f"photomaker_v{version}", lora=1.0)
     job = Job([unit], models)
     (prepared,) = job.prepare(pipeline.unet)
     encoder, lora = halves(files[version])
@@ -174,7 +174,7 @@ def test_each_setting_matters_and_weight_0_is_off(pipeline: Pipeline, models: Mo
     with_person = drawn(pipeline, models, unit, request=request)
     plain = drawn(pipeline, models, request=request)
     before = {name: one.clone() for name, one in pipeline.unet.state_dict().items()}
-    for change in ({"start": 0.0}, {"weight": 0.5}, {"images": unit.images[:1]}):
+    for change in ({"start": 0.0}, {"lora": 1.0}, {"images": unit.images[:1]}):
         other = drawn(pipeline, models, replace(unit, **change), request=request)
         assert difference(other, with_person) > 1e-3, change
     assert torch.equal(drawn(pipeline, models, replace(unit, weight=0.0), request=request), plain)

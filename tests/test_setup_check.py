@@ -19,7 +19,7 @@ from lib_faceid.inventory import check as setup_check
 from lib_faceid.inventory.check import Row, SetupReport, check_setup
 from lib_faceid.inventory.text import anonymous, as_text, diagnostics
 from lib_faceid.jobs.choosing import Models, choose_adapter
-from lib_faceid.methods.registry import variants
+from lib_faceid.methods.registry import methods_for, variants
 from lib_faceid.miniature.plus import PLUS_NOTE, TRAINED_PLUS_NAME, write_trained_plus
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.models.catalogue import entry
@@ -114,7 +114,9 @@ def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, ro
 @pytest.mark.parametrize("family", [768, 2048])
 def test_the_missing_rows_are_the_variants_of_the_family(family: int, roots: Roots) -> None:
     shown = [row.variant for row in check_setup(roots, family).rows if row.kind == "adapter"]
-    assert shown == [variant.id for variant in variants() if family in variant.bases]
+    methods = (*methods_for("person"), *methods_for("image"))
+    expected = [variant for method in methods for variant in method.variants]
+    assert shown == [variant.id for variant in expected if family in variant.bases]
 
 
 def test_rows_stand_by_what_they_are_for(roots: Roots) -> None:

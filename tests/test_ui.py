@@ -180,6 +180,8 @@ def test_only_what_a_variant_uses_is_shown() -> None:
         "faceid": {"lora"},
         "portrait_unnorm": set(),
         "instantid": NET,
+        "photomaker_v2": {"lora"},
+        "photomaker_v1": {"lora"},
     } | {name: {"image_crop"} for name in of_images}
     without_net = dict.fromkeys(NET, False)
     assert used_by(by_id("faceid")) == without_net | {

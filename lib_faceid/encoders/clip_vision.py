@@ -50,9 +50,6 @@ class ClipVision:
     torch.Size([1, 257, 1280])
     """
 
-    is_kept = True
-    """Whether what it gives may be kept: numbers, and not the picture itself."""
-
     def __init__(self, model: Model, source: str, encoder: str = "clip_vit_h", fingerprint: str = "") -> None:
         self._model = model
         self._kind = image_encoder(encoder)

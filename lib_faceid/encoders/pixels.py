@@ -18,8 +18,6 @@ __all__ = ["PixelValues"]
 class PixelValues(ClipVision):
     """What stands where an image encoder would, and gives the pixels, which are never kept."""
 
-    is_kept = False
-
     def __init__(self) -> None:
         """Need no file."""
         self.source = self.fingerprint = PIXELS.encoder

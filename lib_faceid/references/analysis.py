@@ -17,6 +17,7 @@ from lib_faceid.encoders.clip_vision import ClipVision, Output
 from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.crops import crop as crop_of
 from lib_faceid.encoders.features import CLIP_H_HIDDEN, FeatureKey
+from lib_faceid.encoders.pixels import PixelValues
 from lib_faceid.errors import NoFaceError
 from lib_faceid.faces.analyser import FaceAnalyser
 from lib_faceid.faces.crops import ClipSees, clip_crop
@@ -94,7 +95,7 @@ def clip_features(
     keys: Sequence[FeatureKey] = (CLIP_H_HIDDEN,),
 ) -> dict[FeatureKey, Tensor]:
     """Return an image encoder's features, [*key.shape] (float32) each, of what it is shown of a face in a photo."""
-    if not clip.is_kept:
+    if isinstance(clip, PixelValues):
         return image_features(photo, "square", None, clip, keys)
     box = face.box if sees != "whole" else None
     # Rounded to halves, as they always were: the same photo gives the same picture as before.
@@ -154,7 +155,7 @@ def _features(
         # Rounded before its first use, so that what is kept and what is fresh give the same picture.
         return _apart(encoded()[cast("Output", key.output)][0].to(dtype))
 
-    if not clip.is_kept:
+    if isinstance(clip, PixelValues):
         return {key: encoded()[cast("Output", key.output)][0] for key in keys}
     place = (clip.fingerprint, str(clip.device))
     return {key: _hidden.get((photo.sha256, crop, key, *place), lambda key=key: make(key)) for key in keys}
