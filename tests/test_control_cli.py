@@ -101,8 +101,9 @@ def test_nets_are_found_by_their_names_and_folders(home: Path, resources: Resour
         "pose": nets / "pose.safetensors",
     }
     assert resources.control_file("pose") == resources.control_file(nets / "pose.safetensors")
-    with pytest.raises(MissingModelError, match="There is no ControlNet nothing"):
-        resources.control_file("nothing")
+    for name in ("nothing", str(nets / "pose.safetensors"), "../ControlNet/pose"):
+        with pytest.raises(MissingModelError, match=f"There is no ControlNet {name}"):  # a page names no path
+            resources.control_file(name)
 
 
 def test_what_is_drawn_at_weight_0_follows_the_net_too(home: Path, resources: Resources) -> None:

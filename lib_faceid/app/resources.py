@@ -99,10 +99,9 @@ class Resources:
         return find_nets(self.roots)
 
     def control_file(self, name: str | Path) -> Path:
-        """Return a ControlNet's file: the one of that path, or of that name in models/ControlNet."""
-        nets = {} if isinstance(name, Path) else self.nets()
-        found = nets.get(str(name), Path(name))
-        if not found.is_file():
+        """Return a ControlNet's file: of that path, or where it is a text, of that name in models/ControlNet."""
+        found = name if isinstance(name, Path) else self.nets().get(name)
+        if found is None or not found.is_file():
             raise MissingModelError(
                 f"There is no ControlNet {name}. Name its file, or put it into {self.roots.own / 'ControlNet'} and "
                 "name it without its ending."

@@ -38,7 +38,8 @@ def controls_of(typed: Sequence[str]) -> list[ControlUnit]:
 
 
 def _control(text: str) -> ControlUnit:
-    file, image, *numbers = _parts(text)
+    name, image, *numbers = _parts(text)
+    file = Path(name) if Path(name).is_file() else name
     if len(numbers) not in (0, 1, 3):
         raise UnitError(f"{text!r} has {len(numbers)} numbers; strength, or strength:start:end, was expected.")
     settings = dict(zip(("strength", "start", "end"), map(float, numbers), strict=False))

@@ -38,9 +38,9 @@ class ControlUnit:
     """
 
     net: str | Path
-    """Its file, or its name among those that are in the usual places."""
+    """The path of its file; or as text its name among those that are in the usual places."""
     picture: Any = None
-    """A path, a Pillow image, bytes or pixels; None for the faces of the job's people."""
+    """A `Path`, a Pillow image, bytes or pixels; None for the faces of the job's people."""
     hint: str = "picture"
     """Which of HINTS is made of the picture."""
     strength: float = 1.0
