@@ -71,6 +71,10 @@ def test_a_picture_with_nobody_in_it(
     assert told["FaceID control 1"].startswith("net: depth, hint: picture")
     assert "ControlNet: pose (edges)" in said
     assert "FaceID control 0: pose · edges · strength 0.80 · steps 1-1 of 2" in said
+    assert "was cut" not in said
+    Image.new("RGB", (96, 64)).save(tmp_path / "wide.png")
+    _, _, said = drawn("cut", f"pose:{tmp_path / 'wide.png'}")
+    assert "steps 1-2 of 2 · its picture was cut to the shape of this one" in said
     off, told, said = drawn("off", "pose:pose.png:0")
     assert "FaceID control 0: off, the strength is 0" in said
     assert not [name for name in told if "control" in name]

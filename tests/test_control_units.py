@@ -200,6 +200,8 @@ def test_a_picture_fills_the_canvas_and_keeps_its_shape() -> None:
     assert (square[32, 10].tolist(), square[32, 50].tolist()) == ([255, 0, 0], [0, 255, 0])
     whole = PictureHint(pixels).drawn((160, 80), WHOLE)
     assert not whole[40, 5].any()
+    assert [PictureHint(pixels).is_cut(size) for size in ((64, 64), (160, 80), (128, 72))] == [True, False, True]
+    assert not PictureHint(np.zeros((513, 513, 3), np.uint8)).is_cut((512, 512))
     right = PictureHint(pixels).drawn((80, 80), Box(0.5, 0, 1, 1))
     assert np.array_equal(right, whole[:, 80:])
     same = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)

@@ -76,7 +76,7 @@ def applied_html(job: Job, moment: Moment, kept: KeptPictures) -> str:
         return ""
     generated = moment.generated[-1]
     steps = generated.request.steps
-    applied = [*job.report(lambda one: one.plan(steps)), *job.report_controls(steps)]
+    applied = [*job.report(lambda one: one.plan(steps)), *job.report_controls(steps, generated.image.size)]
     notes = [f"{infotext_key(one.number)}: {note}" for one in job.prepared for note in one.notes]
     notes += [note for one in moment.generated for note in one.notes]
     searched = list(dict.fromkeys(one.search.sentence(one.seeds) for one in moment.generated if one.search))

@@ -65,10 +65,12 @@ def draw(  # noqa: PLR0913, PLR0917 - all that a command line says
         say(line)
     out.mkdir(parents=True, exist_ok=True)
     searched, report, notes, recorder = None, Report(out), list[str](), Recorder(session, checkpoint, say)
+    steps, size_px = requests[0].steps, requests[0].size_px
     for generated in recorder.watch(job, session.draw(checkpoint, job, requests, options=options)):
         if generated.search is not None and generated.search is not searched:
             searched = generated.search
             say(searched.sentence(generated.seeds))
+        size_px = generated.image.size
         path = free_name(out, f"seed{generated.request.seed}", ".png")
         save_picture(generated, path)
         recorder.saved(generated, path)
@@ -80,7 +82,7 @@ def draw(  # noqa: PLR0913, PLR0917 - all that a command line says
         say(note)
     if report.is_written:
         say(str(report.path))
-    for line in [*job.report(lambda one: one.plan(requests[0].steps)), *job.report_controls(requests[0].steps)]:
+    for line in [*job.report(lambda one: one.plan(steps)), *job.report_controls(steps, size_px)]:
         say(line)
     for line in _off(units, controls):
         say(line)

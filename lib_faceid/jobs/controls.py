@@ -64,11 +64,14 @@ class ReadyControl:
         """Return in words in which of so many steps it acts."""
         return step_range([at for at in range(steps) if self.guide.schedule.weight_at(at / steps, 1 / steps)], steps)
 
-    def line(self, steps: int, *, is_applied: bool = True) -> str:
-        """Return one line that says what is applied."""
+    def line(self, steps: int, size_px: tuple[int, int] | None, *, is_applied: bool = True) -> str:
+        """Return one line that says what is applied. size_px: width and height of what was drawn, where it is known."""
         if not is_applied:
             return f"{self.key} ({self.name}) was NOT applied: no step reached it. Widen its start and end."
-        return f"{self.key}: {self.name} · {self.unit.hint} · strength {self.unit.strength:.2f} · {self.plan(steps)}"
+        (shown,) = self.guide.effect.pictures
+        is_cut = size_px is not None and isinstance(shown, PictureHint) and shown.is_cut(size_px)
+        parts = [self.name, self.unit.hint, f"strength {self.unit.strength:.2f}", self.plan(steps)]
+        return f"{self.key}: " + " · ".join([*parts, *(["its picture was cut to the shape of this one"] * is_cut)])
 
 
 def ready_controls(

@@ -43,6 +43,12 @@ class PictureHint:
         left, top = round(view.left * width), round(view.top * height)
         return whole[top : top + canvas_px[1], left : left + canvas_px[0]]
 
+    def is_cut(self, size_px: tuple[int, int]) -> bool:
+        """Say whether a canvas of that width and height shows less than all of it, by more than a pixel."""
+        height, width = self.pixels.shape[:2]
+        scale = max(size_px[0] / width, size_px[1] / height)
+        return max(width * scale - size_px[0], height * scale - size_px[1]) > 1
+
 
 @dataclass(frozen=True, eq=False)
 class FacesHint:

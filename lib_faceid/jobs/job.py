@@ -261,10 +261,10 @@ class Job:
             lines += [f"{one} {self._watch.unplaced_calls}" for one in sentences]
         return lines
 
-    def report_controls(self, steps: int) -> list[str]:
-        """Return a sentence for each of its own ControlNets on what was applied so far. steps: of each picture."""
+    def report_controls(self, steps: int, size_px: tuple[int, int] | None = None) -> list[str]:
+        """Return a sentence for each of its own ControlNets on what was applied. steps, size_px: of a picture."""
         calls = self._plain_calls + (self.injection.plain_calls if self.injection else 0)
-        return [one.line(steps, is_applied=calls > 0) for one in self.controls]
+        return [one.line(steps, size_px, is_applied=calls > 0) for one in self.controls]
 
     def loras(self, unet: nn.Module, *, hires: bool = False) -> list[tuple[LoraWeights, float]]:
         """Return each LoRA once: units that share an adapter share its LoRA, at the largest strength."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def test_a_picture_is_followed_and_said_to_be(browser: Browser, address: str, tm
     page.locator(f"{ROW}_picture img").first.wait_for(timeout=WAIT_MS)
     said = refused(page)
     assert "there is a picture, and no ControlNet is chosen" in said
+    assert not serious(page)
     choose(page, "net", "pose", ROW)
     choose(page, "hint", "edges", ROW)
     strength = page.locator(f"{ROW}_strength input").first
@@ -70,3 +72,10 @@ def refused(page: Page) -> str:
     error = page.locator("#faceid_state .faceid-notice, #faceid_state [class*=error]").first
     error.wait_for(timeout=WAIT_MS)
     return page.locator("#faceid_state").first.inner_text()
+
+
+def serious(page: Page) -> list[str]:
+    """What Deque's axe-core finds serious in the rows."""
+    page.add_script_tag(content=files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run('#faceid_control')")["violations"]
+    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
