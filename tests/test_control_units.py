@@ -239,10 +239,10 @@ def test_the_faces_of_the_people_are_drawn_where_they_act(
     image = Photo(photo("astronaut.png"))
     people = [Unit(enabled=True, images=(image,), region=one) for one in ("left", "right")]
 
-    def shown(unit: ControlUnit, *who: Unit) -> np.ndarray:
+    def shown(unit: ControlUnit, *who: Unit, size_px: tuple[int, int] = (256, 128)) -> np.ndarray:
         (control,) = ready_controls([unit], who, models, SD15)
         (picture,) = control.guide.effect.pictures
-        return picture.drawn((256, 128), WHOLE)
+        return picture.drawn(size_px, WHOLE)
 
     for hint in ("keypoints", "head"):
         asked = ControlUnit(net, None, hint)
@@ -252,8 +252,18 @@ def test_the_faces_of_the_people_are_drawn_where_they_act(
         assert both[:, 140:].any()
         auto = [replace(one, region="auto") for one in people]
         assert np.array_equal(shown(asked, *auto), both), "side by side"
-        everywhere = shown(asked, replace(people[0], region="everywhere"))
-        named = shown(replace(asked, picture=data_folder / "photos" / "astronaut.png"))
+        square = (128, 128)  # as the photo
+        everywhere = shown(asked, replace(people[0], region="everywhere"), size_px=square)
+        named = shown(replace(asked, picture=data_folder / "photos" / "astronaut.png"), size_px=square)
         assert np.array_equal(everywhere, named)
+        wide = photo("astronaut.png")[100:300]
+        (control,) = ready_controls([replace(asked, picture=Image.fromarray(wide))], (), models, SD15)
+        assert control.picture.is_cut((128, 128))
+        cut = control.picture.drawn((128, 128), WHOLE)
+        inside = Image.fromarray(wide[:, 156:356])
+        (control,) = ready_controls([replace(asked, picture=inside)], (), models, SD15)
+        other = control.picture.drawn((128, 128), WHOLE)
+        ours, theirs = (np.argwhere(one.any(axis=2)).mean(axis=0) for one in (cut, other))
+        assert np.abs(ours - theirs).max() < 2, "as a picture that fills the canvas, so that edges and head agree"
         posed = replace(people[0], pose=photo("Luciano.png"))
         assert not np.array_equal(shown(asked, posed), left)

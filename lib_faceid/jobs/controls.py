@@ -10,7 +10,7 @@ from pathlib import Path
 from lib_faceid.bases.base_model import SDXL, describe_base
 from lib_faceid.effects.contribution import Guide
 from lib_faceid.effects.controlnet import State, context_dim
-from lib_faceid.effects.effect import Control, HintPicture, require_carried
+from lib_faceid.effects.effect import Control, require_carried
 from lib_faceid.effects.net_file import net_file
 from lib_faceid.effects.schedule import WholeSteps
 from lib_faceid.errors import FaceIDError, FileError, MismatchError, PhotoError
@@ -23,7 +23,7 @@ from lib_faceid.jobs.preparing import step_range
 from lib_faceid.methods.nets import net_known_as
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.control import FACES, ControlUnit, acting, control_key
-from lib_faceid.units.region import AUTO_REGION, WHOLE, Box, column
+from lib_faceid.units.region import AUTO_REGION, Box, column
 from lib_faceid.units.unit import Unit
 
 __all__ = ["ReadyControl", "ready_controls"]
@@ -48,8 +48,10 @@ class ReadyControl:
     name: str
     """The file's."""
     guide: Guide
+    picture: PictureHint | FacesHint
+    """What it is shown."""
     sha256: str = ""
-    """Of the picture's pixels; empty where the faces of the job's people are drawn."""
+    """Of the given picture's pixels; empty where the faces of the job's people are drawn."""
 
     @property
     def key(self) -> str:
@@ -68,8 +70,7 @@ class ReadyControl:
         """Return one line that says what is applied. size_px: width and height of what was drawn, where it is known."""
         if not is_applied:
             return f"{self.key} ({self.name}) was NOT applied: no step reached it. Widen its start and end."
-        (shown,) = self.guide.effect.pictures
-        is_cut = size_px is not None and isinstance(shown, PictureHint) and shown.is_cut(size_px)
+        is_cut = size_px is not None and self.picture.is_cut(size_px)
         parts = [self.name, self.unit.hint, f"strength {self.unit.strength:.2f}", self.plan(steps)]
         return f"{self.key}: " + " · ".join([*parts, *(["its picture was cut to the shape of this one"] * is_cut)])
 
@@ -102,7 +103,7 @@ def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Model
     picture, digest = _picture(unit, people, models)
     schedule = WholeSteps(unit.strength, unit.start, unit.end)
     name = path.parent.name if path.stem == "diffusion_pytorch_model" else path.stem
-    return ReadyControl(number, unit, name, Guide(Control(net, name, (), [picture]), schedule), digest)
+    return ReadyControl(number, unit, name, Guide(Control(net, name, (), [picture]), schedule), picture, digest)
 
 
 def _require_base(name: str, tensors: State, dim: int) -> None:
@@ -115,7 +116,7 @@ def _require_base(name: str, tensors: State, dim: int) -> None:
         )
 
 
-def _picture(unit: ControlUnit, people: Sequence[Unit], models: Models) -> tuple[HintPicture, str]:
+def _picture(unit: ControlUnit, people: Sequence[Unit], models: Models) -> tuple[PictureHint | FacesHint, str]:
     """Return what a net is shown, and the SHA-256 of the picture that was given."""
     if unit.picture is None:
         return FacesHint(unit.hint, _faces_of(people, unit.hint, models)), ""
@@ -126,7 +127,7 @@ def _picture(unit: ControlUnit, people: Sequence[Unit], models: Models) -> tuple
     if unit.hint not in FACES:
         return PictureHint(pixels, unit.hint == "edges"), digest
     points = points_in(pixels, "the control picture", ANYBODY, models.policy(), models.face_analyser)
-    return FacesHint(unit.hint, [(points, WHOLE)]), digest
+    return FacesHint(unit.hint, [(points, None)]), digest
 
 
 def _faces_of(people: Sequence[Unit], hint: str, models: Models) -> list[tuple[KeyPoints, Box]]:

@@ -45,24 +45,44 @@ class PictureHint:
 
     def is_cut(self, size_px: tuple[int, int]) -> bool:
         """Say whether a canvas of that width and height shows less than all of it, by more than a pixel."""
-        height, width = self.pixels.shape[:2]
-        scale = max(size_px[0] / width, size_px[1] / height)
-        return max(width * scale - size_px[0], height * scale - size_px[1]) > 1
+        return _is_cut((self.pixels.shape[1], self.pixels.shape[0]), size_px)
 
 
 @dataclass(frozen=True, eq=False)
 class FacesHint:
-    """Faces on black, each put where its photo is."""
+    """Faces on black, each put where its photo is, or where it was in a picture that fills the canvas."""
 
     hint: str
     """How they are drawn: a key of DRAWN."""
-    faces: Sequence[tuple[KeyPoints, Box]]
-    """Each with the box of the whole picture that its photo is put into."""
+    faces: Sequence[tuple[KeyPoints, Box | None]]
+    """Each with the box of the whole picture that its photo is put into; None: it fills the canvas as a picture."""
 
     def drawn(self, canvas_px: tuple[int, int], view: Box) -> NDArray[np.uint8]:
         """Return it, uint8 RGB [H, W, 3], of a canvas that shows a part of the whole picture."""
-        each = [DRAWN[self.hint](points.placed(box, canvas_px, view), canvas_px) for points, box in self.faces]
-        return np.maximum.reduce(each)
+        placed = [
+            points.placed(box, canvas_px, view) if box else _filling_points(points, canvas_px, view)
+            for points, box in self.faces
+        ]
+        return np.maximum.reduce([DRAWN[self.hint](one, canvas_px) for one in placed])
+
+    def is_cut(self, size_px: tuple[int, int]) -> bool:
+        """Say whether a canvas of that width and height shows less than all of a picture that fills it."""
+        return any(box is None and _is_cut(points.size_px, size_px) for points, box in self.faces)
+
+
+def _is_cut(picture_px: tuple[int, int], size_px: tuple[int, int]) -> bool:
+    width, height = picture_px
+    scale = max(size_px[0] / width, size_px[1] / height)
+    return max(width * scale - size_px[0], height * scale - size_px[1]) > 1
+
+
+def _filling_points(points: KeyPoints, canvas_px: tuple[int, int], view: Box) -> NDArray[np.float32]:
+    """Return where key points are on a canvas that their photo fills, [5, 2] in its pixels."""
+    whole = np.array(canvas_px) / (view.right - view.left, view.bottom - view.top)
+    photo = np.array(points.size_px)
+    scale = (whole / photo).max()
+    start = (whole - photo * scale) / 2 - np.array(view[:2]) * whole
+    return (points.points * scale + start).astype(np.float32)
 
 
 def _filling(pixels: NDArray[np.uint8], size_px: tuple[int, int]) -> NDArray[np.uint8]:
