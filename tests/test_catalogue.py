@@ -49,6 +49,7 @@ WITHOUT_SIZE = {
     "faceid_sdxl": 1071,
     "ip_adapter_plus_face_sd15": 98,
     "clip_vit_bigg": 3690,
+    "siglip_so400m": 856,
     "antelopev2": 360,
 }  # in MB, from the parameters
 PARAMETERS_MILLIONS = {
@@ -57,6 +58,7 @@ PARAMETERS_MILLIONS = {
     "faceid_sdxl": 535.51,
     "ip_adapter_plus_face_sd15": 49.09,
     "clip_vit_bigg": 1844.91,
+    "siglip_so400m": 428.23,
 }
 LORA = {"plusv2", "plus", "faceid", "photomaker_v2", "photomaker_v1"}
 LICENCES = {
@@ -66,7 +68,7 @@ LICENCES = {
     "photomaker": "photomaker",
 }
 # Files of these exist, but not where a download is known.
-WITHOUT_DOWNLOAD = {"ip_adapter_plus_vit_g", "ip_adapter_composition"}
+WITHOUT_DOWNLOAD = {"ip_adapter_plus_vit_g", "ip_adapter_composition", "redux"}
 ROOT = Path(__file__).parent.parent / "lib_faceid"
 
 
@@ -82,7 +84,7 @@ def test_each_entry_is_whole(one: Entry) -> None:
     parts = urlsplit(one.url)
     assert (parts.scheme, parts.hostname) in {("https", "huggingface.co"), ("https", "github.com")}
     of_hub = ("/h94/IP-Adapter", "/InstantX/InstantID/", "/TencentARC/PhotoMaker/", "/TencentARC/PhotoMaker-V2/")
-    owners = (*of_hub, "/deepinsight/insightface/releases/download/v0.7/")
+    owners = (*of_hub, "/Comfy-Org/sigclip_vision_384/", "/deepinsight/insightface/releases/download/v0.7/")
     assert parts.path.startswith(owners)
     assert one.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", one.sha256)
     assert one.size_bytes is None or round(one.size_bytes / 1e6) == one.about_mb

@@ -343,7 +343,7 @@ def test_each_encoder_is_refused_where_the_other_is_needed(miniature_clip: Path,
         load_clip_vision(miniature_bigg)
     with pytest.raises(WrongFamilyError, match=r"is CLIP ViT-H \(width 1280\); CLIP ViT-bigG .* is needed"):
         load_clip_vision(miniature_clip, encoder="clip_vit_bigg")
-    with pytest.raises(UnitError, match="encoder is 'clip_vit_x'; one of clip_vit_h, clip_vit_bigg was expected"):
+    with pytest.raises(UnitError, match="encoder is 'clip_vit_x'; one of clip_vit_h, clip_vit_bigg, siglip_so400m was"):
         load_clip_vision(miniature_clip, encoder="clip_vit_x")
     with pytest.raises(UnitError, match="output is 'embeds'; one of penultimate, projected was expected"):
         load_clip_vision(miniature_clip).blank("embeds")  # pyright: ignore[reportArgumentType]
@@ -365,7 +365,7 @@ def test_other_open_clip_and_other_files_are_refused(tmp_path: Path) -> None:
     lora = {"lora_unet_mid.lora_down.weight": torch.zeros(8, 8)}
     assert "not a CLIP image encoder" in refused(lora, tmp_path / "b.safetensors", WrongFamilyError)
     siglip = {"vision_model.embeddings.patch_embedding.weight": torch.zeros(1152, 3, 14, 14)}
-    assert "is SigLIP" in refused(siglip, tmp_path / "d.safetensors", WrongFamilyError)
+    assert "is a SigLIP for pictures of another size" in refused(siglip, tmp_path / "d.safetensors", WrongFamilyError)
 
 
 def test_incomplete_files_are_refused(encoder: str, tensors: dict[str, Tensor], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from lib_faceid.jobs import passes
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.jobs.preparing import shown_as
-from lib_faceid.methods.adapter import EncodedReference
+from lib_faceid.methods.encoded import EncodedReference
 from lib_faceid.miniature import published_name, write_adapter
 from lib_faceid.miniature.trained import TRAINED_ADAPTER
 from lib_faceid.references.analysis import AnalysedPhoto

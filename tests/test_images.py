@@ -40,6 +40,7 @@ class ColourEncoder:
 
     encoder = "clip_vit_h"
     device = "cpu"
+    image_px = 224
 
     def __init__(self) -> None:
         self.shown: list[NDArray[np.uint8]] = []
@@ -263,7 +264,13 @@ def test_ways_of_combining_that_images_alone_have_are_refused_for_people(adapter
 @pytest.fixture
 def encoders(miniature_clip: Path, miniature_bigg: Path) -> Callable[[str], Any]:
     files = {"clip_vit_h": miniature_clip, "clip_vit_bigg": miniature_bigg}
-    return lambda encoder: load_clip_vision(files[encoder], encoder=encoder)
+
+    def load(encoder: str) -> Any:
+        if encoder not in files:
+            raise MissingModelError(f"{encoder} is not here.")
+        return load_clip_vision(files[encoder], encoder=encoder)
+
+    return load
 
 
 class WithEncoders(Fixture):

@@ -89,20 +89,22 @@ def row_of(report: SetupReport, name: str) -> Row:
 
 
 # -------------------------------------------------------------------------------------------------------- nothing there
-@pytest.mark.parametrize("family", [768, 2048, None])
+@pytest.mark.parametrize("family", [768, 2048, 4096, None])
 def test_with_nothing_there_each_row_says_where_to_get_it(family: int | None, roots: Roots) -> None:
     report = check_setup(roots, family)
-    families = (768, 2048) if family is None else (family,)
+    families = (768, 2048, 4096) if family is None else (family,)
     adapters = sum(one in variant.bases for variant in variants() for one in families)
+    encoders = sum(entry(one).family in (None, *families) for one in IMAGE_ENCODERS)
     of_sdxl = 2 if 2048 in families else 0  # a pack and a ControlNet that a variant needs for itself
-    assert len(report.rows) == adapters + len(IMAGE_ENCODERS) + 1 + of_sdxl
+    assert len(report.rows) == adapters + encoders + 1 + of_sdxl
     assert {row.status for row in report.rows} == {"missing"}
     assert all(auto.adapter is None for auto in report.auto)
     assert not report.is_ready
     text = as_text(report)
     for row in report.rows:
         if not row.entry:
-            assert "put it into models/faceid, from h94/IP-Adapter" in row.note
+            assert row.note.startswith("Not downloaded from here: put it into models/faceid, from ")
+            assert "h94/IP-Adapter" in row.note or "black-forest-labs/FLUX.1-Redux-dev" in row.note
             assert row.note in text
             continue
         assert row.place
@@ -143,7 +145,10 @@ def test_auto_for_images_is_its_own_and_says_what_is_missing(roots: Roots, put: 
 
 def test_a_checkpoint_of_another_family_is_refused_by_name(roots: Roots) -> None:
     report = check_setup(roots, 1024)
-    assert report.problems[0] == f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {describe_base(1024)}."
+    assert (
+        report.problems[0]
+        == f"Adapters exist for SD 1.5, SDXL and FLUX.1 only; the checkpoint is {describe_base(1024)}."
+    )
     assert not any(row.kind == "adapter" for row in report.rows)
     assert report.auto == ()
     assert "checkpoint: 1024" in diagnostics(report)

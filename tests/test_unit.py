@@ -45,8 +45,10 @@ DEFAULTS: dict[str, Any] = {
     "net_end": 1.0,
     "keypoints": "photo",
     "pose": None,
+    "detail": 9,
 }
 BOUNDS = {
+    "detail": (1, 27),
     "weight": (0, 2),
     "structure": (0, 3),
     "lora": (0, 1.5),
@@ -242,7 +244,7 @@ def test_flat_arguments_of_the_page() -> None:
     assert units_from_args([]) == []
 
 
-@pytest.mark.parametrize("count", [1, len(FIELDS) - 1, len(FIELDS) + 1])
+@pytest.mark.parametrize("count", [1, len(FIELDS) - 2, len(FIELDS) + 1])
 def test_flat_arguments_of_another_version_are_refused(count: int) -> None:
     """Cut to whole units, they would be somebody else's settings or nobody's."""
     sent = [*Unit().to_dict().values(), None][:count]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lib_faceid.app.last_pictures import without_people
 from lib_faceid.app.recording import HOST
-from lib_faceid.app.resources import Resources
+from lib_faceid.app.resources import Resources, checkpoint_name
 from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
@@ -110,7 +110,7 @@ def first_difference(
 def checkpoint_of(run: Run, resources: Resources) -> Path:
     """Return the checkpoint that a run was drawn with, by its name. Raises FaceIDError where it is not here."""
     named = resources.checkpoint
-    return named if named and named.stem == run.checkpoint else resources.checkpoint_of(run.checkpoint)
+    return named if named and checkpoint_name(named) == run.checkpoint else resources.checkpoint_of(run.checkpoint)
 
 
 def _unit(used: UsedUnit, resources: Resources) -> Unit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lib_faceid.app.resources import Resources
+from lib_faceid.app.resources import CARRIES, Resources
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.hosts.host import Settings
 from lib_faceid.jobs.choosing import Models
@@ -22,7 +22,7 @@ class OwnHost:
     checkpoint: Callable[[], str]
     """Gives the name of the checkpoint that is chosen right now."""
     name: str = "this program"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text"})
+    carries: frozenset[EffectKind] = CARRIES
 
     def roots(self) -> Roots:
         """Return the folders of its models."""

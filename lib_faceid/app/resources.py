@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib_faceid.app.offer import offer
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.encoders.clip_vision import ClipVision, load_clip_vision
 from lib_faceid.errors import MissingModelError, MissingPackageError
 from lib_faceid.faces.analyser import FaceAnalyser, load_face_analyser
 from lib_faceid.faces.packs import find_face_pack, require_face_pack
-from lib_faceid.hosts.diffusers.single_file import read_checkpoint
+from lib_faceid.hosts.diffusers.flux_files import is_flux_folder
+from lib_faceid.hosts.diffusers.measured import flux_kind, measured
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
-from lib_faceid.models.folders import Roots, find_adapters, find_nets, require_clip_vision
-from lib_faceid.models.listing import files_below
+from lib_faceid.models.folders import Roots, find_adapters, find_nets, require_clip_vision, usual_roots
+from lib_faceid.models.listing import children, files_below
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
 from lib_faceid.people.library import People, open_library
@@ -26,11 +28,14 @@ from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
+    from lib_faceid.hosts.diffusers.flux import FluxDrawing
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
 
-__all__ = ["Resources", "load_pipeline"]
+__all__ = ["CARRIES", "Resources", "checkpoint_name", "load_pipeline"]
 
 CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt")
+CARRIES: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text", "context"})
+"""The kinds of effects that drawing without a WebUI can apply."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,13 @@ class Resources:
     """The user's answer, given beforehand."""
 
     def checkpoints(self) -> dict[str, Path]:
-        """Return name -> file of all checkpoints in `models/Stable-diffusion`."""
+        """Return name -> file of all checkpoints in `models/Stable-diffusion`, and name -> folder of FLUX.1 there."""
         folders = [models / "Stable-diffusion" for models in self.roots.all_models]
+        whole = [one for folder in folders for one in children(folder) if is_flux_folder(one)]
         files = [path for folder in folders for path in sorted(files_below(folder))]
-        return {path.stem: path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES}
+        files = [path for path in files if path.suffix.lower() in CHECKPOINT_SUFFIXES]
+        alone = [path for path in files if not any(path.is_relative_to(folder) for folder in whole)]
+        return {checkpoint_name(path): path for path in (*alone, *whole)}
 
     def checkpoint_of(self, name: str) -> Path:
         """Return the checkpoint of that name. Raises MissingModelError."""
@@ -69,7 +77,7 @@ class Resources:
     def family(self, name: str) -> int | None:
         """Return the cross attention dimension of a checkpoint; its weights are not loaded for that."""
         path = self.checkpoints().get(name)
-        return read_checkpoint(path)[1].cross_attention_dim if path else None
+        return measured(path).context if path else None
 
     def find_checkpoint(self) -> Path:
         """Return the checkpoint that was named, or the first one there is."""
@@ -78,7 +86,7 @@ class Resources:
             folder = self.roots.all_models[0] / "Stable-diffusion"
             raise MissingModelError(
                 f"There is no checkpoint in {folder}. Name one with --checkpoint "
-                f"FILE (SD 1.5 or SDXL), or make small ones to play with: python -m lib_faceid miniature models"
+                f"FILE (SD 1.5, SDXL or FLUX.1), or make small ones to play with: python -m lib_faceid miniature models"
             )
         return found
 
@@ -92,6 +100,7 @@ class Resources:
             allow=self.allow,
             analyser_of=self.analyser_of,
             control_file=self.control_file,
+            carries=CARRIES,
         )
 
     def nets(self) -> dict[str, Path]:
@@ -137,11 +146,26 @@ class Resources:
         return load_reference(named) if named else self.people().load(name).identity
 
 
-def load_pipeline(checkpoint: Path, *, full_precision: bool = False) -> Pipeline:
-    """Return the checkpoint, ready to draw. Raises MissingPackageError where diffusers is not installed."""
+def checkpoint_name(path: Path) -> str:
+    """Return what a checkpoint is called: a file without its ending, a folder as it is."""
+    return path.name if path.is_dir() else path.stem
+
+
+def load_pipeline(
+    checkpoint: Path, *, full_precision: bool = False, roots: Roots | None = None
+) -> Pipeline | FluxDrawing:
+    """Return the checkpoint, ready to draw. Raises MissingPackageError where diffusers is not installed.
+
+    roots: where the parts of FLUX.1 are looked for that a single file lacks (default: the usual places).
+    """
+    is_flux = flux_kind(checkpoint) is not None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on a CPU, diffusers warns about models that nothing here uses
+            if is_flux:
+                from lib_faceid.hosts.diffusers import flux
+
+                return flux.load_flux(checkpoint, roots or usual_roots(), full_precision=full_precision)
             from lib_faceid.hosts.diffusers import pipeline as diffusers
     except ImportError as error:
         raise MissingPackageError(

@@ -18,9 +18,9 @@ from lib_faceid.app.parameters import parameters_text
 from lib_faceid.app.resources import Resources, load_pipeline
 from lib_faceid.app.trying import Trying, seeds_of
 from lib_faceid.errors import UnitError
+from lib_faceid.hosts.diffusers.measured import measured
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
 from lib_faceid.jobs.expected import Judge, analyser_of_people, expected_in, judge_for
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.jobs.scoring import Scoring
@@ -36,6 +36,7 @@ from lib_faceid.units.tags import find_tags, units_of_tags
 from lib_faceid.units.unit import Unit
 
 if TYPE_CHECKING:
+    from lib_faceid.hosts.diffusers.flux import FluxDrawing
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
     from lib_faceid.hosts.diffusers.sampling import Attached
 
@@ -80,7 +81,7 @@ class Session:
 
     resources: Resources
     _turn: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _pipeline: tuple[Path, Pipeline] | None = field(default=None, init=False)
+    _pipeline: tuple[Path, Pipeline | FluxDrawing] | None = field(default=None, init=False)
     _watches: Watches = field(default_factory=Watches, init=False)
 
     def job(self, units: Sequence[Unit], request: Request, controls: Sequence[ControlUnit] = ()) -> Job:
@@ -93,14 +94,14 @@ class Session:
 
         Raises FaceIDError: a model is missing, does not fit, or no face was found.
         """
-        tensors, layout = read_checkpoint(checkpoint)
-        prepared = job.prepare_for(layout.cross_attention_dim, cross_widths(tensors))
+        widths = measured(checkpoint)
+        prepared = job.prepare_for(*widths)
         for one in prepared:
             if not one.unit.acts_in(hires=False):
                 raise UnitError(
                     f"{one.label}: hires is '{one.unit.hires}', and there is one pass only. Leave it at 'both'."
                 )
-        job.controls_for(layout.cross_attention_dim)
+        job.controls_for(widths.context)
         return prepared
 
     def draw(
@@ -155,12 +156,12 @@ class Session:
         analyser = analyser_of_people(prepared, self.resources.models())
         return judge_for(expected_in(prepared, image), analyser, counts)
 
-    def _loaded(self, checkpoint: Path) -> Pipeline:
+    def _loaded(self, checkpoint: Path) -> Pipeline | FluxDrawing:
         if self._pipeline is None or self._pipeline[0] != checkpoint:
             self._pipeline = None  # the old one goes before the new one comes
             self._pipeline = (
                 checkpoint,
-                load_pipeline(checkpoint, full_precision=self.resources.full_precision),
+                load_pipeline(checkpoint, full_precision=self.resources.full_precision, roots=self.resources.roots),
             )
         return self._pipeline[1]
 
@@ -170,7 +171,7 @@ class Opened:
     """A job that is attached, and draws."""
 
     job: Job
-    pipeline: Pipeline
+    pipeline: Pipeline | FluxDrawing
     attached: Attached
     options: JobOptions
     progress: Progress
@@ -185,7 +186,7 @@ class Opened:
         for one in drawing.best(self.options, self.judges[number]) if self.judges else drawing.plain():
             score, notes = self.scoring.look(np.asarray(one.image), number) if self.scoring else (None, [])
             likeness = {LIKENESS_KEY: infotext_of(score)} if score else {}
-            more = {**self.infotexts, **_search_infotext(one), **likeness}
+            more = {"Sampler": self.pipeline.sampler, **self.infotexts, **_search_infotext(one), **likeness}
             parameters = parameters_text(one.request, one.image.size, self.pipeline.name, more)
             yield replace(one, parameters=parameters, score=score, notes=tuple(notes), is_marked=self.marks)
 
@@ -194,7 +195,7 @@ class Opened:
 class _Drawing:
     """One picture of a job at work."""
 
-    pipeline: Pipeline
+    pipeline: Pipeline | FluxDrawing
     job: Attached
     number: int
     request: Request

@@ -15,6 +15,7 @@ from lib_faceid.likeness.search import Look, Plan, Search, search
 from lib_faceid.units.job_options import JobOptions
 
 if TYPE_CHECKING:
+    from lib_faceid.hosts.diffusers.flux import FluxDrawing
     from lib_faceid.hosts.diffusers.pipeline import Pipeline
     from lib_faceid.hosts.diffusers.sampling import Attached
     from lib_faceid.hosts.diffusers.sketch import Sketch
@@ -44,7 +45,7 @@ class Tried:
 class Trying:
     """Several seeds of one picture at work."""
 
-    pipeline: Pipeline
+    pipeline: Pipeline | FluxDrawing
     job: Attached
     image: int
     """The picture's number in the job."""

@@ -86,7 +86,7 @@ class Drawer:
         return self._opened[1:]
 
     def _checkpoint(self, name: str) -> Path:
-        return Path(name) if Path(name).is_file() else self._resources.checkpoint_of(name)
+        return Path(name) if Path(name).exists() else self._resources.checkpoint_of(name)
 
     def _run_of(self, opened: Opened, generated: GeneratedImage, checkpoint: Path) -> dict[str, Any]:
         from lib_faceid.jobs.recording import Finished, Machine, run_of

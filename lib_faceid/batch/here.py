@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.beginnings import beginning, usual
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.known import Known
 from lib_faceid.hosts.diffusers.request import Request
@@ -28,13 +28,16 @@ def known_here(resources: Resources) -> Known:
     files = find_adapters(resources.roots)
     first = str(resources.checkpoint) if resources.checkpoint else next(iter(there))
     adapters = tuple(name for path in files for name in (path.stem, path.name))
-    return Known(_saved(resources), tuple(there), adapters, first, request_of)
+    usual_here = cache(lambda name: usual(there[name]) if name in there else request_of(name))
+    return Known(_saved(resources), tuple(there), adapters, first, usual_here)
 
 
 @cache
 def request_of(checkpoint: str) -> Request:
     """Return what suits a checkpoint of that name or file where nothing is said, as `generate` draws it."""
-    return beginning(TRAINED_NAME) if Path(checkpoint).stem == TRAINED_NAME else Request("")
+    if Path(checkpoint).stem == TRAINED_NAME:
+        return beginning(TRAINED_NAME)
+    return usual(Path(checkpoint)) if Path(checkpoint).exists() else Request("")
 
 
 def _only_stranger(purpose: Purpose) -> Sequence[str]:

@@ -26,6 +26,7 @@ from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.nets import find_net
 from lib_faceid.models.folders import find_adapters, find_clip_vision
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
+from lib_faceid.models.listing import files_below
 from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.units.infotext import ALGORITHM
 from lib_faceid.units.tags import find_tags, units_of
@@ -122,7 +123,10 @@ class Keys:
         return [self._hashes.of(file) for file in (*files, net) if file]
 
     def _of_checkpoint(self, name: str) -> Any:
-        path = Path(name) if Path(name).is_file() else self._resources.checkpoints().get(name)
+        path = Path(name) if Path(name).exists() else self._resources.checkpoints().get(name)
+        if path and path.is_dir():  # of FLUX.1, as diffusers saves it
+            files = [one for one in sorted(files_below(path)) if one.suffix.lower() == ".safetensors"]
+            return [path.name, *(self._hashes.of(one) for one in files)]
         return [path.stem, self._hashes.of(path)] if path else name
 
     def _file(self, path: str) -> str:

@@ -43,7 +43,7 @@ def _aim(options: argparse.Namespace) -> None:
     goal = goal_for(units, options.unit, options.name, options.likeness)
     resources = resources_of(options, units)
     checkpoint = resources.find_checkpoint()
-    (request,) = requests_of(options, checkpoint.stem, seed_of(options.seed))
+    (request,) = requests_of(options, checkpoint, seed_of(options.seed))
     controls = controls_of(options.controls)
     found = Aiming(Session(resources), checkpoint, units, request, options.unit, controls=controls).run(goal)
     print(json.dumps({"seed": request.seed, **found.as_dict()}) if options.json else curve_text(found))

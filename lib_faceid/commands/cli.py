@@ -147,8 +147,8 @@ def _generate(options: Options) -> None:
     resources = resources_of(options, units)
     if all(unit.adapter == AUTO for unit in units):  # a real adapter does not fit the miniature
         resources = or_miniature(resources, options.out, print)
-    checkpoint = resources.find_checkpoint().stem
-    if is_stranger(checkpoint, units):
+    checkpoint = resources.find_checkpoint()
+    if is_stranger(checkpoint.stem, units):
         print(EXPECTED)
     requests = requests_of(options, checkpoint, seed_of(options.seed))
     draw(resources, units, requests, options.out, print, job_options_of(options.job), controls)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lib_faceid.app.beginnings import beginning
+from lib_faceid.app.beginnings import usual
 from lib_faceid.app.picture_files import free_name, save_picture
 from lib_faceid.app.recording import Recorder
 from lib_faceid.app.resources import Resources
@@ -19,7 +19,6 @@ from lib_faceid.errors import MissingModelError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.job import Job, Prepared
 from lib_faceid.likeness.meaning import answer_of, console_text
-from lib_faceid.miniature.trained import TRAINED_NAME
 from lib_faceid.references.files import save_reference
 from lib_faceid.references.unit_identity import join_unit
 from lib_faceid.units.control import ControlUnit, control_key
@@ -35,15 +34,15 @@ REPORT_VERSION = 1
 """Goes up when a reader of `report.json` would take something for something else."""
 
 
-def requests_of(options: Namespace, checkpoint: str, seed: int) -> list[Request]:
-    """Return what was typed as requests, one for each picture; what was not typed suits a checkpoint of that name."""
-    usual = beginning(checkpoint) if checkpoint == TRAINED_NAME else Request("")
+def requests_of(options: Namespace, checkpoint: Path, seed: int) -> list[Request]:
+    """Return what was typed as requests, one for each picture; what was not typed suits the checkpoint."""
+    fitting = usual(checkpoint)
     first = Request(
         options.prompt,
         options.negative,
-        options.size or usual.size_px,
-        usual.steps if options.steps is None else options.steps,
-        usual.cfg if options.cfg is None else options.cfg,
+        options.size or fitting.size_px,
+        fitting.steps if options.steps is None else options.steps,
+        fitting.cfg if options.cfg is None else options.cfg,
     )
     return [replace(first, seed=seed + number) for number in range(options.count)]
 

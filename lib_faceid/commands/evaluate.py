@@ -40,7 +40,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapters", nargs="+", default=[], metavar="NAME|FILE", help="all: each that can be used (Auto's)"
     )
-    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="SD 1.5, SDXL or FLUX.1 in one file, or a folder of FLUX.1"
+    )
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default=PLAIN, help="(%(default)s)")
     parser.add_argument("--steps", type=values.steps, help="(the protocol's)")
     parser.add_argument("--cfg", type=values.cfg, help="(the protocol's)")

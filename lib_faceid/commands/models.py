@@ -12,7 +12,7 @@ from lib_faceid.errors import LicenceError
 __all__ = ["add_models"]
 
 Options = argparse.Namespace
-FAMILIES = {"sd15": 768, "sdxl": 2048}
+FAMILIES = {"sd15": 768, "sdxl": 2048, "flux": 4096}
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:

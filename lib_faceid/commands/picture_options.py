@@ -23,7 +23,10 @@ def add_picture_options(parser: argparse.ArgumentParser) -> Any:
     """Add the options of models and of one picture; return the latter's group."""
     models = parser.add_argument_group("models", "looked for in the usual places where they are not named")
     models.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="SD 1.5 or SDXL in one file (without any: the miniature)"
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="SD 1.5, SDXL or FLUX.1 in one file, or a folder of FLUX.1 (without any: the miniature)",
     )
     add_face_models(models.add_argument)
     models.add_argument("--faces", type=Path, metavar="DIR", help="the people library (models/faceid/faces)")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lib_faceid.arguments import require
-from lib_faceid.effects.effect import Control, CrossAttention
+from lib_faceid.effects.effect import ContextTokens, Control, CrossAttention
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.unet.regions import Region
 from lib_faceid.units.layer_weights import LayerWeights
 
-__all__ = ["Contribution", "Guide"]
+__all__ = ["Contribution", "Guide", "InContext"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,16 @@ class Guide:
     """A ControlNet of ours, and how strongly, when and where it acts. Several add up."""
 
     effect: Control
+    schedule: Schedule = Schedule()
+    regions: Sequence[Region | None] = ()
+    """As of a Contribution."""
+
+
+@dataclass(frozen=True)
+class InContext:
+    """Tokens in a transformer's context, and how strongly, when and where they act. Several follow one another."""
+
+    effect: ContextTokens
     schedule: Schedule = Schedule()
     regions: Sequence[Region | None] = ()
     """As of a Contribution."""

@@ -15,14 +15,24 @@ from numpy.typing import NDArray
 
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.effects.text import Text
-from lib_faceid.effects.tokens import KeyValueWeights, TokenSource
+from lib_faceid.effects.tokens import ContextSource, KeyValueWeights, TokenSource
 from lib_faceid.errors import HostError
 from lib_faceid.units.region import Box
 
 if TYPE_CHECKING:
     from lib_faceid.effects.net_file import NetFile
 
-__all__ = ["KINDS", "Control", "CrossAttention", "Effect", "EffectKind", "HintPicture", "Lora", "require_carried"]
+__all__ = [
+    "KINDS",
+    "ContextTokens",
+    "Control",
+    "CrossAttention",
+    "Effect",
+    "EffectKind",
+    "HintPicture",
+    "Lora",
+    "require_carried",
+]
 
 EffectKind: TypeAlias = Literal["tokens", "lora", "residuals", "text", "context"]
 KINDS: dict[EffectKind, str] = {
@@ -32,8 +42,7 @@ KINDS: dict[EffectKind, str] = {
     "text": "changed rows of the text conditioning",
     "context": "tokens in a transformer's context",
 }
-"""Every kind of effect there is room for, in words. What carries the last one comes with the first method that has
-one."""
+"""Every kind of effect there is, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +53,17 @@ class CrossAttention:
     sources: Sequence[TokenSource]
     """Slot i + 1 is sources[i]; a single one serves every slot. Slot 0, or a negative one, is uncond."""
     kind: EffectKind = "tokens"
+
+
+@dataclass(frozen=True, eq=False)
+class ContextTokens:
+    """Tokens that a transformer reads in its context, behind the prompt's."""
+
+    name: str
+    """The adapter's, for messages."""
+    sources: Sequence[ContextSource]
+    """Of each image of a batch, or one for all."""
+    kind: EffectKind = "context"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +97,7 @@ class Control:
     kind: EffectKind = "residuals"
 
 
-Effect: TypeAlias = "CrossAttention | Lora | Control | Text"
+Effect: TypeAlias = "CrossAttention | ContextTokens | Lora | Control | Text"
 
 
 def require_carried(kinds: Collection[EffectKind], carried: Collection[EffectKind], what: str, host: str) -> None:

@@ -1,4 +1,4 @@
-"""Tokens for decoupled cross-attention, and the weights that make keys and values of them."""
+"""Tokens for decoupled cross-attention, with the weights that make keys and values of them; and tokens of a context."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-__all__ = ["KeyValueWeights", "TokenSource", "Tokens"]
+__all__ = ["ContextPart", "ContextSource", "KeyValueWeights", "TokenSource", "Tokens"]
 
 
 class Tokens(NamedTuple):
@@ -15,6 +15,23 @@ class Tokens(NamedTuple):
 
     cond: Tensor
     uncond: Tensor
+
+
+class ContextPart(NamedTuple):
+    """What a transformer reads in its context behind the prompt."""
+
+    tokens: Tensor
+    """[tokens, width of the context], float32."""
+    weights: Tensor
+    """[tokens], float32: how much each counts beside the others; the unit's weight comes on top."""
+
+
+class ContextSource(Protocol):
+    """A part of a context that is made when it is needed."""
+
+    def encode(self) -> ContextPart:
+        """Return it. Raises FaceIDError where something that it is made of is missing."""
+        ...
 
 
 class TokenSource(Protocol):

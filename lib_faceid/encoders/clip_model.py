@@ -1,4 +1,4 @@
-"""transformers' model of a CLIP image encoder, with the weights of a file."""
+"""transformers' model of an image encoder, with the weights of a file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from lib_faceid.encoders.clip_layouts import PROJECTION, vision_tensors
+from lib_faceid.encoders.siglip import empty_siglip, siglip_tensors
 from lib_faceid.errors import FileError, MissingPackageError
 from lib_faceid.models.checkpoint import read_whole
-from lib_faceid.models.image_encoders import IMAGE_SIZE_PX, PATCH_PX, POSITIONS, ImageEncoder, require_encoder
+from lib_faceid.models.image_encoders import PATCH_PX, ImageEncoder, require_encoder
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from transformers import CLIPVisionModel, CLIPVisionModelWithProjection
+    from transformers import CLIPVisionModel, CLIPVisionModelWithProjection, SiglipVisionModel
 
-    Model: TypeAlias = CLIPVisionModel | CLIPVisionModelWithProjection
+    Model: TypeAlias = CLIPVisionModel | CLIPVisionModelWithProjection | SiglipVisionModel
 
 __all__ = ["encoder_tensors", "read_model"]
 
@@ -29,13 +30,13 @@ HEADS, ACTIVATION = 16, "gelu"
 
 
 def encoder_tensors(path: Path, kind: ImageEncoder) -> dict[str, Tensor]:
-    """Return the file's tensors under the names of CLIPVisionModelWithProjection; the projection only if it has one.
+    """Return the file's tensors under transformers' names; the projection only if it has one.
 
     Raises WrongFamilyError for another encoder or none, FileError for a damaged file.
     """
     tensors = read_whole(path).tensors
     require_encoder({name: tuple(tensor.shape) for name, tensor in tensors.items()}, kind.id, path.name)
-    return vision_tensors(tensors, path.name, kind.remedy)
+    return vision_tensors(tensors, path.name, kind.remedy) if kind.has_class_token else siglip_tensors(tensors)
 
 
 def read_model(path: Path, kind: ImageEncoder, device: torch.device) -> Model:
@@ -45,7 +46,7 @@ def read_model(path: Path, kind: ImageEncoder, device: torch.device) -> Model:
     weights = {name: tensor.to(device, torch.float32) for name, tensor in tensors.items()}
     _fill(model, weights, path.name, kind)
     # The one buffer: a plain count, which older files hold and newer ones do not.
-    model.vision_model.embeddings.position_ids = torch.arange(POSITIONS, device=device)[None]
+    model.vision_model.embeddings.position_ids = torch.arange(kind.positions, device=device)[None]
     return model.eval().requires_grad_(requires_grad=False)
 
 
@@ -70,10 +71,12 @@ def _fill(model: Model, weights: Mapping[str, Tensor], file_name: str, kind: Ima
 def _empty_model(tensors: Mapping[str, Tensor], kind: ImageEncoder) -> Model:
     """Return a model of the right size without weights: nothing is allocated, nor drawn at random."""
     try:
+        if not kind.has_class_token:
+            return empty_siglip(tensors, kind)
         from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
     except (ImportError, RuntimeError) as error:  # its lazy imports raise the latter
         command = f'"{sys.executable}" -m pip install transformers'
-        raise MissingPackageError(f"CLIP image encoders need transformers ({error}). Run: {command}") from error
+        raise MissingPackageError(f"Image encoders need transformers ({error}). Run: {command}") from error
     layers = {name.split(".")[3] for name in tensors if name.startswith("vision_model.encoder.layers.")}
     inner = tensors.get("vision_model.encoder.layers.0.mlp.fc1.weight", torch.empty(4 * kind.width, 0))
     config = CLIPVisionConfig(
@@ -82,7 +85,7 @@ def _empty_model(tensors: Mapping[str, Tensor], kind: ImageEncoder) -> Model:
         num_hidden_layers=max(len(layers), 2),  # so that there is one before the last
         num_attention_heads=HEADS,
         projection_dim=kind.projection,
-        image_size=IMAGE_SIZE_PX,
+        image_size=kind.image_px,
         patch_size=PATCH_PX,
         hidden_act=ACTIVATION,
     )

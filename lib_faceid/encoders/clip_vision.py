@@ -1,4 +1,4 @@
-"""What CLIP image encoders give of a picture: ViT-H/14 and ViT-bigG/14, the ones that adapters read.
+"""What image encoders give of a picture: CLIP ViT-H/14 and ViT-bigG/14, and SigLIP, the ones that adapters read.
 
 They compute in float32, and one picture at a time, so that neither a host's precision nor the batch changes what a
 picture means.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,9 @@ from lib_faceid.arguments import as_path, one_of, shown
 from lib_faceid.encoders.clip_layouts import PROJECTION
 from lib_faceid.encoders.clip_model import encoder_tensors, read_model
 from lib_faceid.encoders.crops import square
-from lib_faceid.encoders.features import FeatureKey
+from lib_faceid.encoders.features import FEATURE_SHAPES, FeatureKey
+from lib_faceid.encoders.siglip import MEAN as SIGLIP_MEAN
+from lib_faceid.encoders.siglip import STD as SIGLIP_STD
 from lib_faceid.errors import FileError, UnitError
 from lib_faceid.models.fingerprint import file_fingerprint
 from lib_faceid.models.folders import require_clip_vision
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipVision", "Output", "check_clip_vision", "load_clip_vision", "preprocess", "unload"]
 
-Output = Literal["penultimate", "projected"]
-"""The hidden states before the last layer, or image_embeds: the class token after the last one, normed, projected."""
-OUTPUTS: tuple[Output, ...] = ("penultimate", "projected")
+Output = Literal["penultimate", "projected", "last"]
+"""The hidden states before the last layer; image_embeds: the class token after the last one, normed, projected; or, of
+SigLIP, the hidden states after the last layer, normed."""
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # of RGB, the same for every CLIP (github.com/openai/CLIP, MIT)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -78,7 +80,8 @@ class ClipVision:
     def encode(self, crops_rgb: Sequence[NDArray[np.uint8]], output: Output = "penultimate") -> Tensor:
         """Return what the encoder gives of n crops (uint8 RGB [H, W, 3]), float32 on the CPU, without any norm.
 
-        `penultimate` is [n, 257, width] (1280 for ViT-H, 1664 for bigG), `projected` is [n, 1024] or [n, 1280].
+        `penultimate` is [n, 257, width] (1280 for ViT-H, 1664 for bigG), `projected` is [n, 1024] or [n, 1280], `last`
+        is [n, 729, 1152].
         Raises FileError for `projected` where the file has no projection.
         """
         return self.encode_outputs(crops_rgb, [output])[output]
@@ -87,33 +90,42 @@ class ClipVision:
         """Return several outputs of n crops, as `encode` gives each, from one run of the network for each crop."""
         for output in outputs:
             self._require(output)
-        encoded = [self._encoded(preprocess(crop)[None], outputs) for crop in crops_rgb]
+        encoded = [self._encoded(self._pixels(crop)[None], outputs) for crop in crops_rgb]
         return {
             output: torch.cat([torch.zeros(0, *self._shape(output)), *(one[output] for one in encoded)])
             for output in outputs
         }
 
     def blank(self, output: Output = "penultimate") -> Tensor:
-        """Return what stands for no image, on the negative side: [257, width] or [projection], float32 on the CPU.
+        """Return what stands for no image, on the negative side: as `encode` gives one, float32 on the CPU.
 
         The hidden states are those of pixel values that are all zero: zero after the normalisation, so not of a black
         picture. The image_embeds are zeros. Both as in the authors' own code (github.com/tencent-ailab/IP-Adapter
-        62e4af9, ip_adapter.py).
+        62e4af9, ip_adapter.py). Zeros stand for `last` too, which has no negative side.
         """
         self._require(output)
         if output not in self._blank:
-            zeros = torch.zeros(1, 3, IMAGE_SIZE_PX, IMAGE_SIZE_PX)
+            zeros = torch.zeros(1, 3, self.image_px, self.image_px)
             is_hidden = output == "penultimate"
             self._blank[output] = (
                 self._encoded(zeros, [output])[output][0] if is_hidden else torch.zeros(self._shape(output))
             )
         return self._blank[output]
 
+    @property
+    def image_px(self) -> int:
+        """The side of the square pictures that it looks at."""
+        return self._kind.image_px
+
+    def _pixels(self, crop_rgb: NDArray[np.uint8]) -> Tensor:
+        mean, std = (MEAN, STD) if self._kind.has_class_token else (SIGLIP_MEAN, SIGLIP_STD)
+        return preprocess(crop_rgb, self.image_px, mean, std)
+
     def _shape(self, output: Output) -> tuple[int, ...]:
         return FeatureKey(self.encoder, output).shape
 
     def _require(self, output: Output) -> None:
-        one_of(output, "output", OUTPUTS)
+        one_of(output, "output", [key.output for key in FEATURE_SHAPES if key.encoder == self.encoder])
         if output == "projected" and not self.has_projection:
             raise FileError(
                 f"{Path(self.source).name} has no {PROJECTION}, which the image_embeds of {self._kind.label} are made "
@@ -121,14 +133,16 @@ class ClipVision:
             )
 
     def _encoded(self, pixel_values: Tensor, outputs: Sequence[Output]) -> dict[Output, Tensor]:
-        """Return what one run of the network gives of pixel values [1, 3, 224, 224]."""
+        """Return what one run of the network gives of pixel values [1, 3, image_px, image_px]."""
         needs_hidden = "penultimate" in outputs
         with self._lock, torch.no_grad(), _full_precision(self.device.type):
             given = self._model(pixel_values.to(self.device), output_hidden_states=needs_hidden)
-            return {
-                output: (given.hidden_states[-2] if output == "penultimate" else given.image_embeds).float().cpu()
-                for output in outputs
+            read: dict[Output, Callable[[], Tensor]] = {
+                "penultimate": lambda: given.hidden_states[-2],
+                "projected": lambda: given.image_embeds,
+                "last": lambda: given.last_hidden_state,
             }
+            return {output: read[output]().float().cpu() for output in outputs}
 
 
 def load_clip_vision(
@@ -158,7 +172,7 @@ def check_clip_vision(path: Path, encoder: str = "clip_vit_h") -> str:
     Raises what `load_clip_vision` would raise for another encoder or a damaged file.
     """
     kind = image_encoder(encoder)
-    if PROJECTION in encoder_tensors(path, kind):
+    if PROJECTION in encoder_tensors(path, kind) or not kind.projection:
         return ""
     return f"It has no {PROJECTION}: adapters that read image_embeds cannot be used with it. {kind.remedy}"
 
@@ -169,13 +183,18 @@ def unload() -> None:
         kept.free()
 
 
-def preprocess(crop_rgb: NDArray[np.uint8], size_px: int = IMAGE_SIZE_PX) -> Tensor:
+def preprocess(
+    crop_rgb: NDArray[np.uint8],
+    size_px: int = IMAGE_SIZE_PX,
+    mean: tuple[float, ...] = MEAN,
+    std: tuple[float, ...] = STD,
+) -> Tensor:
     """Return a picture (uint8 [H, W, 3] in RGB order) as CLIP's pixel values [3, size_px, size_px].
 
-    As transformers' CLIPImageProcessor does: the centre square, normalised.
+    As transformers' CLIPImageProcessor does: the centre square, normalised by mean and standard deviation of RGB.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(square(crop_rgb, size_px)))
-    normed = (pixels.float() / 255 - torch.tensor(MEAN)) / torch.tensor(STD)
+    normed = (pixels.float() / 255 - torch.tensor(mean)) / torch.tensor(std)
     return normed.permute(2, 0, 1).contiguous()
 
 

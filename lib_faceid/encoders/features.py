@@ -14,6 +14,7 @@ __all__ = [
     "CLIP_H_PROJECTED",
     "FEATURE_SHAPES",
     "PIXELS",
+    "SIGLIP",
     "FeatureKey",
 ]
 
@@ -22,10 +23,10 @@ class FeatureKey(NamedTuple):
     """One output of one encoder. The crop that the encoder is given is no part of it."""
 
     encoder: str
-    """`arcface`, `clip_vit_h` or `clip_vit_bigg`; `pixels` where an adapter has an encoder of its own."""
+    """`arcface`, `clip_vit_h`, `clip_vit_bigg`, `siglip_so400m`; `pixels` where the adapter has its own encoder."""
     output: str
-    """`embedding` (raw), `penultimate` (the hidden states before the last layer) or `projected` (image_embeds);
-    `clip` (the pixel values that CLIP is given)."""
+    """`embedding` (raw), `penultimate` (the hidden states before the last layer) or `projected` (image_embeds); `last`
+    (the hidden states after the last layer and its norm); `clip` (the pixel values that CLIP is given)."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,6 +41,7 @@ CLIP_BIGG_HIDDEN = FeatureKey("clip_vit_bigg", "penultimate")
 CLIP_BIGG_PROJECTED = FeatureKey("clip_vit_bigg", "projected")
 PIXELS = FeatureKey("pixels", "clip")
 """The centre square of the whole picture, for encoders that lie in an adapter's file. It is never kept or saved."""
+SIGLIP = FeatureKey("siglip_so400m", "last")
 
 FEATURE_SHAPES: Mapping[FeatureKey, tuple[int, ...]] = MappingProxyType(
     {
@@ -49,5 +51,6 @@ FEATURE_SHAPES: Mapping[FeatureKey, tuple[int, ...]] = MappingProxyType(
         CLIP_BIGG_HIDDEN: (257, 1664),
         CLIP_BIGG_PROJECTED: (1280,),
         PIXELS: (3, 224, 224),
+        SIGLIP: (729, 1152),
     }
 )

@@ -33,6 +33,11 @@ class PixelValues(ClipVision):
         return torch.device("cpu")
 
     @property
+    def image_px(self) -> int:
+        """The side of the square pictures that it gives."""
+        return PIXELS.shape[-1]
+
+    @property
     def has_projection(self) -> bool:
         """Never."""
         return False

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lib_faceid.bases.base_model import BASE_LABELS, describe_base
+from lib_faceid.bases.base_model import BASE_LABELS, bases_in_words, describe_base
 from lib_faceid.encoders.clip_vision import check_clip_vision
 from lib_faceid.errors import FileError, MissingPackageError, WrongFamilyError
 from lib_faceid.faces.analyser import check_packages
@@ -20,7 +20,7 @@ from lib_faceid.inventory.versions import NOT_INSTALLED, versions
 from lib_faceid.methods.adapter import Adapter
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.method import Variant
-from lib_faceid.methods.registry import METHODS, method_of, variants
+from lib_faceid.methods.registry import METHODS, method_of, methods_for, variants
 from lib_faceid.models.catalogue import Entry, adapter_entries, catalogue, entry
 from lib_faceid.models.folders import Roots, every_folder, find_adapters, find_clip_vision, place_of
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
@@ -82,12 +82,17 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
     """
     families = tuple(BASE_LABELS) if family is None else tuple(one for one in BASE_LABELS if one == family)
     adapters, unusable = _adapters(roots)
-    encoders = {encoder: _encoder_row(encoder, roots) for encoder in IMAGE_ENCODERS}
+    encoders = {one: _encoder_row(one, roots) for one in IMAGE_ENCODERS if entry(one).family in (None, *families)}
     known = versions()
     of_some = other_face_rows(roots, families)
     why_not = {encoder: _why_no_encoder(row, known) for encoder, row in encoders.items()}
     why_not |= {one: "" if row.status == "found" else "it is not here." for one, row in of_some.items()}
-    auto = tuple(auto_of(one, purpose, adapters, why_not) for purpose in PURPOSES for one in families)
+    auto = tuple(
+        auto_of(one, purpose, adapters, why_not)
+        for purpose in PURPOSES
+        for one in families
+        if methods_for(purpose, one)  # nothing for people exists for FLUX.1
+    )
     faces = face_row(roots, trained_on(auto, adapters))
     rows = [row for one in families for row in _adapter_rows(one, adapters)]
     rows = [*rows, *(row for row in unusable if row.family is None or row.family in families)]
@@ -96,7 +101,7 @@ def check_setup(roots: Roots, family: int | None = None) -> SetupReport:
         key=lambda row: list(GROUPS).index(row.purpose),
     )
     checkpoint = describe_base(family or 0)
-    problems = [] if families else [f"Adapters exist for SD 1.5 and SDXL only; the checkpoint is {checkpoint}."]
+    problems = [] if families else [f"Adapters exist for {bases_in_words()} only; the checkpoint is {checkpoint}."]
     try:
         known["onnxruntime"] += f" ({check_packages()})"
     except MissingPackageError as error:

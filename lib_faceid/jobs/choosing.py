@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from lib_faceid.bases.base_model import BASE_LABELS, describe_base
+from lib_faceid.bases.base_model import BASE_LABELS, bases_in_words, describe_base
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.encoders.features import ARCFACE, PIXELS
 from lib_faceid.errors import FaceIDError, FileError, HostError, MismatchError, MissingModelError
@@ -20,7 +20,7 @@ from lib_faceid.methods.ranking import rank
 from lib_faceid.methods.registry import methods_for, named_by_user
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.references.reference import Reference
-from lib_faceid.units.unit import AUTO, Unit
+from lib_faceid.units.unit import AUTO, PURPOSES, Unit
 
 if TYPE_CHECKING:
     from lib_faceid.encoders.clip_vision import ClipVision
@@ -75,7 +75,7 @@ def choose_adapter(
     MissingModelError where there is none, HostError for a checkpoint that no adapter exists for.
     """
     if dim not in BASE_LABELS:
-        raise HostError(f"Adapters exist for SD 1.5 and SDXL only; the loaded checkpoint is {describe_base(dim)}.")
+        raise HostError(f"Adapters exist for {bases_in_words()} only; the loaded checkpoint is {describe_base(dim)}.")
     files = models.adapter_files()
     if unit.adapter != AUTO:
         return _named(unit, files, dim)
@@ -207,6 +207,8 @@ def _readable(files: Sequence[Path], methods: Sequence[Method]) -> tuple[list[Ad
 
 def _none_found(unit: Unit, found: Sequence[Adapter], unreadable: Sequence[str], dim: int) -> str:
     methods = methods_for(cast("Purpose", unit.purpose), dim)
+    if not methods:
+        return _no_method(unit, dim)
     labels = " or ".join(method.label for method in methods)
     others = ", ".join(f"{adapter.name} ({adapter.base})" for adapter in found) or "none at all"
     get = " or ".join(f"{one.best_files[dim]}, from {one.source}," for one in methods if dim in one.best_files)
@@ -217,3 +219,13 @@ def _none_found(unit: Unit, found: Sequence[Adapter], unreadable: Sequence[str],
             f"Put {get} into models/faceid." if get else "Put one into models/faceid.",
         ]
     )
+
+
+def _no_method(unit: Unit, dim: int) -> str:
+    """Return that nothing draws references of this purpose with a base model, and what does with others."""
+    kinds = {"person": "people", "image": "images"}
+    there = [one for purpose in PURPOSES if purpose != unit.purpose for one in methods_for(purpose, dim)]
+    cautions = dict.fromkeys(one.caution for method in there for one in method.variants if one.caution)
+    instead = [f"{one.label} takes {kinds[one.purpose]}: set purpose to '{one.purpose}'." for one in there]
+    found = f"No adapter for {kinds[unit.purpose]} exists for {BASE_LABELS[dim]}."
+    return " ".join([found, *instead, *cautions, "Or choose a checkpoint of another base model."])

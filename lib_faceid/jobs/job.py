@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from lib_faceid.effects.contribution import Contribution, Guide
+from lib_faceid.effects.contribution import Contribution, Guide, InContext
 from lib_faceid.effects.effect import Lora
-from lib_faceid.effects.injection import Injection, inject
+from lib_faceid.effects.injection import Injection
 from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.faces.analyser import FaceAnalyser
+from lib_faceid.jobs.attaching import injected
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.jobs.expected import analyser_of_people, expected_in
 from lib_faceid.jobs.passes import Pass, Places, is_auto, of_images
@@ -25,7 +26,7 @@ from lib_faceid.jobs.sentences import INTERRUPTED, LOST, NOT_REACHED, OTHERS, UN
 from lib_faceid.jobs.stacked import with_stacked
 from lib_faceid.jobs.texts import writing_of
 from lib_faceid.likeness.judging import Expected
-from lib_faceid.unet.layers import attention_layers
+from lib_faceid.unet.layers import measured
 from lib_faceid.unet.regions import Region
 from lib_faceid.unet.tag_watch import TagWatch
 from lib_faceid.units.control import ControlUnit, acting
@@ -76,8 +77,7 @@ class Job:
         Raises FaceIDError, naming the unit, when one cannot be drawn.
         """
         if self._measured is None or self._measured[0] is not unet:
-            cross = [layer for layer in attention_layers(unet) if layer.is_cross]
-            self._measured = unet, cross[0].context_dim, tuple(sorted(layer.hidden_dim for layer in cross))
+            self._measured = unet, *measured(unet)
         return self.prepare_for(*self._measured[1:])
 
     def controls_for(self, dim: int) -> tuple[ReadyControl, ...]:
@@ -128,7 +128,8 @@ class Job:
             began = time.perf_counter()
             guides = [found for one in self.taking_part if (found := self._guide(one, now))]
             guides += [one.guide for one in self.controls_for(self._measured[1] if self._measured else 0)]
-            self.injection = self._hooks.enter_context(_injected(unet, contributions, guides, now.view))
+            readings = [found for one in self.taking_part if (found := self._in_context(one, now))]
+            self.injection = self._hooks.enter_context(injected(unet, contributions, guides, readings, now.view))
             self.injection.watch = self._watch
             self.injection.writing = writing_of(everybody, now.images, hires=now.hires)
             self._attached = (unet, now)
@@ -179,6 +180,14 @@ class Job:
     def _contribution(self, prepared: Prepared, now: Pass) -> Contribution | None:
         """Return what a unit contributes in a pass: each image has its reference, and its region."""
         found = prepared.contribution
+        if found is None:
+            return None
+        effect = replace(found.effect, sources=of_images(found.effect.sources, now.images))
+        return replace(found, effect=effect, regions=self._regions(prepared, now.images, found.regions))
+
+    def _in_context(self, prepared: Prepared, now: Pass) -> InContext | None:
+        """Return what a unit puts into a transformer's context in a pass."""
+        found = prepared.in_context
         if found is None:
             return None
         effect = replace(found.effect, sources=of_images(found.effect.sources, now.images))
@@ -275,14 +284,3 @@ class Job:
                     if isinstance(effect, Lora):
                         strengths[effect.weights] = max(effect.strength, strengths.get(effect.weights, 0.0))
         return list(strengths.items())
-
-
-def _injected(
-    unet: nn.Module, contributions: Sequence[Contribution], guides: Sequence[Guide], view: Box
-) -> AbstractContextManager[Injection]:
-    """Return what attaches them. What runs ControlNets is not even imported where there are none."""
-    if not guides:
-        return inject(unet, contributions, view)
-    from lib_faceid.effects.control import inject_guided
-
-    return inject_guided(unet, contributions, guides, view)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lib_faceid.effects.contribution import Contribution, Guide
-from lib_faceid.effects.effect import Control, CrossAttention, Effect, Lora, require_carried
+from lib_faceid.effects.contribution import Contribution, Guide, InContext
+from lib_faceid.effects.effect import ContextTokens, Control, CrossAttention, Effect, Lora, require_carried
 from lib_faceid.effects.schedule import Schedule
 from lib_faceid.effects.text import Text
 from lib_faceid.errors import FaceIDError
@@ -23,9 +23,13 @@ from lib_faceid.unet.regions import Region
 from lib_faceid.units.infotext import unit_to_infotext
 from lib_faceid.units.layer_weights import read_factors
 from lib_faceid.units.region import EVERYWHERE
-from lib_faceid.units.unit import Unit
+from lib_faceid.units.unit import FIELDS, Range, Unit
 
 __all__ = ["Prepared", "contribution_of", "prepare_unit", "schedule_of", "shown_as", "step_range"]
+
+
+MIXED = ("average", "together")
+KEPT_APART = "Set combine to 'concatenate' to have each with tokens of its own, as strong as its weight."
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,11 @@ class Prepared:
         return _tokens(self.effects)
 
     @property
+    def context(self) -> ContextTokens | None:
+        """Its tokens in a transformer's context, if it has some."""
+        return next((effect for effect in self.effects if isinstance(effect, ContextTokens)), None)
+
+    @property
     def control(self) -> Control | None:
         """Its ControlNet, if it has one."""
         return next((effect for effect in self.effects if isinstance(effect, Control)), None)
@@ -79,6 +88,11 @@ class Prepared:
     def contribution(self) -> Contribution | None:
         """Its tokens with the unit's weight, steps and layers; None where it has no tokens."""
         return None if self.tokens is None else contribution_of(self.unit, self.tokens, self.regions)
+
+    @property
+    def in_context(self) -> InContext | None:
+        """Its tokens in a context with the unit's weight, steps and place; None where it has none there."""
+        return None if self.context is None else InContext(self.context, self.schedule, self.regions)
 
     @property
     def guide(self) -> Guide | None:
@@ -110,7 +124,7 @@ class Prepared:
             f"{adapter.name} ({adapter.variant.label})",
             f"{number} {what if number == 1 else f'{what}s'}",
             f"weight {unit.weight:.2f}",
-            *(f"{name} {getattr(unit, name):.2f}" for name in adapter.variant.network_settings),
+            *(f"{name} {_in_words(unit, name)}" for name in adapter.variant.network_settings),
             *([f"LoRA {self.lora:.2f}"] if self.lora else []),
             *([f"{self.control.label} {unit.net_weight:.2f}"] if self.control else []),
             when,
@@ -126,11 +140,18 @@ class Prepared:
         layers = self.unit.layers
         if self.text:
             return f"at '{self.text.trigger}' in the prompt"
+        if self.context:
+            return "in the context"
         if layers.is_even:
             return f"{len(self.adapter.to_k_ip)} layers"
         factors = layers.factors(self.adapter.base)
         name = "own layer weights" if read_factors(layers.own) else layers.weight_type
         return f"{name} in {sum(map(bool, factors))} of {len(factors)} blocks"
+
+
+def _in_words(unit: Unit, name: str) -> str:
+    kind, value = FIELDS[name].kind, getattr(unit, name)
+    return f"{value:g}" if isinstance(kind, Range) and kind.step >= 1 else f"{value:.2f}"
 
 
 def _tokens(effects: Sequence[Effect]) -> CrossAttention | None:
@@ -195,7 +216,7 @@ def _ready(number: int | str, unit: Unit, models: Models, dim: int, widths: Sequ
         tuple(one.identity for one in joined),
         (*effects, *([control] if control else [])),
         regions=(region,) if region else (),
-        notes=tuple(filter(None, [note, *_ignored(unit), *messages, *of_net])),
+        notes=tuple(filter(None, [note, adapter.variant.caution, *_ignored(unit, adapter), *messages, *of_net])),
         hashes=_hashes(joined) or tuple(one.identity.fingerprint[:8] for one in joined),
         negative_images=_hashes([negative_images]) if negative_images else (),
     )
@@ -221,6 +242,9 @@ def _hashes(joined: Sequence[AnyJoined]) -> tuple[str, ...]:
     return tuple(use.sha256[:8] for one in joined for use in one.photos if use.is_used)
 
 
-def _ignored(unit: Unit) -> tuple[str, ...]:
-    is_ignored = unit.person and unit.images
-    return ("The saved person is drawn; the photos beside it are ignored.",) if is_ignored else ()
+def _ignored(unit: Unit, adapter: Adapter) -> tuple[str, ...]:
+    """Return sentences on what of a unit does not act as it seems to."""
+    notes = ["The saved person is drawn; the photos beside it are ignored."] if unit.person and unit.images else []
+    if adapter.variant.makes == "context" and len(unit.images) > 1 and (unit.combine, unit.batch) == MIXED:
+        notes.append(f"The {len(unit.images)} images are averaged place by place. {KEPT_APART}")
+    return tuple(notes)

@@ -8,6 +8,7 @@ from lib_faceid.encoders.features import FeatureKey
 from lib_faceid.errors import FaceIDError, MissingModelError
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.methods.registry import methods_for
+from lib_faceid.models.catalogue import entry
 from lib_faceid.models.image_encoders import image_encoder
 from lib_faceid.references.images import join_images
 from lib_faceid.references.joining import Joined
@@ -35,7 +36,9 @@ def image_to_save(unit: Unit, models: Models) -> Joined[Reference]:
         raise MissingModelError(" ".join(missing.values()))
     crop = DEFAULT_CROP if unit.image_crop == AUTO else unit.image_crop
     joined = join_images(unit, encoders, crop, models.policy(), models.face_analyser)
-    without = [f"It will not do for adapters that read {image_encoder(one).label}: {missing[one]}" for one in missing]
+    # An encoder for one base model is named when somebody draws with that one, and not to everybody who saves an image.
+    named = [one for one in missing if entry(one).family is None]
+    without = [f"It will not do for adapters that read {image_encoder(one).label}: {missing[one]}" for one in named]
     return replace(joined, messages=(*joined.messages, *without))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,19 +10,20 @@ from torch import Tensor, nn
 
 from lib_faceid.arguments import as_many, as_number, require
 from lib_faceid.bases.base_model import BASE_LABELS
-from lib_faceid.effects.effect import CrossAttention, Effect, EffectKind, Lora
+from lib_faceid.effects.effect import ContextTokens, CrossAttention, Effect, EffectKind, Lora
 from lib_faceid.effects.lora import LoraPair
 from lib_faceid.effects.text import Text
-from lib_faceid.effects.tokens import Tokens
+from lib_faceid.effects.tokens import ContextPart, Tokens
 from lib_faceid.encoders.features import ARCFACE, PIXELS
 from lib_faceid.errors import FileError, MismatchError
 from lib_faceid.faces.recognisers import untrained_note
 from lib_faceid.methods import registry
+from lib_faceid.methods.encoded import ContextReference, EncodedReference, WrittenReference
 from lib_faceid.methods.method import Builder, Purpose, Reads, Variant
 from lib_faceid.references.negative import BLANK, Negative
 from lib_faceid.references.reference import Features, Reference
 
-__all__ = ["Adapter", "EncodedReference", "WrittenReference"]
+__all__ = ["Adapter"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Adapter:
     """Why this variant, where the file itself does not say; empty where it does."""
     image_proj_state: Mapping[str, Tensor]
     to_k_ip: Mapping[int, Tensor]
-    """Layer number (odd) -> [hidden, cross_attention_dim]."""
+    """Layer number (odd) -> [hidden, cross_attention_dim]; empty where it acts in no UNet."""
     to_v_ip: Mapping[int, Tensor]
     lora: Mapping[int, Mapping[str, LoraPair]]
     """Layer number -> `q`, `k`, `v`, `out` -> factors; empty where the variant has no LoRA."""
@@ -65,7 +66,7 @@ class Adapter:
 
     @property
     def cross_attention_dim(self) -> int:
-        """768 for SD 1.5, 2048 for SDXL."""
+        """768 for SD 1.5, 2048 for SDXL, 4096 for FLUX.1."""
         return next((weight.shape[1] for weight in self.to_k_ip.values()), self.variant.bases[0])
 
     @property
@@ -93,7 +94,7 @@ class Adapter:
     @property
     def effect_kinds(self) -> frozenset[EffectKind]:
         """The kinds of effects that it may have on a job."""
-        drawn: EffectKind = "text" if self.variant.trigger else "tokens"
+        drawn: EffectKind = "text" if self.variant.trigger else self.variant.makes
         return frozenset({drawn, "lora"} if self.lora else {drawn})
 
     @property
@@ -122,11 +123,22 @@ class Adapter:
         settings: values of the unit's fields that the variant's network takes, such as `structure`.
         Raises MismatchError when a reference lacks features that the variant reads.
         """
+        given, made = self._network_settings(settings), self._checked(references)
+        return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in made])
+
+    def context(
+        self, references: Reference | Iterable[Reference], settings: Mapping[str, float] | None = None
+    ) -> ContextTokens:
+        """Return the effect of references on a transformer's context, as `tokens` on a UNet's cross-attention."""
+        given, made = self._network_settings(settings), self._checked(references)
+        return ContextTokens(self.name, [ContextReference(self, one, given) for one in made])
+
+    def _checked(self, references: Reference | Iterable[Reference]) -> tuple[Reference, ...]:
+        """Return references of which all is known that the variant reads. Raises MismatchError."""
         expected = "a reference, as identity_from_photos(photos) or Identity.load(path) gives one,"
-        references = as_many(references, "references", Reference, expected)
-        self._require_readable(references)
-        given = self._network_settings(settings)
-        return CrossAttention(self, [EncodedReference(self, one, given, negative) for one in references])
+        found = as_many(references, "references", Reference, expected)
+        self._require_readable(found)
+        return found
 
     def text(self, references: Sequence[Reference]) -> Text:
         """Return the effect of references on the text, of an adapter that writes them into it.
@@ -139,7 +151,17 @@ class Adapter:
     def effects(
         self, references: Sequence[Reference], settings: Mapping[str, float], negative: Negative = BLANK
     ) -> tuple[Effect, ...]:
-        """Return everything that references do to a job. settings: of the unit, `lora` among them."""
+        """Return everything that references do to a job. settings: of the unit, `lora` among them.
+
+        Raises MismatchError for a negative reference where there is no negative side.
+        """
+        if self.variant.makes == "context":
+            if negative.reference is not None or negative.noise:
+                raise MismatchError(
+                    f"{self.base} draws without a negative side, so nothing can be led away from: leave 'Less like' "
+                    "(negative_images) empty, and noise at 0."
+                )
+            return (self.context(references, settings),)
         strength = settings.get("lora", 0.0) if self.lora else 0.0
         drawn = self.text(references) if self.variant.trigger else self.tokens(references, settings, negative)
         return (drawn, Lora(self, strength)) if strength else (drawn,)
@@ -178,6 +200,21 @@ class Adapter:
         if self.variant.fuse is None:
             raise MismatchError(f"{self.name} is {self.variant.label}, which writes nobody into a text.")
         return self._built(self.variant.fuse)(rows, ids)
+
+    @torch.no_grad()
+    def encode_context(self, reference: Reference, settings: Mapping[str, float] | None = None) -> ContextPart:
+        """Return a reference's tokens for a context: those of all its pictures, one after the other, or their average.
+
+        One after the other, each picture counts as much as its weight. Raises MismatchError as `encode` does.
+        """
+        network, given = self.image_proj, self._network_settings(settings)
+        with torch.autocast("cpu", enabled=False):
+            inputs = [read.of(self._features(reference, read).values) for read in self.variant.reads]
+            tokens: Tensor = network(*inputs, **given)
+        if reference.tokens == "average":
+            tokens = torch.tensordot(reference.relative_weights, tokens, dims=1)[None]
+        weights = torch.tensor(reference.weights if len(tokens) > 1 and reference.weights else [1.0] * len(tokens))
+        return ContextPart(tokens.flatten(0, 1), weights.repeat_interleave(tokens.shape[1]))
 
     def _network_settings(self, settings: Mapping[str, float] | None) -> dict[str, float]:
         given = require(settings or {}, "settings", Mapping, "values of the unit's fields by name")
@@ -221,39 +258,3 @@ class Adapter:
                 f"Make it again from its pictures, or use an adapter that does not need them."
             )
         return found
-
-
-@dataclass(frozen=True, eq=False)
-class EncodedReference:
-    """The tokens of a reference, encoded when the UNet's keys and values are not known yet."""
-
-    adapter: Adapter
-    reference: Reference
-    settings: Mapping[str, float]
-    negative: Negative
-
-    @property
-    def key(self) -> Hashable:
-        """What tells it from other references of the same adapter."""
-        return (*sorted(self.settings.items()), self.negative.fingerprint, self.reference.fingerprint)
-
-    def encode(self) -> Tokens:
-        """Return the tokens of the reference, and of the negative beside it."""
-        return self.adapter.encode(self.reference, self.settings, self.negative)
-
-
-@dataclass(frozen=True, eq=False)
-class WrittenReference:
-    """The rows of a reference that are written into a text, encoded when there is one."""
-
-    adapter: Adapter
-    reference: Reference
-
-    @property
-    def key(self) -> Hashable:
-        """What tells it from other references of the same adapter."""
-        return self.reference.fingerprint
-
-    def encode(self) -> Tensor:
-        """Return the rows [n, width]."""
-        return self.adapter.encode_rows(self.reference)

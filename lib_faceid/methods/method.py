@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib_faceid.bases.base_model import BASE_LABELS, SD15, SDXL
+from lib_faceid.bases.base_model import BASE_LABELS, UNETS
+from lib_faceid.effects.effect import EffectKind
 from lib_faceid.encoders.crops import Crop
 from lib_faceid.encoders.features import ARCFACE, PIXELS, FeatureKey
 from lib_faceid.units.unit import Purpose
@@ -76,8 +77,12 @@ class Variant:
     """What a file's name contains, its punctuation aside; the last resort in a tie, asked in the order declared."""
     reads: tuple[Reads, ...]
     """What the network is called with, in this order."""
-    bases: tuple[int, ...] = (SD15, SDXL)
+    bases: tuple[int, ...] = UNETS
     """The cross attention dimensions it was ever published for."""
+    makes: EffectKind = "tokens"
+    """What its network gives: tokens for the cross-attention, or for a transformer's context."""
+    caution: str = ""
+    """A sentence that everybody is told who draws with it; empty where nothing is to be said."""
     network_settings: tuple[str, ...] = ()
     """Fields of a unit that the network is called with besides, by name."""
     has_lora: bool = False
@@ -139,7 +144,7 @@ class Method:
     """A way of drawing from a reference.
 
     >>> [method.id for method in METHODS]
-    ['faceid', 'instantid', 'ip_adapter', 'photomaker']
+    ['faceid', 'instantid', 'ip_adapter', 'photomaker', 'redux']
     """
 
     id: str

@@ -8,6 +8,7 @@ from lib_faceid.methods.instantid.method import METHOD as INSTANTID
 from lib_faceid.methods.ip_adapter.method import METHOD as IP_ADAPTER
 from lib_faceid.methods.method import Method, Purpose, Shapes, Variant
 from lib_faceid.methods.photomaker.method import METHOD as PHOTOMAKER
+from lib_faceid.methods.redux.method import METHOD as REDUX
 
 __all__ = [
     "METHODS",
@@ -23,7 +24,7 @@ __all__ = [
     "variants",
 ]
 
-METHODS: tuple[Method, ...] = (FACEID, INSTANTID, IP_ADAPTER, PHOTOMAKER)
+METHODS: tuple[Method, ...] = (FACEID, INSTANTID, IP_ADAPTER, PHOTOMAKER, REDUX)
 """In the order in which the page lists them."""
 
 

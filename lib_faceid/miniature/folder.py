@@ -55,7 +55,9 @@ def write_models(folder: Path) -> Iterator[Path]:
         yield write_checkpoint(folder / "Stable-diffusion" / f"miniature_{family}.safetensors", family)
         for variant in variants:
             yield write_adapter(folder / "faceid" / f"{published_name(variant, family)}.bin", variant, family)
-    for encoder in set(IMAGE_ENCODERS) - {OF_PLUS}:  # the trained one is there
+    for encoder in {one.id for one in IMAGE_ENCODERS.values() if one.projection} - {
+        OF_PLUS
+    }:  # the trained one is there
         yield write_clip_vision(folder / "clip_vision" / entry(encoder).file_name, encoder)
 
 

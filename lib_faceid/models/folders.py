@@ -41,7 +41,7 @@ CLIP_FOLDERS = (
 )
 ENCODER_FOLDERS = ("clip_vision", "ControlNetPreprocessor/clip_vision")  # with nothing but encoders in them
 PEOPLE = "faces"  # below models/faceid: saved people, who are no adapters
-ADAPTER_FOLDERS = ("faceid", "ipadapter", "ControlNet", "controlnet")
+ADAPTER_FOLDERS = ("faceid", "ipadapter", "ControlNet", "controlnet", "style_models")
 MODEL_SUFFIXES = (".safetensors", ".bin", ".pth")
 
 

@@ -1,4 +1,4 @@
-"""Which CLIP image encoder a file holds, told by the shapes of its tensors: a name says little.
+"""Which image encoder a file holds, told by the shapes of its tensors: a name says little.
 
 An encoder has one id everywhere: here, in the catalogue and in the keys of features.
 """
@@ -36,22 +36,26 @@ CLASS_EMBEDDINGS = {
     "class_embedding": ("conv1.weight", "positional_embedding"),
 }
 OTHER_ENCODERS = {768: "CLIP ViT-B", 1024: "CLIP ViT-L/14", 1408: "CLIP ViT-g/14"}
-SIGLIP_WIDTH = 1152  # it has no class token
 
 
 class ImageEncoder(NamedTuple):
-    """One published encoder for pictures of 224 px, cut into patches of 14 px."""
+    """One published encoder of pictures that are cut into patches of 14 px."""
 
     id: str
     label: str
     width: int
     """Of its hidden states."""
     projection: int
-    """Of its image_embeds."""
+    """Of its image_embeds; 0 where it has none."""
     published: str
     """Where it is published, in words."""
     file_names: tuple[str, ...]
     """What people call it: the published names, and those of other programs."""
+    image_px: int = IMAGE_SIZE_PX
+    positions: int = POSITIONS
+    """How many hidden states it gives: of the patches, and of a class token where it has one."""
+    has_class_token: bool = True
+    """Whether it is a CLIP; a SigLIP has none."""
 
     @property
     def remedy(self) -> str:
@@ -101,6 +105,22 @@ IMAGE_ENCODERS = {
             "SDXL/pytorch_model.bin",
         ),
     ),
+    "siglip_so400m": ImageEncoder(
+        "siglip_so400m",
+        "SigLIP so400m",
+        width=1152,
+        projection=0,
+        published="sigclip_vision_patch14_384.safetensors of Comfy-Org/sigclip_vision_384",
+        file_names=(
+            "sigclip_vision_patch14_384.safetensors",
+            "siglip-so400m-patch14-384.safetensors",
+            "siglip-so400m-patch14-384/model.safetensors",
+            "FLUX.1-Redux-dev/image_encoder/model.safetensors",
+        ),
+        image_px=384,
+        positions=(384 // PATCH_PX) ** 2,  # 729: 27 x 27, and 6 px on two sides are not seen
+        has_class_token=False,
+    ),
 }
 
 
@@ -119,11 +139,11 @@ def require_encoder(shapes: Mapping[str, Shape], encoder: str, file_name: str) -
     expected = image_encoder(encoder)
     found = _recognised(shapes)
     if found is None:
-        raise WrongFamilyError(f"{file_name} is not a CLIP image encoder. {expected.remedy}")
+        raise WrongFamilyError(f"{file_name} is not {_what(expected)}. {expected.remedy}")
     if found.id != encoder:
         raise WrongFamilyError(
             f"{file_name} is {found.label} (width {found.width}); {expected.label} (width {expected.width}, pictures "
-            f"of {IMAGE_SIZE_PX} px) is needed. {expected.remedy}"
+            f"of {expected.image_px} px) is needed. {expected.remedy}"
         )
 
 
@@ -152,18 +172,36 @@ def _recognised(shapes: Mapping[str, Shape]) -> _Recognised | None:
         for prefix in _prefixes(shapes, class_embedding):
             width = (0, *shapes[prefix + class_embedding])[-1]
             return _by_size(width, shapes.get(prefix + patch, ()), shapes.get(prefix + positions, ()))
-    patches = [shapes[prefix + TRANSFORMERS_PATCHES][:1] for prefix in _prefixes(shapes, TRANSFORMERS_PATCHES)]
-    return _Recognised("", "SigLIP", SIGLIP_WIDTH) if (SIGLIP_WIDTH,) in patches else None
+    for prefix in _prefixes(shapes, TRANSFORMERS_PATCHES):
+        patch = shapes[prefix + TRANSFORMERS_PATCHES]
+        positions = shapes.get(f"{prefix}embeddings.position_embedding.weight", ())
+        one = next(
+            (one for one in IMAGE_ENCODERS.values() if patch[:1] == (one.width,) and not one.has_class_token), None
+        )
+        if one:
+            fits = positions == (one.positions, one.width) and patch[2:] == (PATCH_PX, PATCH_PX)
+            return (
+                _Recognised(one.id, one.label, one.width) if fits else _of_other_size("SigLIP", one, patch, positions)
+            )
+    return None
+
+
+def _of_other_size(what: str, one: ImageEncoder, patch: Shape, positions: Shape) -> _Recognised:
+    found = f"patches {patch} and positions {positions} instead of {one.positions}"
+    return _Recognised("", f"a {what} for pictures of another size ({found})", one.width)
+
+
+def _what(one: ImageEncoder) -> str:
+    return "a CLIP image encoder" if one.has_class_token else f"the image encoder {one.label}"
 
 
 def _by_size(width: int, patch: Shape, positions: Shape) -> _Recognised:
-    one = next((one for one in IMAGE_ENCODERS.values() if one.width == width), None)
+    one = next((one for one in IMAGE_ENCODERS.values() if one.width == width and one.has_class_token), None)
     if one is None:
         return _Recognised("", OTHER_ENCODERS.get(width, "another image encoder"), width)
     if patch == (width, 3, PATCH_PX, PATCH_PX) and positions == (POSITIONS, width):
         return _Recognised(one.id, one.label, width)
-    found = f"patches {patch} and positions {positions} instead of {POSITIONS}"
-    return _Recognised("", f"a CLIP for pictures of another size ({found})", width)
+    return _of_other_size("CLIP", one, patch, positions)
 
 
 def _prefixes(names: Iterable[str], ending: str) -> list[str]:

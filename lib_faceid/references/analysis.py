@@ -113,7 +113,9 @@ def image_features(
 ) -> dict[FeatureKey, Tensor]:
     """Return an image encoder's features, [*key.shape] (float32) each, of a crop of an image."""
     faces = [face_box] if face_box else ()
-    return _features(photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, faces), clip, keys)
+    return _features(
+        photo, (face_box, crop, "image"), lambda: crop_of(photo.pixels, crop, faces, clip.image_px), clip, keys
+    )
 
 
 def keys_by_encoder(encoders: Mapping[FeatureKey, ClipVision]) -> list[tuple[ClipVision, list[FeatureKey]]]:
@@ -169,7 +171,7 @@ def forget_all() -> None:
 
 
 _photos = Recent[AnalysedPhoto](256)  # a portrait has 3 KB, a group of 30 has 90 KB
-_hidden = Recent[Tensor](24)  # 660 KB each of a face, up to 1.7 MB of an image: enough for the 20 photos of a unit
+_hidden = Recent[Tensor](24)  # 660 KB each of a face, up to 3.4 MB of an image: enough for the 20 photos of a unit
 
 
 def _opened(photo: Opened | NDArray[np.uint8]) -> Opened:

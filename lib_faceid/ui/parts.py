@@ -72,7 +72,7 @@ def labels(name: str, prefix: str) -> dict[str, Any]:
     return {"label": FIELDS[name].label, "info": FIELDS[name].help, "elem_id": f"{prefix}_{name}"}
 
 
-def slider(name: str, prefix: str) -> Any:
+def slider(name: str, prefix: str, *, visible: bool = True) -> Any:
     """Return the slider of a number in the unit."""
     allowed = FIELDS[name].kind
     if not isinstance(allowed, Range):
@@ -82,6 +82,7 @@ def slider(name: str, prefix: str) -> Any:
         maximum=allowed.highest,
         step=allowed.step,
         value=FIELDS[name].default,
+        visible=visible,
         **labels(name, prefix),
     )
 

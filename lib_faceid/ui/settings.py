@@ -42,7 +42,7 @@ def build_settings(prefix: str, services: Services) -> dict[str, Any]:
         made["variant"] = gr.Dropdown(variant_choices("person"), value=AUTO, **labels("variant", prefix))
         made["fade"] = slider("fade", prefix)
         made["clip_crop"], made["image_crop"] = choice("clip_crop", prefix), choice("image_crop", prefix, visible=False)
-        made["hires"] = choice("hires", prefix)
+        made["detail"], made["hires"] = slider("detail", prefix, visible=False), choice("hires", prefix)
         made |= build_layer_weights(prefix)
         made["batch"], made["noise"] = choice("batch", prefix), slider("noise", prefix)
         made["negative_images"] = _negative_image(prefix)

@@ -11,7 +11,15 @@ from torch import nn
 from lib_faceid.errors import HostError
 from lib_faceid.units.weight_types import Stage
 
-__all__ = ["AttentionLayer", "attention_layers", "cross_attention_dim", "transformers"]
+__all__ = [
+    "AttentionLayer",
+    "attention_layers",
+    "context_dim",
+    "cross_attention_dim",
+    "is_transformer",
+    "measured",
+    "transformers",
+]
 
 # `ldm` and `sgm` call the stages by other names than diffusers.
 _STAGES: Mapping[str, Stage] = {
@@ -94,6 +102,27 @@ def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
             f"FaceID exists for SD 1.5 and SDXL."
         )
     return layers
+
+
+def is_transformer(network: nn.Module) -> bool:
+    """Say whether it is a transformer of FLUX.1, which reads the prompt in one row with the picture, on diffusers."""
+    return hasattr(network, "context_embedder") and hasattr(network, "single_transformer_blocks")
+
+
+def context_dim(transformer: nn.Module) -> int:
+    """Return the width of the context that a transformer reads: 4096 for FLUX.1."""
+    return cast("nn.Linear", transformer.context_embedder).in_features
+
+
+def measured(network: nn.Module) -> tuple[int, tuple[int, ...]]:
+    """Return the width of a network's context, and of its cross-attention layers, sorted; a transformer has none.
+
+    Raises HostError for a network of another kind.
+    """
+    if is_transformer(network):
+        return context_dim(network), ()
+    cross = [layer for layer in attention_layers(network) if layer.is_cross]
+    return cross[0].context_dim, tuple(sorted(layer.hidden_dim for layer in cross))
 
 
 def cross_attention_dim(unet: nn.Module) -> int:

@@ -84,7 +84,17 @@ class LayerWeights:
         return self.weight_type == LINEAR and not read_factors(self.own)
 
     def factors(self, family: str) -> tuple[float, ...]:
-        """Return the factor of each block. Raises MismatchError for own factors that were made for another family."""
+        """Return the factor of each block; none for a family without blocks.
+
+        Raises MismatchError for own factors that were made for another family, or where there are no blocks.
+        """
+        if family not in BLOCKS:
+            if not self.is_even:
+                raise MismatchError(
+                    f"Weight types and layer weights share a weight out among a UNet's blocks, and {family} has none. "
+                    f"Set weight_type to '{LINEAR}', and leave layer_weights empty."
+                )
+            return ()
         own, count = read_factors(self.own), len(BLOCKS[family])
         if not own:
             return WEIGHT_TYPES[self.weight_type].factors[family]

@@ -177,6 +177,13 @@ class Unit:
     )
     pose: Any = setting(None, Picture, "Pose photo", "Another photo, of anybody, whose face gives place and pose.")
 
+    detail: float = setting(
+        9,
+        Range(1, 27, 1),
+        "Image detail",
+        "FLUX: into how many pieces along a side an image is cut. 27 all but cancels the prompt, 9 keeps its style.",
+    )
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", as_unit_photos(self.images))
         object.__setattr__(self, "negative_images", as_unit_photos(self.negative_images))

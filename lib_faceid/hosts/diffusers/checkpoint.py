@@ -25,7 +25,7 @@ from lib_faceid.errors import FileError
 from lib_faceid.hosts.diffusers.single_file import OPEN_TEXT, TEXT, Layout, read_checkpoint
 from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
 
-__all__ = ["Parts", "load_parts"]
+__all__ = ["Parts", "clip_tokenizer", "filled", "load_parts"]
 
 Network = TypeVar("Network", bound=nn.Module)
 State = Mapping[str, Tensor]
@@ -58,26 +58,26 @@ def load_parts(path: Path, dtype: torch.dtype = torch.float32) -> Parts:
 
 def _networks(state: State, layout: Layout) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {
-        "unet": _filled(
+        "unet": filled(
             lambda: UNet2DConditionModel(**layout.unet),
             lambda _: convert_ldm_unet_checkpoint(state, layout.unet),
         ),
-        "vae": _filled(lambda: AutoencoderKL(**layout.vae), lambda _: convert_ldm_vae_checkpoint(state, layout.vae)),
-        "text_encoder": _filled(
+        "vae": filled(lambda: AutoencoderKL(**layout.vae), lambda _: convert_ldm_vae_checkpoint(state, layout.vae)),
+        "text_encoder": filled(
             lambda: CLIPTextModel(CLIPTextConfig(**layout.text)),
             lambda _: _clip_state(state, TEXT[layout.family]),
         ),
     }
     if layout.open_text:
         config = CLIPTextConfig(**layout.open_text)
-        networks["text_encoder_2"] = _filled(
+        networks["text_encoder_2"] = filled(
             lambda: CLIPTextModelWithProjection(config),
             lambda network: convert_open_clip_checkpoint(network, state, prefix=OPEN_TEXT),
         )
     return networks
 
 
-def _filled(build: Callable[[], Network], convert: Callable[[Network], State]) -> Network:
+def filled(build: Callable[[], Network], convert: Callable[[Network], State]) -> Network:
     """Return the network with its weights. It is built without memory, so nothing is initialised in vain.
 
     Tensors that it has no place for are left out (files carry position_ids, training statistics, ...);
@@ -98,6 +98,13 @@ def _filled(build: Callable[[], Network], convert: Callable[[Network], State]) -
 def _clip_state(state: State, prefix: str) -> State:
     names = {key: key.removeprefix(prefix).removeprefix("text_model.") for key in state if key.startswith(prefix)}
     return {f"text_model.{name}": state[key] for key, name in names.items()}
+
+
+def clip_tokenizer() -> CLIPTokenizer:
+    """Return OpenAI's tokenizer, of the vocabulary that ships with the package."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_tokenizer(Path(folder))
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 
 def _tokenizers(layout: Layout) -> dict[str, CLIPTokenizer]:

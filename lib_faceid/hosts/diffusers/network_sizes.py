@@ -10,14 +10,24 @@ from collections.abc import Mapping
 from itertools import count, takewhile
 from typing import Any, TypeAlias
 
-__all__ = ["Config", "Shapes", "clip_config", "context_dim", "open_clip_config", "unet_config", "vae_config"]
+__all__ = [
+    "Config",
+    "Shapes",
+    "clip_config",
+    "context_dim",
+    "open_clip_config",
+    "t5_config",
+    "unet_config",
+    "vae_config",
+]
 
 Shapes: TypeAlias = Mapping[str, tuple[int, ...]]
 Config: TypeAlias = dict[str, Any]
 
 # Numbers that leave no trace in shapes. They are the same in every published checkpoint of a family.
 SD15_HEADS, SDXL_HEAD_DIM, CLIP_HEAD_DIM = 8, 64, 64
-VAE_SCALE = {"SD 1.5": 0.18215, "SDXL": 0.13025}
+VAE_SCALE = {"SD 1.5": 0.18215, "SDXL": 0.13025, "FLUX.1": 0.3611}
+VAE_SHIFT = {"FLUX.1": 0.1159}
 SIZE_EMBEDDING = 256
 LAST_TOKEN = 49_407
 
@@ -75,7 +85,11 @@ def _unet_levels(unet: Shapes) -> list[tuple[int, int, int]]:
 def vae_config(vae: Shapes, family: str) -> Config:
     """Return the arguments of `diffusers.AutoencoderKL`."""
     levels = range(_children(vae, "encoder.down"))
+    has_quant_conv = "quant_conv.weight" in vae
     return {
+        "use_quant_conv": has_quant_conv,
+        "use_post_quant_conv": has_quant_conv,
+        "shift_factor": VAE_SHIFT.get(family),
         "block_out_channels": [vae[f"encoder.down.{level}.block.0.conv1.weight"][0] for level in levels],
         "layers_per_block": _children(vae, "encoder.down.0.block"),
         "down_block_types": ["DownEncoderBlock2D" for _ in levels],
@@ -83,6 +97,26 @@ def vae_config(vae: Shapes, family: str) -> Config:
         "latent_channels": vae["decoder.conv_in.weight"][1],
         "scaling_factor": VAE_SCALE[family],
         "force_upcast": family == "SDXL",  # its activations overflow float16
+    }
+
+
+def t5_config(text: Shapes) -> Config:
+    """Return the arguments of `transformers.T5Config` for the encoder of T5 v1.1."""
+    heads = text["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"][1]
+    words, width = text["shared.weight"]
+    return {
+        "vocab_size": words,
+        "d_model": width,
+        "d_kv": text["encoder.block.0.layer.0.SelfAttention.q.weight"][0] // heads,
+        "d_ff": text["encoder.block.0.layer.1.DenseReluDense.wi_0.weight"][0],
+        "num_layers": _children(text, "encoder.block"),
+        "num_heads": heads,
+        "relative_attention_num_buckets": text["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"][
+            0
+        ],
+        "feed_forward_proj": "gated-gelu",
+        "is_encoder_decoder": False,
+        "use_cache": False,
     }
 
 

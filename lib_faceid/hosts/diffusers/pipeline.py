@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,16 @@ from torch import Tensor, nn
 
 from lib_faceid.errors import HostError
 from lib_faceid.hosts.attached import AttachedJob
-from lib_faceid.hosts.calls_per_step import Pace
 from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
 from lib_faceid.hosts.diffusers.latent_preview import rough_image
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.hosts.diffusers.sampling import Attached, DiffusersSampling, Step
 from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
+from lib_faceid.hosts.diffusers.steering import AfterStep, steer
 from lib_faceid.jobs.job import Job
 
-__all__ = ["AfterStep", "Pipeline", "load_pipeline"]
-
-AfterStep = Callable[[int, Callable[[], Image.Image]], None]
-"""Is called with the steps that are done, and with what gives the picture as it is so far."""
+__all__ = ["AfterStep", "Pipeline", "best_device", "load_pipeline", "to_image"]
 
 SMALL_DECODER = 5_000_000  # parameters; Stability's have 50 million
 
@@ -40,6 +37,7 @@ class Pipeline:
         self.name = name
         self.family = parts.family
         """SD 1.5 or SDXL"""
+        self.sampler = "DDIM"
         self._diffusers = _pipeline(parts).to(device)
         self._diffusers.set_progress_bar_config(leave=False, disable=None)  # None: only on a terminal
 
@@ -70,7 +68,7 @@ class Pipeline:
         go on from, of the same request: the picture is then the same as without. The same request gives the same
         picture. `after_step` may raise to end it. Raises HostError when memory runs out or the numbers overflow.
         """
-        return _to_image(self._run(request, job, image, after_step, begun)[0])
+        return to_image(self._run(request, job, image, after_step, begun)[0])
 
     def sketch(
         self,
@@ -103,7 +101,8 @@ class Pipeline:
         done = begun.step if begun else 0
         steps = range(done, until or request.steps)
         prompt = job.prompt(request.prompt, request.negative, image) if job else request.prompt
-        step_done = _steer(job, image, request, after_step, self._so_far, steps)
+        first = Step(image, done, request.steps, has_negative=request.cfg > 1)
+        step_done = steer(job, first, after_step, self._so_far, steps)
         width_px, height_px = request.size_px or (None, None)
         scheduler = self._diffusers.scheduler
         with going_on(scheduler, done), watching(scheduler) if until else nullcontext([None]) as estimate:
@@ -141,7 +140,7 @@ class Pipeline:
             finally:
                 if is_upcast:
                     vae.to(dtype=torch.float16)
-        return _to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
+        return to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
 
 
 @enough_memory()
@@ -150,13 +149,14 @@ def load_pipeline(checkpoint: Path, *, full_precision: bool = False) -> Pipeline
 
     Raises FileError, or WrongFamilyError for anything but SD 1.5 and SDXL.
     """
-    device = _best_device()
+    device = best_device()
     half = device.type != "cpu" and not full_precision
     parts = load_parts(checkpoint, torch.float16 if half else torch.float32)
     return Pipeline(checkpoint.stem, parts, device)
 
 
-def _best_device() -> torch.device:
+def best_device() -> torch.device:
+    """Return CUDA, else MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -170,39 +170,7 @@ def _pipeline(parts: Parts) -> Any:
     return StableDiffusionPipeline(**parts.modules, **absent)
 
 
-def _steer(
-    job: Attached | None,
-    image: int,
-    request: Request,
-    after_step: AfterStep,
-    so_far: Callable[[Tensor], Image.Image],
-    drawn: range,
-) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
-    """Begin the job's first step; return the callback that begins the others.
-
-    drawn: the steps that are done now: those before were done, those behind are left.
-    """
-
-    def begin(step: int) -> None:
-        if job and step < request.steps:
-            job.begin(Step(image, step, request.steps, has_negative=request.cfg > 1))
-
-    def call_done(pipeline: Any, call: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        call += drawn.start
-        calls, order = drawn.start + len(pipeline.scheduler.timesteps), pipeline.scheduler.order
-        pace = Pace(request.steps, order, extra=max(calls - order * request.steps, 0))  # PNDM calls twice at first
-        step = pace.step_of(call + 1) if call + 1 < calls else request.steps
-        begin(step)
-        after_step(step, lambda: so_far(tensors["latents"]))
-        if step == drawn.stop < request.steps:
-            pipeline._interrupt = True  # noqa: SLF001 - as diffusers documents it; it leaves out the rest
-        return {}
-
-    begin(drawn.start)
-    return call_done
-
-
-def _to_image(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> Image.Image:
+def to_image(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> Image.Image:
     """Return a picture from pixels [H, W, 3] between 0 and 1."""
     if not np.isfinite(pixels).all():
         raise HostError("The picture holds values that are no numbers. Try again with --full-precision.")

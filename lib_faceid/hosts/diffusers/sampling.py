@@ -46,8 +46,8 @@ class DiffusersSampling:
 
     @property
     def unet(self) -> nn.Module:
-        """The pipeline's UNet."""
-        return self._pipeline.unet
+        """The pipeline's UNet, or its transformer."""
+        return getattr(self._pipeline, "transformer", None) or self._pipeline.unet
 
     @property
     def current_pass(self) -> Pass:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lib_faceid.bases.base_model import BASE_LABELS
+from lib_faceid.bases.base_model import BASE_LABELS, UNETS
 from lib_faceid.errors import FileError, WrongFamilyError
 from lib_faceid.hosts.diffusers.network_sizes import (
     Config,
@@ -26,7 +26,7 @@ from lib_faceid.hosts.diffusers.network_sizes import (
 from lib_faceid.methods.foreign import family_of
 from lib_faceid.models.checkpoint import read_tensors
 
-__all__ = ["Layout", "cross_widths", "read_checkpoint", "read_layout"]
+__all__ = ["Layout", "cross_widths", "read_checkpoint", "read_layout", "tensors_of"]
 
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"SD 1.5": "cond_stage_model.transformer.", "SDXL": "conditioner.embedders.0.transformer."}
@@ -57,9 +57,13 @@ class Layout:
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Layout]:
     """Return the tensors of a checkpoint and what they make. Raises what `read_layout` and `read_tensors` raise."""
-    # Files that training saved keep their tensors one level down.
-    tensors = {key.removeprefix("state_dict."): tensor for key, tensor in read_tensors(path).items()}
+    tensors = tensors_of(path)
     return tensors, read_layout({key: tuple(tensor.shape) for key, tensor in tensors.items()}, path.name)
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint; files that training saved keep theirs one level down."""
+    return {key.removeprefix("state_dict."): tensor for key, tensor in read_tensors(path).items()}
 
 
 def cross_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
@@ -95,7 +99,7 @@ def _family(unet: Shapes, shapes: Shapes, name: str) -> str:
     inputs, context = unet.get("input_blocks.0.0.weight"), context_dim(unet)
     if inputs is None or context is None:
         found = _kind(shapes)
-    elif context not in BASE_LABELS:
+    elif context not in UNETS:
         found = _OTHER_CONTEXTS.get(context, f"of a kind we do not know (cross attention {context})")
     elif inputs[1] != 4:
         found = _OTHER_INPUTS.get(inputs[1], f"a checkpoint with {inputs[1]} input channels")
