@@ -41,6 +41,8 @@ class DiffusersSampling:
         self.step = Step()
         self.line = Line("")
         """The prompt at hand, where people are written into it."""
+        self.noted = ""
+        """What was said of it last."""
         self._say = say
         self._merged = MergedLoras()
 
@@ -102,8 +104,9 @@ class Attached:
             return prompt
         refuse_negative([negative], writing.trigger)
         ((self.sampling.line,),), note = lines_of([[prompt]], writing.trigger, len(writing.people))
-        if note:
+        if note and note != self.sampling.noted:  # once, and not for each picture
             self.sampling.say(f"FaceID: {note}")
+            self.sampling.noted = note
         return self.sampling.line.drawn(writing.trigger, ()).text
 
     def begin(self, step: Step) -> None:
