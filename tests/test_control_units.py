@@ -28,7 +28,7 @@ from lib_faceid.units.control import ControlUnit, control_from_infotext, control
 from lib_faceid.units.region import WHOLE, Box
 from lib_faceid.units.unit import Photo, Unit
 
-SD15, SDXL = 768, 2048
+SD15, SDXL, FLUX = 768, 2048, 4096
 
 
 def of(text: str) -> tuple[str, str, str, float, float, float]:
@@ -157,6 +157,7 @@ def test_a_net_of_another_base_is_refused_before_a_checkpoint_is_loaded(net: Pat
     error = refused(ControlUnit(net, picture), SDXL)
     assert isinstance(error, MismatchError)
     assert "pose.safetensors is a ControlNet for SD 1.5, and the checkpoint is SDXL" in str(error)
+    assert "is a ControlNet for a UNet, and FLUX.1 has none" in str(refused(ControlUnit(net, picture), FLUX))
 
 
 def test_what_is_missing_or_not_meant_for_it(net: Path, picture: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib_faceid.bases.base_model import SDXL, describe_base
+from lib_faceid.bases.base_model import SDXL, UNETS, describe_base
 from lib_faceid.effects.contribution import Guide
 from lib_faceid.effects.controlnet import State, context_dim
 from lib_faceid.effects.effect import Control, require_carried
@@ -108,6 +108,11 @@ def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Model
 
 def _require_base(name: str, tensors: State, dim: int) -> None:
     """Raise MismatchError for a net of another base model. A small one reads no prompt: SDXL's are told more."""
+    if dim not in UNETS:
+        raise MismatchError(
+            f"{name} is a ControlNet for a UNet, and {describe_base(dim)} has none. Leave the ControlNet out, or "
+            "choose a checkpoint of SD 1.5 or SDXL."
+        )
     found = context_dim(tensors) or (SDXL if any(key.startswith("add_embedding.") for key in tensors) else dim)
     if found != dim:
         raise MismatchError(
