@@ -32,7 +32,10 @@ class Forge:
             attention_layers(self.unet())
         except HostError as error:
             kind = type(shared.sd_model).__name__
-            raise HostError(f"FaceID exists for SD 1.5 and SDXL; the checkpoint that is loaded is {kind}.") from error
+            ours = " FLUX.1 is drawn by our own program alone: python -m lib_faceid." if "flux" in kind.lower() else ""
+            raise HostError(
+                f"FaceID exists for SD 1.5 and SDXL; the checkpoint that is loaded is {kind}.{ours}"
+            ) from error
 
     def unet(self) -> nn.Module:
         """Return the UNet of the checkpoint."""
