@@ -66,7 +66,7 @@ def test_the_state_of_the_machine(served: Fixture) -> None:
     assert served.get("/models") == {
         "adapters": [],
         "auto": {"SD 1.5": None, "SDXL": None},
-        "auto_image": {"SD 1.5": None, "SDXL": None},
+        "auto_image": {"SD 1.5": None, "SDXL": None, "FLUX.1": None},
     }
 
 

@@ -182,8 +182,8 @@ def test_only_what_a_variant_uses_is_shown() -> None:
         "instantid": NET,
         "photomaker_v2": {"lora"},
         "photomaker_v1": {"lora"},
-    } | {name: {"image_crop"} for name in of_images}
-    without_net = dict.fromkeys(NET, False)
+    } | {name: {"image_crop"} for name in of_images} | {"redux": {"image_crop", "detail"}}
+    without_net = dict.fromkeys(NET | {"detail"}, False)
     assert used_by(by_id("faceid")) == without_net | {
         "structure": False, "lora": True, "clip_crop": False, "image_crop": False,
     }  # fmt: skip
@@ -191,7 +191,7 @@ def test_only_what_a_variant_uses_is_shown() -> None:
 
 def test_an_unknown_variant_may_use_all_that_its_purpose_has() -> None:
     assert {name for name, is_used in used_by(None).items() if is_used} == {"structure", "lora", "clip_crop"} | NET
-    assert {name for name, is_used in used_by(None, "image").items() if is_used} == {"image_crop"}
+    assert {name for name, is_used in used_by(None, "image").items() if is_used} == {"image_crop", "detail"}
 
 
 # --------------------------------------------------------------------------------------------------------- purpose
