@@ -33,8 +33,8 @@ OTHERS: Mapping[str, str] = {
     "body.0.": "a T2I-Adapter, which adds its maps to a UNet in another way",
     "style_embedding": "a T2I-Adapter for styles",
     "difference": "the difference of a ControlNet to a checkpoint that it was trained on",
-    "image_proj.": "an IP-Adapter, which is chosen as a unit's adapter",
-    "ip_adapter.": "an IP-Adapter, which is chosen as a unit's adapter",
+    "image_proj.": "an adapter, which is chosen in a unit",
+    "ip_adapter.": "an adapter, which is chosen in a unit",
     "controlnet_blocks.": "a ControlNet for SD 3, FLUX or another transformer",
     "model.diffusion_model.": "a checkpoint",
 }

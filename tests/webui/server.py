@@ -70,13 +70,14 @@ class Kind:
         return self.name != "webui"
 
 
-FORGE = ("--always-cpu", "--all-in-fp32")
+FORGE = ("--always-cpu", "--all-in-fp32", "--no-download-sd-model")
 KINDS = {
     one.name: one
     for one in (
-        Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half", "--do-not-download-clip")),
+        Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half", "--do-not-download-clip", "--no-download-sd-model")),
         Kind("forge", "FORGE", FORGE, (("hr_additional_modules", ["Use same choices"]),)),
         Kind("forge_classic", "FORGE_CLASSIC", FORGE),
+        Kind("forge_neo", "FORGE_NEO", ("--cpu", "--force-fp32"), (("hr_additional_modules", ["Use same choices"]),)),
         Kind("reforge", "REFORGE", FORGE),
     )
 }
@@ -157,8 +158,7 @@ class Server:
         command = [
             *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
             *self.kind.arguments,
-            *("--skip-torch-cuda-test", "--no-download-sd-model"),
-            *("--skip-version-check", "--skip-python-version-check"),
+            *("--skip-torch-cuda-test", "--skip-version-check", "--skip-python-version-check"),
             *(("--gradio-allowed-path", str(self.webui)) if self.kind.is_forge else ()),  # where it runs elsewhere
             *("--disable-console-progressbars", "--api", "--port", str(self.port), *arguments),
         ]
