@@ -75,7 +75,8 @@ def refused(page: Page) -> str:
 
 
 def serious(page: Page) -> list[str]:
-    """What Deque's axe-core finds serious in the rows."""
+    """What Deque's axe-core finds serious in the rows, once our script has named what gradio has just made."""
+    page.wait_for_timeout(1000)
     page.add_script_tag(content=files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
     found = page.evaluate("axe.run('#faceid_control')")["violations"]
     return [one["id"] for one in found if one["impact"] in ("serious", "critical")]

@@ -63,6 +63,10 @@ class Kind:
     """What has it draw on the CPU, in float32."""
     hires: tuple[tuple[str, Any], ...] = ()
     """What its API asks for besides in a job with hires fix."""
+    config: tuple[tuple[str, Any], ...] = ()
+    """What has to stand among its settings for it to start."""
+    takes_checkpoint: bool = True
+    """Whether its command line names the checkpoint; else a setting does."""
 
     @property
     def is_forge(self) -> bool:
@@ -71,13 +75,21 @@ class Kind:
 
 
 FORGE = ("--always-cpu", "--all-in-fp32", "--no-download-sd-model")
+SAME_MODULES = (("hr_additional_modules", ["Use same choices"]),)
 KINDS = {
     one.name: one
     for one in (
         Kind("webui", "WEBUI", ("--use-cpu", "all", "--no-half", "--do-not-download-clip", "--no-download-sd-model")),
-        Kind("forge", "FORGE", FORGE, (("hr_additional_modules", ["Use same choices"]),)),
+        Kind("forge", "FORGE", FORGE, SAME_MODULES),
         Kind("forge_classic", "FORGE_CLASSIC", FORGE),
-        Kind("forge_neo", "FORGE_NEO", ("--cpu", "--force-fp32"), (("hr_additional_modules", ["Use same choices"]),)),
+        Kind(
+            "forge_neo",
+            "FORGE_NEO",
+            ("--cpu", "--force-fp32"),
+            (*SAME_MODULES, ("hr_upscaler", "Lanczos")),  # there is none for latents
+            (("VERSION_UID", "PY313"),),
+            takes_checkpoint=False,
+        ),
         Kind("reforge", "REFORGE", FORGE),
     )
 }
@@ -154,7 +166,12 @@ class Server:
         return self.data / "server.log"
 
     def start(self, *arguments: str) -> None:
-        (self.data / "config.json").write_text(json.dumps(CONFIG | self.config))
+        config = CONFIG | dict(self.kind.config) | self.config
+        if "--ckpt" in arguments and not self.kind.takes_checkpoint:
+            at = arguments.index("--ckpt")
+            config["sd_model_checkpoint"] = Path(arguments[at + 1]).name
+            arguments = (*arguments[:at], *arguments[at + 2 :])
+        (self.data / "config.json").write_text(json.dumps(config))
         command = [
             *(str(self.python()), "launch.py", "--skip-prepare-environment", "--data-dir", str(self.data)),
             *self.kind.arguments,
@@ -211,7 +228,7 @@ class Server:
 
     def for_hires(self, settings: dict[str, Any]) -> dict[str, Any]:
         """A job with what this WebUI's API asks for besides in one with hires fix."""
-        return {**dict(self.kind.hires), **settings} if settings.get("enable_hr") else settings
+        return {**settings, **dict(self.kind.hires)} if settings.get("enable_hr") else settings
 
     def left_in_the_unet(self) -> dict[str, Any]:
         """What the probe extension finds there between two jobs."""

@@ -1,7 +1,7 @@
 """The patcher of a pass: what Forge knows of the UNet in it besides the UNet itself, its LoRAs among them.
 
 Forge names LoRAs and has a loader of its own for them (`lora_patches`). The Forge of early 2024, on which reForge and
-Forge Classic build, keeps a list of them for each weight (`patches`), and merges when it loads the model.
+Forge Classic build, keeps a list of them for each weight (`patches`), and merges when it loads the model. So does Neo.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from torch import Tensor
 
 __all__ = ["add_patches", "make_ready", "patcher", "put_patcher", "without_patches"]
 
+_ADAPTERS = "ldm_patched.modules.weight_adapter", "modules_forge.packages.comfy.weight_adapter"
+"""Where ComfyUI's adapters are, in the latest reForge and in Neo."""
 _OURS = "faceid_lora"  # of a patch: its name, where the list of a weight's patches has none
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a weight in the patcher's model -> up and down."""
@@ -69,17 +71,22 @@ def make_ready(changed: Any) -> None:
     """Have the weights made of a patcher's patches now."""
     if hasattr(changed, "refresh_loras"):
         changed.refresh_loras()
-    else:
-        import_module("ldm_patched.modules.model_management").load_models_gpu([changed])
+        return
+    loaders = "ldm_patched.modules.model_management", "backend.memory_management"
+    sys.modules[next(one for one in loaders if one in sys.modules)].load_models_gpu([changed])
 
 
 def _form_of_patches() -> Callable[[tuple[Any, ...]], Any]:
     """Return what makes a patch of up, down, alpha, mid and scale of DoRA."""
-    adapters = "ldm_patched.modules.weight_adapter"
-    if adapters.partition(".")[0] in sys.modules and find_spec(adapters):
-        adapter = import_module(adapters).LoRAAdapter
+    if found := next(filter(_is_there, _ADAPTERS), None):
+        adapter = import_module(found).LoRAAdapter
         return lambda factors: adapter(set(), (*factors, None))
     return lambda factors: _Patch(("lora", factors))
+
+
+def _is_there(module: str) -> bool:
+    parents = module.split(".")[:-1]
+    return all(".".join(parents[: at + 1]) in sys.modules for at in range(len(parents))) and bool(find_spec(module))
 
 
 def _others(patches: list[Any], name: str) -> list[Any]:

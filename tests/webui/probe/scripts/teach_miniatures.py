@@ -24,7 +24,11 @@ def teach_forge() -> None:
     for repo in sorted(FOLDER.iterdir()):
         base: Any = model_list.SDXL if repo.name == "sdxl" else model_list.SD15
         known = {"huggingface_repo": str(repo), "unet_config": base.unet_config | read(repo / "sizes.json")}
-        model_list.models.append(type(f"Mini{base.__name__}", (base,), known))
+        made = type(f"Mini{base.__name__}", (base,), known)
+        model_list.models.append(made)
+        for engine in import_module("backend.loader").possible_models:
+            if base in engine.matched_guesses:  # Forge Neo takes these themselves and nothing that is made of them
+                engine.matched_guesses.append(made)
 
 
 def teach_early_forge() -> None:
