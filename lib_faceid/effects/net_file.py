@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
-from lib_faceid.effects.controlnet import MARK, ControlNet, controlnet_of
+from lib_faceid.effects.controlnet import ControlNet, controlnet_of
 from lib_faceid.effects.net_names import named_as_diffusers
 from lib_faceid.errors import MismatchError
 from lib_faceid.models.checkpoint import read_whole
@@ -18,7 +18,7 @@ from lib_faceid.models.numbers import check_finite, check_floats
 from lib_faceid.models.shards import fingerprint_of
 from lib_faceid.unet.layers import AttentionLayer, attention_layers
 
-__all__ = ["NetFile", "dtype_of", "is_controlnet", "net_file"]
+__all__ = ["NetFile", "dtype_of", "net_file"]
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -63,11 +63,6 @@ def net_file(path: Path) -> NetFile:
 
 
 _used: WeakValueDictionary[tuple[Path, str], NetFile] = WeakValueDictionary()
-
-
-def is_controlnet(path: Path) -> bool:
-    """Say whether a file holds a ControlNet in diffusers' layout. Raises FileError for one that cannot be read."""
-    return MARK in read_whole(path).tensors
 
 
 def dtype_of(unet: nn.Module) -> torch.dtype:
