@@ -70,7 +70,7 @@ def readers(encoder: str, purpose: Purpose) -> str:
 
 def method_of(variant: Variant) -> Method:
     """Return the method that a variant belongs to."""
-    return next(method for method in METHODS if variant in method.variants)
+    return next(method for method in METHODS if any(one.id == variant.id for one in method.variants))
 
 
 def candidates(shapes: Shapes, cross_attention_dim: int) -> tuple[Variant, ...]:
