@@ -29,6 +29,7 @@ from tests.webui.browsing import (
     value_of,
     wait_until_on,
 )
+from tests.webui.folder import write_data_folder
 from tests.webui.server import Server
 from tests.webui.test_live_api import PREFIX, ask
 from tests.webui.test_live_jobs import clean
@@ -148,18 +149,23 @@ def test_a_plot_over_the_weight(page: Page, photo_file: Path, server: Server, ph
     assert [pixels(one).tolist() for one in drawn(page)[-3:]] == [one.tolist() for one in wanted]
 
 
-def test_the_page_is_german_where_the_setting_says_so(server: Server, browser: Browser) -> None:
+@pytest.fixture
+def german(webui_dir: Path, tmp_path: Path, data_folder: Path) -> Iterator[Server]:
+    """A WebUI whose setting says so from the start: its page takes the language up when it is made."""
+    server = Server(webui_dir, write_data_folder(tmp_path / "data", data_folder), config={"localization": "de_DE"})
+    server.start("--ckpt", str(server.data / "models/Stable-diffusion/mini_sd15.safetensors"))
+    yield server
+    server.stop()
+
+
+def test_the_page_is_german_where_the_setting_says_so(german: Server, browser: Browser) -> None:
     """By the WebUI's own mechanism: the labels that it translates itself, and our sentences."""
-    assert server.post("/sdapi/v1/options", {"localization": "de_DE"}).status == 200
-    try:
-        page = open_page(browser, server)
-        unit = page.locator("#txt2img_faceid_0")
-        for text in ("Aktivieren", "Gewicht der Identität", "Gespeicherte Person"):
-            unit.get_by_text(text, exact=True).first.wait_for(timeout=WAIT_MS)
-        keep(page, "6-german")
-        page.close()
-    finally:
-        server.post("/sdapi/v1/options", {"localization": "None"})
+    page = open_page(browser, german)
+    unit = page.locator("#txt2img_faceid_0")
+    for text in ("Aktivieren", "Gewicht der Identität", "Gespeicherte Person"):
+        unit.get_by_text(text, exact=True).first.wait_for(timeout=WAIT_MS)
+    keep(page, "6-german")
+    page.close()
 
 
 def pixels(file: bytes) -> NDArray[np.uint8]:
