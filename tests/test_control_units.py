@@ -138,7 +138,7 @@ ONE = torch.ones(2)
         ({"adapter.body.0.resnets.0.block1.weight": ONE}, "is a T2I-Adapter"),
         ({"body.0.block1.weight": ONE}, "is a T2I-Adapter"),
         ({"style_embedding": ONE}, "is a T2I-Adapter for styles"),
-        ({"ip_adapter.1.to_k_ip.weight": ONE}, "is an IP-Adapter"),
+        ({"ip_adapter.1.to_k_ip.weight": ONE}, "is an adapter, which"),
         ({"controlnet_blocks.0.weight": ONE}, "SD 3, FLUX or another transformer"),
         ({"model.diffusion_model.out.0.weight": ONE}, "is a checkpoint"),
         ({"a": ONE}, r"is no ControlNet in diffusers' layout.*nor is it one in lllyasviel's"),
