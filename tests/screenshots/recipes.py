@@ -140,6 +140,7 @@ def _accordion(page: Page, cast: Cast) -> Sequence[Locator]:
 
 def _in_webui(page: Page, cast: Cast) -> Sequence[Locator]:
     """Where it stands in txt2img."""
+    page.locator("#txt2img_faceid > .label-wrap:not(.open)").click()
     page.locator("#txt2img_prompt textarea").fill("portrait in a garden, oil painting")
     drop(page, cast.one)
     return [page.locator("#quicksettings"), page.locator("#txt2img_toprow"), element(page, "cards")]
