@@ -20,8 +20,7 @@ from lib_faceid.errors import FaceIDError, HostError, MismatchError, MissingMode
 from lib_faceid.faces.analyser import load_face_analyser
 from lib_faceid.hosts.diffusers.checkpoint import load_parts
 from lib_faceid.hosts.diffusers.single_file import cross_widths, read_checkpoint
-from lib_faceid.jobs import job as job_module
-from lib_faceid.jobs import passes
+from lib_faceid.jobs import attaching, passes
 from lib_faceid.jobs.choosing import Models, choose_adapter
 from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.jobs.preparing import shown_as
@@ -349,7 +348,7 @@ def test_a_job_that_is_attached_unprepared_draws_the_images_own_person(
 ) -> None:
     attached: list[Sequence[Contribution]] = []
     monkeypatch.setattr(
-        job_module, "inject", lambda unet, those, view: attached.append(those) or inject(unet, those, view)
+        attaching, "inject", lambda unet, those, view: attached.append(those) or inject(unet, those, view)
     )
     people = {name: identity_of(seed) for seed, name in enumerate(("Ann", "Ben"))}
     unit = Unit(enabled=True, person="Ann | Ben", batch="one each", adapter="ip-adapter-faceid_sd15")

@@ -172,7 +172,7 @@ def test_a_template_fills_the_prompt_and_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("has_score", [True, False])
 def test_the_last_picture_is_looked_at(has_score: bool, tmp_path: Path) -> None:
     class DoneJob:
-        prepared = ()
+        prepared = asked_controls = ()
 
     last = LastPictures(Session(Resources(Roots((tmp_path,)))))
     unit = UnitScore(0, 0.5, Box(0.2, 0.2, 0.8, 0.8))
@@ -192,7 +192,7 @@ def test_each_picture_of_a_job_is_looked_at_once_and_those_of_the_job_before_are
     looked: list[str] = []
     monkeypatch.setattr(LastLooks, "keep", lambda _self, parameters, *_: looked.append(parameters))
     last = LastPictures(Session(Resources(Roots((tmp_path,)))))
-    job: Any = SimpleNamespace(prepared=())
+    job: Any = SimpleNamespace(prepared=(), asked_controls=())
     image = Image.new("RGB", (64, 64))
     texts = [PARAMETERS.replace("Seed: 5", f"Seed: {seed}") for seed in (5, 6, 7)]
     pictures = [GeneratedImage(image, Request("p"), text, 1.0) for text in texts]
