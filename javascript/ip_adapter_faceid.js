@@ -38,6 +38,14 @@
             const label = number.closest(".block")?.querySelector("[data-testid=block-info]")?.textContent.trim();
             if (label && number.getAttribute("aria-label") !== label) number.setAttribute("aria-label", label);
         }
+        // gradio's own: a picture without words, the button around where files are dropped.
+        for (const image of accordion.querySelectorAll("img:not([alt])")) {
+            const label = image.closest(".block")?.querySelector("[data-testid=block-label]")?.textContent.trim();
+            image.alt = label || "Picture";
+        }
+        for (const around of accordion.querySelectorAll("button:not([aria-label])")) {
+            if (around.querySelector(":scope > input[type=file]")) around.setAttribute("aria-label", "Upload");
+        }
         // gradio's own: a named place without a role, a button around a whole table, cells that are buttons.
         for (const empty of accordion.querySelectorAll("div.empty[aria-label]:not([role])")) {
             empty.setAttribute("role", "group");
