@@ -44,7 +44,8 @@ def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list
         Peer(one, one.parts).contender("diffusers' IP-Adapter, 1 person"),
     ]
     if not is_short:
-        outside = [replace(people(one, 1)[0], start=0.5)]
+        inside = people(one, 1)[0]
+        outside = [replace(inside, schedule=replace(inside.schedule, start=0.5))]
         contenders += [
             ours("1 unit in a region", one, [subject_in_half(one)]),
             ours("1 unit, 16 tokens (Portrait, IP-Adapter Plus)", one, [one.image(1, 16)], sixteen_target),
@@ -62,9 +63,9 @@ def call_figures(one: Subject, rounds: int, say: Say, *, is_short: bool) -> list
         for contender in contenders
     ]
     typical = median(alone.seconds)
-    inside = f"Time inside our hooks, {one.size.label}: share of the UNet alone"
+    within = f"Time inside our hooks, {one.size.label}: share of the UNet alone"
     figures += [
-        figure_of(inside, name, [100 * seconds / typical for seconds in found.inside], "%")
+        figure_of(within, name, [100 * seconds / typical for seconds in found.inside], "%")
         for name, found in timed.items()
         if any(found.inside)
     ]
