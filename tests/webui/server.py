@@ -86,7 +86,7 @@ KINDS = {
             "forge_neo",
             "FORGE_NEO",
             ("--cpu", "--force-fp32"),
-            (*SAME_MODULES, ("hr_upscaler", "Lanczos")),  # there is none for latents
+            (*SAME_MODULES, ("hr_upscaler", "None")),  # there is none for latents
             (("VERSION_UID", "PY313"),),
             takes_checkpoint=False,
         ),
