@@ -110,7 +110,7 @@ class GuidedInjection(Injection):
         self._acting: frozenset[bool] = frozenset()  # of the nets that act in this call, whether they are plain
         self._is_reached = False
         self.needs_parts = True
-        self._arguments = arguments_of(unet)
+        self.arguments = arguments_of(unet)
 
     @property
     def acts(self) -> bool:
@@ -122,10 +122,10 @@ class GuidedInjection(Injection):
         changed = super().begin_call(unet, args, kwargs)
         given = changed or (args, kwargs)
         self._residuals = self._summed(unet, *given)
-        self._is_reached = self._arguments is not None
-        if self._residuals is None or self._arguments is None:
+        self._is_reached = self.arguments is not None
+        if self._residuals is None or self.arguments is None:
             return changed
-        return given[0], self._arguments(given[1], self._residuals)
+        return given[0], self.arguments(given[1], self._residuals)
 
     def end_call(self) -> None:
         """Forget what belongs to one call; count it."""
@@ -205,7 +205,7 @@ def inject_guided(
 
 def _hooks(unet: nn.Module, injection: GuidedInjection) -> Iterator[Any]:
     """Set the hooks on blocks, giving each one's handle at once. A UNet that takes residuals itself needs none."""
-    if arguments_of(unet):
+    if injection.arguments:
         return
     blocks: Any = unet.output_blocks
     middle: Any = unet.middle_block

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Pass", "Prepared", "contribution_of"]
 
 FIRST_PASS = Pass()
+Acting = TypeVar("Acting", Contribution, Guide, InContext)
 
 
 class Job:
@@ -124,11 +125,11 @@ class Job:
         if self.injection is None or self._attached != (unet, now):
             self.detach()
             self.taking_part = [one for one in everybody if one.unit.acts_in(hires=now.hires)]
-            contributions = [found for one in self.taking_part if (found := self._contribution(one, now))]
+            contributions = [found for one in self.taking_part if (found := self._of_pass(one.contribution, one, now))]
             began = time.perf_counter()
             guides = [found for one in self.taking_part if (found := self._guide(one, now))]
             guides += [one.guide for one in self.controls_for(self._measured[1] if self._measured else 0)]
-            readings = [found for one in self.taking_part if (found := self._in_context(one, now))]
+            readings = [found for one in self.taking_part if (found := self._of_pass(one.in_context, one, now))]
             self.injection = self._hooks.enter_context(injected(unet, contributions, guides, readings, now.view))
             self.injection.watch = self._watch
             self.injection.writing = writing_of(everybody, now.images, hires=now.hires)
@@ -172,37 +173,27 @@ class Job:
 
     def overlap(self, number: int | str, part: Box, image: int) -> float | None:
         """Return how much of a unit's region in an image lies in a part of it; None for a unit without a region."""
-        images = range(image, image + 1)
-        found = [self._contribution(one, Pass(images=images)) for one in self.prepared if one.number == number]
+        now = Pass(images=range(image, image + 1))
+        found = [self._of_pass(one.contribution, one, now) for one in self.prepared if one.number == number]
         regions = [region for contribution in found if contribution for region in contribution.regions if region]
         return regions[0].share_of(part) if regions else None
 
-    def _contribution(self, prepared: Prepared, now: Pass) -> Contribution | None:
-        """Return what a unit contributes in a pass: each image has its reference, and its region."""
-        found = prepared.contribution
+    def _of_pass(self, found: Acting | None, prepared: Prepared, now: Pass) -> Acting | None:
+        """Return what a unit does in a pass: each of its images has its reference, and its region."""
         if found is None:
             return None
-        effect = replace(found.effect, sources=of_images(found.effect.sources, now.images))
-        return replace(found, effect=effect, regions=self._regions(prepared, now.images, found.regions))
-
-    def _in_context(self, prepared: Prepared, now: Pass) -> InContext | None:
-        """Return what a unit puts into a transformer's context in a pass."""
-        found = prepared.in_context
-        if found is None:
-            return None
-        effect = replace(found.effect, sources=of_images(found.effect.sources, now.images))
+        effect: Any = replace(found.effect, sources=of_images(found.effect.sources, now.images))
         return replace(found, effect=effect, regions=self._regions(prepared, now.images, found.regions))
 
     def _guide(self, prepared: Prepared, now: Pass) -> Guide | None:
         """Return what a unit's ControlNet does in a pass: as its tokens, and each image has its face."""
-        found, images = prepared.guide, now.images
+        found = self._of_pass(prepared.guide, prepared, now)
         if found is None:
             return None
-        pictures = of_images(found.effect.pictures, images)
+        pictures = of_images(found.effect.pictures, now.images)
         if is_auto(prepared.unit):
-            pictures = self._places.pictures(prepared.number, images, pictures)
-        effect = replace(found.effect, sources=of_images(found.effect.sources, images), pictures=pictures)
-        return replace(found, effect=effect, regions=self._regions(prepared, images, found.regions))
+            pictures = self._places.pictures(prepared.number, now.images, pictures)
+        return replace(found, effect=replace(found.effect, pictures=pictures))
 
     def _regions(self, prepared: Prepared, images: range, given: Sequence[Region | None]) -> Sequence[Region | None]:
         """Return where a unit acts in each of these images: as given, or where its face was seen."""

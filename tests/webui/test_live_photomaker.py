@@ -29,7 +29,7 @@ CASES: dict[str, dict[str, Any]] = {
     "long": {"prompt": "very fine " * 36 + "a man img, " + "detailed " * 60},
     "another sampler": MAN | {"sampler_name": "Heun", "steps": 3},
 }
-WITHOUT = ("forge", "forge_classic", "reforge")
+WITHOUT = ("forge", "forge_classic", "forge_neo", "reforge")
 pytestmark = pytest.mark.not_in(*WITHOUT, why="changes of the text are refused there")
 
 

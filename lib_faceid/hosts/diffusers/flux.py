@@ -12,13 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lib_faceid.errors import HostError, UnitError
-from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.diffusers.flux_parts import FAMILY, LONG, SHORT, flux_pipeline
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.offload import place
-from lib_faceid.hosts.diffusers.pipeline import best_device, to_image
+from lib_faceid.hosts.diffusers.pipeline import best_device, decoded_image, to_image
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.hosts.diffusers.sampling import Attached, DiffusersSampling, Step
+from lib_faceid.hosts.diffusers.sampling import Attached, Step, attached_to
 from lib_faceid.hosts.diffusers.sketch import Sketch
 from lib_faceid.hosts.diffusers.steering import AfterStep, steer
 from lib_faceid.jobs.job import Job
@@ -47,10 +46,8 @@ class FluxDrawing:
     @contextmanager
     def attached(self, job: Job) -> Generator[Attached]:
         """Attach a job to the transformer until the end of the block, also by an exception."""
-        sampling = DiffusersSampling(self._diffusers)
-        with AttachedJob(job, sampling) as attached:
-            attached.attach()
-            yield Attached(attached, sampling)
+        with attached_to(self._diffusers, job) as attached:
+            yield attached
 
     @enough_memory()
     def draw(
@@ -112,7 +109,7 @@ class FluxDrawing:
         latents = pipeline._unpack_latents(packed, size_px[1], size_px[0], pipeline.vae_scale_factor)  # noqa: SLF001
         latents = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0)
         pixels = vae.decode(latents.to(vae.dtype)).sample[0]
-        return to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
+        return decoded_image(pixels)
 
 
 @enough_memory()

@@ -15,17 +15,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lib_faceid.errors import HostError
-from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.diffusers.checkpoint import Parts, load_parts
 from lib_faceid.hosts.diffusers.latent_preview import rough_image
 from lib_faceid.hosts.diffusers.memory import enough_memory
 from lib_faceid.hosts.diffusers.request import Request
-from lib_faceid.hosts.diffusers.sampling import Attached, DiffusersSampling, Step
+from lib_faceid.hosts.diffusers.sampling import Attached, Step, attached_to
 from lib_faceid.hosts.diffusers.sketch import Sketch, going_on, watching
 from lib_faceid.hosts.diffusers.steering import AfterStep, steer
 from lib_faceid.jobs.job import Job
 
-__all__ = ["AfterStep", "Pipeline", "best_device", "load_pipeline", "to_image"]
+__all__ = ["AfterStep", "Pipeline", "best_device", "decoded_image", "load_pipeline", "to_image"]
 
 SMALL_DECODER = 5_000_000  # parameters; Stability's have 50 million
 
@@ -49,10 +48,8 @@ class Pipeline:
     @contextmanager
     def attached(self, job: Job) -> Generator[Attached]:
         """Attach a job to the UNet and merge its LoRAs, until the end of the block, also by an exception."""
-        sampling = DiffusersSampling(self._diffusers)
-        with AttachedJob(job, sampling) as attached:
-            attached.attach()
-            yield Attached(attached, sampling)
+        with attached_to(self._diffusers, job) as attached:
+            yield attached
 
     def draw(
         self,
@@ -140,7 +137,7 @@ class Pipeline:
             finally:
                 if is_upcast:
                     vae.to(dtype=torch.float16)
-        return to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
+        return decoded_image(pixels)
 
 
 @enough_memory()
@@ -168,6 +165,11 @@ def _pipeline(parts: Parts) -> Any:
         return StableDiffusionXLPipeline(**parts.modules, add_watermarker=False)
     absent: dict[str, Any] = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
     return StableDiffusionPipeline(**parts.modules, **absent)
+
+
+def decoded_image(pixels: Tensor) -> Image.Image:
+    """Return a picture from what a VAE decodes, [3, H, W] between -1 and 1."""
+    return to_image((pixels / 2 + 0.5).clamp(0, 1).nan_to_num().float().cpu().permute(1, 2, 0).numpy())
 
 
 def to_image(pixels: np.ndarray[Any, np.dtype[np.float32]]) -> Image.Image:

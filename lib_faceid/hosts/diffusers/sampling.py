@@ -15,10 +15,10 @@ from lib_faceid.effects.lora import LoraWeights
 from lib_faceid.hosts.attached import AttachedJob
 from lib_faceid.hosts.host import Progress
 from lib_faceid.hosts.merged import MergedLoras
-from lib_faceid.jobs.job import Pass
+from lib_faceid.jobs.job import Job, Pass
 from lib_faceid.units.trigger import Line, lines_of, refuse_negative
 
-__all__ = ["Attached", "DiffusersSampling", "Step"]
+__all__ = ["Attached", "DiffusersSampling", "Step", "attached_to"]
 
 
 @dataclass(frozen=True)
@@ -113,3 +113,12 @@ class Attached:
         """Before the UNet calls of a step."""
         self.sampling.step = step
         self.job.begin_step()
+
+
+@contextmanager
+def attached_to(pipeline: Any, job: Job) -> Generator[Attached]:
+    """Attach a job to diffusers' pipeline and merge its LoRAs, until the end of the block, also by an exception."""
+    sampling = DiffusersSampling(pipeline)
+    with AttachedJob(job, sampling) as attached:
+        attached.attach()
+        yield Attached(attached, sampling)
