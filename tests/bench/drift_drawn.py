@@ -1,6 +1,6 @@
 """Runs of a person's pictures in which something was changed on the way, drawn by the miniature, for the drift alarm.
 
-`cd tests && PYTHONPATH=.. python -m bench.drift_drawn` draws them and writes their likenesses to `drift_runs.json`:
+`cd tests && python -m bench.drift_drawn` draws them and writes their likenesses to `drift_runs.json`:
 of each person pictures as they should be, and from then on those of each change, with other seeds. People whom training
 never saw; the likeness is that to the person who was asked for, whoever was drawn.
 """

@@ -1,6 +1,6 @@
 """How often "In ADetailer: likeness" gives a face to the unit that it was drawn by, in group pictures of the miniature.
 
-`cd tests && PYTHONPATH=.. python -m bench.redrawn [--pictures 200]`: pictures of two and three people whom training
+`cd tests && python -m bench.redrawn [--pictures 200]`: pictures of two and three people whom training
 never saw, each in a place of their own, and the units in another order than the places. A part that is drawn again is
 the middle of a place, whatever our face models see there: what ADetailer's detectors find reaches beyond the face, too.
 """

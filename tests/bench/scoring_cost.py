@@ -1,6 +1,6 @@
 """What scoring costs a sampling step: one job with scores beside the same job without, in turns, on the miniature.
 
-`PYTHONPATH=.. python -m bench.scoring_cost FACE_MODELS` in `tests`; `--write ../docs/LIKENESS.md` puts the lines into
+`python -m bench.scoring_cost FACE_MODELS` in `tests`; `--write ../docs/LIKENESS.md` puts the lines into
 the docs. Time is that of the processor (all threads of this program): other programs do not count in it.
 """
 
