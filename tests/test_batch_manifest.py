@@ -147,6 +147,22 @@ def test_a_mistake_has_a_row_and_a_column(tmp_path: Path, text: str) -> None:
     assert any(MISTAKES[text] in one for one in found), found
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "row"),
+    [
+        ("m.jsonl", '{"prompt": "a fine \\ud83d\\ude00"}\n{"prompt": "half \\ud83d"}', 2),
+        ("m.jsonl", '{"people": ["Anna", {"name": "\\udc00"}], "prompt": "x"}', 1),
+        ("m.jsonl", '{"defaults": {"negative": "\\ud83d"}}\n{"prompt": "x"}', 1),
+        ("m.yaml", '- prompt: "half \\ud83d"', 1),
+    ],
+)
+def test_half_of_a_letter_is_a_mistake(tmp_path: Path, file: str, text: str, row: int) -> None:
+    """Nothing later on could write it down: no file, no key, no table."""
+    (found,) = mistakes(manifest(tmp_path, text, file))
+    assert found.startswith(f"row {row}: column '")
+    assert "half of a letter" in found
+
+
 def test_every_mistake_of_a_row_is_said(tmp_path: Path) -> None:
     found = mistakes(manifest(tmp_path, "people,prompt,seeds,size,steps\nEve,{a},x,1,2\nAnna,fine,1,64x64,2\n"))
     assert [one.split(":")[0] for one in found] == [

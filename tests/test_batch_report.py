@@ -63,12 +63,14 @@ def trouble(worker: str, picture: Picture) -> None:
         raise UnitError("No face was found in <b>reference 1</b>.")
 
 
-def draw(folder: Path, rows: str = ROWS) -> Store:
-    (folder / "m.csv").write_text(rows)
+def draw(folder: Path, file: str = "m.csv") -> Store:
+    """Draw a manifest; where there is none yet, the one above."""
+    if not (folder / file).exists():
+        (folder / file).write_text(ROWS)
     store = Store(folder / "out")
     with store.held():
-        run = Run(Manifest(folder / "m.csv", KNOWN), store, Painter(2, trouble), key_of, command=["faceid", "batch"])
-        run.tell = told_in(store, "m.csv")
+        run = Run(Manifest(folder / file, KNOWN), store, Painter(2, trouble), key_of, command=["faceid", "batch"])
+        run.tell = told_in(store, file)
         run.run()
     return store
 
@@ -141,6 +143,25 @@ def test_the_table_has_every_picture(store: Store) -> None:
     )
     for one in lines[:45]:
         assert json.loads((store.folder / one["file"]).with_suffix(".json").read_text())["sha256"] == one["sha256"]
+
+
+def test_the_table_for_programs_has_the_same_in_kinds(tmp_path: Path) -> None:
+    """Words as they are, numbers as numbers."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    row = {"people": "Anna", "prompt": HOSTILE, "seeds": [1, 2**63 + 5], "cfg": 6.5}
+    (tmp_path / "m.jsonl").write_text(json.dumps(row))
+    store = draw(tmp_path, file="m.jsonl")
+    table = parquet.read_table(store.folder / "results.parquet")
+    assert tuple(table.column_names) == COLUMNS
+    lines = table.to_pylist()
+    assert [one["seed"] for one in lines] == [1, 2**63 + 5]
+    assert {one["prompt"] for one in lines} == {HOSTILE}
+    assert {one["cfg"] for one in lines} == {6.5}
+    shown = csv.DictReader((store.folder / "results.csv").open(encoding="utf-8", newline=""))
+    assert [(one["key"], f"{one['likeness']:.4f}") for one in lines] == [
+        (one["key"], f"{float(one['likeness']):.4f}") for one in shown
+    ]
+    assert not list(store.folder.glob("*.part"))
 
 
 def test_very_many_pictures_have_a_page_for_each_person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

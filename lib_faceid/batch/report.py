@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from itertools import islice
@@ -126,12 +125,12 @@ def _parquet(store: Store, index: Index) -> list[Path]:
     kinds |= {"row": pyarrow.int64(), "seed": pyarrow.uint64(), "drawn_seed": pyarrow.uint64()}
     kinds |= {"steps": pyarrow.int32(), "cfg": pyarrow.float64(), "likeness": pyarrow.float64()}
     schema: Any = pyarrow.schema(list(kinds.items()))
-    found, out = results(store, index), io.BytesIO()
-    with parquet.ParquetWriter(out, schema) as writer:
+    found, file = results(store, index), store.folder / "results.parquet"
+    part = file.with_name(f"{file.name}.part")
+    with parquet.ParquetWriter(str(part), schema) as writer:
         while lines := list(islice(found, 10_000)):
             writer.write_table(pyarrow.Table.from_pylist(lines, schema=schema))
-    file = store.folder / "results.parquet"
-    write_whole(file, out.getvalue())
+    part.replace(file)
     return [file]
 
 

@@ -96,8 +96,10 @@ def _jsonl(file: IO[str]) -> Iterator[Row]:
             yield Row(number, {}, 'an object with columns by name was expected, as in {"people": "Anna"}.')
         elif number == 1 and set(found) == {DEFAULTS} and _is_row(found[DEFAULTS]):
             usual = found[DEFAULTS]
+            if problem := _halved(usual):
+                yield Row(number, {}, problem)
         else:
-            yield Row(number, {**usual, **found} if usual else found)
+            yield Row(number, {**usual, **found} if usual else found, _halved(found) if "\\u" in line else "")
 
 
 def _yaml(file: IO[str]) -> Iterator[Row]:
@@ -125,16 +127,34 @@ def _yaml(file: IO[str]) -> Iterator[Row]:
         if set(parts) - {DEFAULTS, "rows"} or not _is_row(usual):
             yield Row(1, {}, "beside rows only defaults may stand, with columns by name.")
             return
-    rows = cast("list[Any]", found) if isinstance(found, list) else [found]
+    rows, is_escaped = cast("list[Any]", found) if isinstance(found, list) else [found], "\\" in text
     for number, values in enumerate(rows, 1):
         if _is_row(values):
-            yield Row(number, {**usual, **values})
+            yield Row(number, {**usual, **values}, _halved({**usual, **values}) if is_escaped else "")
         else:
             yield Row(number, {}, "columns by name were expected, as in - people: Anna.")
 
 
 def _is_row(found: Any) -> bool:
     return isinstance(found, dict) and all(isinstance(name, str) for name in cast("dict[Any, Any]", found))
+
+
+def _halved(values: Mapping[str, Any]) -> str:
+    """Say which column holds half of a letter, as only an escape can write it: no file, key or encoder takes it."""
+    name = next((name for name, value in values.items() if _is_halved({name: value})), None)
+    if name is None:
+        return ""
+    return f"column {name!a} holds half of a letter (such as \\ud83d alone). Write the whole one."
+
+
+def _is_halved(found: Any) -> bool:
+    try:
+        json.dumps(found, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return True
+    except (ValueError, RecursionError):  # what reads the cell says so
+        return False
+    return False
 
 
 def _short(error: Exception) -> str:

@@ -166,13 +166,16 @@ def _is_worker(pid: int) -> bool:
         return False
 
 
-def _round(folder: Path, seed: int, calm: dict[str, str]) -> str:
-    """Kill a worker or the driver at random times until it is through; raise AssertionError for any difference."""
+def _round(folder: Path, seed: int, calm: dict[str, str], seconds: float) -> str:
+    """Kill workers and the driver at random times until it is through; raise AssertionError for any difference.
+
+    seconds: what the calm run took; the first blow of a run falls before it could end, so that no round is without one.
+    """
     dice, out, killed = random.Random(seed), f"round{seed}", {"worker": 0, "driver": 0}
     while True:
         process = _start(folder, out, 2)
-        ends = time.monotonic() + dice.uniform(4, 20) if killed["driver"] < 2 else float("inf")
-        strikes = time.monotonic() + dice.uniform(5, 14) if killed["worker"] < 2 else float("inf")
+        ends = time.monotonic() + dice.uniform(0.2, 0.8) * seconds if killed["driver"] < 2 else float("inf")
+        strikes = time.monotonic() + dice.uniform(0.2, 0.6) * seconds if killed["worker"] < 2 else float("inf")
         while process.poll() is None:
             time.sleep(0.05)
             if time.monotonic() > strikes and (workers := [one for one in _children(process.pid) if _is_worker(one)]):
@@ -186,6 +189,7 @@ def _round(folder: Path, seed: int, calm: dict[str, str]) -> str:
         if process.returncode == 0:
             break
         assert process.returncode == -signal.SIGKILL, process.returncode
+    assert sum(killed.values()), f"round {seed}: nothing was killed"
     found = _hashes(folder / out)
     assert found == calm, f"round {seed}: {len(found)} files, {len(calm)} expected"
     drawn = len((folder / out / "log.jsonl").read_text().splitlines())
@@ -198,11 +202,13 @@ def _kill(options: argparse.Namespace) -> None:
         folder = Path(name)
         list(write_trained_models(folder / "models"))
         (folder / "m.csv").write_text(ROWS.format(each=options.rows // 2, steps=options.steps, size=options.size))
-        assert _start(folder, "calm", 1).wait() == 0
+        began = time.monotonic()
+        assert _start(folder, "calm", 2).wait() == 0
+        seconds = time.monotonic() - began
         calm = _hashes(folder / "calm")
         assert len(calm) == options.rows // 2 * 4, "a PNG and a JSON each"
         for seed in range(options.first, options.first + options.rounds):
-            print(_round(folder, seed, calm), flush=True)
+            print(_round(folder, seed, calm, seconds), flush=True)
 
 
 def main() -> None:
