@@ -438,8 +438,8 @@ def test_a_view_shows_its_part_of_the_picture(world: World) -> None:
     with inject_guided(unet(kind), [world.contribution(kind)], [world.guide(kind)], view) as injection:
         injection.set_rows((0, 1))
         predicted(kind)
-        hints += injection._nets[0]._hints.values()
-        network = injection._nets[0].network
+        hints += next(iter(injection._nets[0]._hints._made.values()))
+        network = net_file(world.file(kind)).network(unet(kind))
     with torch.no_grad():
         expected = network.hint(torch.from_numpy(part.copy()).permute(2, 0, 1)[None] / 255)
         other = network.hint(spots(1))

@@ -105,6 +105,7 @@ def test_nets_are_found_by_their_names_and_folders(home: Path, resources: Resour
         "pose": nets / "pose.safetensors",
     }
     assert resources.control_file("pose") == resources.control_file(nets / "pose.safetensors")
+    assert resources.control_file("depth") == resources.control_file(nets / "depth"), "a folder of diffusers"
     for name in ("nothing", str(nets / "pose.safetensors"), "../ControlNet/pose"):
         with pytest.raises(MissingModelError, match=f"There is no ControlNet {name}"):  # a page names no path
             resources.control_file(name)

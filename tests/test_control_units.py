@@ -135,8 +135,7 @@ ONE = torch.ones(2)
         ({"lora_controlnet": ONE, "input_hint_block.0.weight": ONE}, "is a Control-LoRA"),
         ({"lllite_unet_x.down.0.weight": ONE}, "is a ControlNet-LLLite"),
         ({"down_blocks.0.motion_modules.0.norm.weight": ONE}, "is a SparseCtrl"),
-        ({"adapter.body.0.resnets.0.block1.weight": ONE}, "is a T2I-Adapter"),
-        ({"body.0.block1.weight": ONE}, "is a T2I-Adapter"),
+        ({"task_embedding": ONE, "spatial_feat_mapping.0.1.weight": ONE}, "is the fuser of CoAdapters"),
         ({"style_embedding": ONE}, "is a T2I-Adapter for styles"),
         ({"ip_adapter.1.to_k_ip.weight": ONE}, "is an adapter, which"),
         ({"controlnet_blocks.0.weight": ONE}, "SD 3, FLUX or another transformer"),
@@ -173,7 +172,7 @@ def test_what_is_missing_or_not_meant_for_it(net: Path, picture: Path, tmp_path:
     pooled.write_bytes(net.read_bytes())
     assert "whose maps are averaged" in str(refused(ControlUnit(pooled, picture)))
     few = replace(MODELS, carries=frozenset({"tokens"}))
-    assert "A ControlNet needs residuals" in str(refused(ControlUnit(net, picture), models=few))
+    assert "A ControlNet or T2I-Adapter needs residuals" in str(refused(ControlUnit(net, picture), models=few))
     saved = Unit(enabled=True, person="Anna")
     assert "no unit has a photo or a pose photo. Name one: head=PHOTO" in str(
         refused(ControlUnit(net, None, "head"), people=(saved,))

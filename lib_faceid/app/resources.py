@@ -18,7 +18,15 @@ from lib_faceid.hosts.diffusers.flux_files import is_flux_folder
 from lib_faceid.hosts.diffusers.measured import flux_kind, measured
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.catalogue import entry
-from lib_faceid.models.folders import Roots, find_adapters, find_nets, require_clip_vision, usual_roots
+from lib_faceid.models.folders import (
+    DIFFUSERS_MODEL,
+    Roots,
+    find_adapters,
+    find_nets,
+    net_in,
+    require_clip_vision,
+    usual_roots,
+)
 from lib_faceid.models.listing import children, files_below
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
@@ -108,8 +116,13 @@ class Resources:
         return find_nets(self.roots)
 
     def control_file(self, name: str | Path) -> Path:
-        """Return a ControlNet's file: of that path, or where it is a text, of that name in models/ControlNet."""
-        found = name if isinstance(name, Path) else self.nets().get(name)
+        """Return a net's file: of that path, or where it is a text, of that name in models/ControlNet.
+
+        Either may be a folder as diffusers saves one. Raises MissingModelError.
+        """
+        nets = {} if isinstance(name, Path) else self.nets()
+        found = name if isinstance(name, Path) else nets.get(name, nets.get(f"{name}/{DIFFUSERS_MODEL}"))
+        found = net_in(found) if found is not None and found.is_dir() else found
         if found is None or not found.is_file():
             raise MissingModelError(
                 f"There is no ControlNet {name}. Name its file, or put it into {self.roots.own / 'ControlNet'} and "

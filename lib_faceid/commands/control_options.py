@@ -14,9 +14,9 @@ __all__ = ["add_control_options", "controls_of"]
 
 FORM = "FILE:IMAGE[:strength[:start:end]]"
 HELP = (
-    "a ControlNet and a picture that it follows, made ready for it; may be given again. IMAGE: a file, or edges=PHOTO, "
-    "keypoints=PHOTO or head=PHOTO to draw one from a photo; keypoints or head alone take the faces of your people. "
-    "strength 0..2 (1), start and end 0..1 of the steps"
+    "a ControlNet or T2I-Adapter and a picture that it follows, made ready for it; may be given again. IMAGE: a file, "
+    "or edges=PHOTO, keypoints=PHOTO or head=PHOTO to draw one from a photo; keypoints or head alone take the faces of "
+    "your people. strength 0..2 (1), start and end 0..1 of the steps"
 )
 
 
@@ -39,7 +39,7 @@ def controls_of(typed: Sequence[str]) -> list[ControlUnit]:
 
 def _control(text: str) -> ControlUnit:
     name, image, *numbers = _parts(text)
-    file = Path(name) if Path(name).is_file() else name
+    file = Path(name) if Path(name).exists() else name
     if len(numbers) not in (0, 1, 3):
         raise UnitError(f"{text!r} has {len(numbers)} numbers; strength, or strength:start:end, was expected.")
     settings = dict(zip(("strength", "start", "end"), map(float, numbers), strict=False))

@@ -94,7 +94,7 @@ def _models_of(prepared: Sequence[Prepared], job: Job) -> Iterator[str]:
         yield f"Adapter{which}: {one.adapter.name} ({one.adapter.variant.label})"
         yield from one.notes
     for control in job.controls:
-        yield f"ControlNet: {control.name} ({control.unit.hint})"
+        yield f"{control.kind}: {control.name} ({control.unit.hint})"
 
 
 def _off(units: Sequence[Unit], controls: Sequence[ControlUnit]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a ControlNet of ours adds to a UNet: the effect, its schedule and places, and the hooks that carry it.
+"""What ControlNets and T2I-Adapters of ours add to a UNet: schedules, places, and the hooks that carry them.
 
 No forward is replaced. In `ldm` and `sgm` the map of a level is passed on and kept for the way up, and only the copy
 that is kept may be changed: it is the last part of what an output block is called with. UNets of diffusers and of Forge
@@ -7,6 +7,7 @@ take residuals as arguments (`residuals.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,7 +23,9 @@ from lib_faceid.effects.controlnet_blocks import sinusoids
 from lib_faceid.effects.injection import Injection, attached
 from lib_faceid.effects.members import Member, members_of
 from lib_faceid.effects.net_file import dtype_of
+from lib_faceid.effects.net_hints import Hints
 from lib_faceid.effects.residuals import arguments_of, summed
+from lib_faceid.effects.t2i_adapter import LATENT_PX
 from lib_faceid.effects.tokens import Tokens
 from lib_faceid.unet.layers import attention_layers
 from lib_faceid.unet.regions import RegionMasks, rows_of_shares
@@ -46,18 +49,21 @@ class _Call(NamedTuple):
 
 
 class _Net:
-    """One guide in one UNet: its network, its tokens for each slot if it has any, and what it makes of its pictures."""
+    """One ControlNet in one UNet: its network, its tokens for each slot if it has any, and what it follows."""
 
     def __init__(self, guide: Guide, unet: nn.Module, view: Box) -> None:
         self.guide = guide
         self.network: ControlNet = guide.effect.net.network(unet)
-        self._dtype, self._view = dtype_of(unet), view
+        self._dtype = dtype_of(unet)
         self._device: torch.device | None = None  # where the network was put
         tokens: list[Tokens] = [source.encode() for source in guide.effect.sources]
         self._contexts = torch.stack([tokens[0].uncond, *(one.cond for one in tokens)]) if tokens else None
         self.is_plain = not tokens
         """Whether it reads the prompt, as its UNet does."""
-        self._hints: dict[tuple[object, ...], Tensor] = {}
+        px = self.network.hint_px
+        self._hints = Hints(
+            guide.effect.pictures, view, lambda pixels: (self.network.hint(pixels),), lambda w, h: (w * px, h * px)
+        )
 
     def residuals(self, call: _Call, slots: Tensor, parts: Sequence[Box]) -> Residuals:
         """Return what it adds to a call for rows of these slots, which show these parts of the picture."""
@@ -69,33 +75,39 @@ class _Net:
         context = call.context.to(self._dtype) if self._contexts is None else self._of_slots(self._contexts, slots)
         vector = None if call.vector is None else call.vector.to(self._dtype)
         latents = x[:, :LATENT_CHANNELS].to(self._dtype)
-        return self.network(latents, call.time, context, self._hint(latents, slots, parts), vector)
+        return self.network(latents, call.time, context, self._hints.of(latents, slots, parts)[0], vector)
 
     def _of_slots(self, contexts: Tensor, slots: Tensor) -> Tensor:
         """Return the tokens of each row, [B, tokens, dim]."""
         self._contexts = contexts = contexts.to(slots.device, self._dtype)
         return contexts.index_select(0, slots.clamp(0, len(contexts) - 1))
 
-    def _hint(self, latents: Tensor, slots: Tensor, parts: Sequence[Box]) -> Tensor:
-        """Return what the network makes of the pictures of these rows, [B or 1, channels, h, w]."""
-        size = (latents.shape[-2], latents.shape[-1])
-        each = [self._hints_of(part, size, latents) for part in parts]
-        if len(each) == len(each[0]) == 1:
-            return each[0]
-        images = (slots.abs() - 1).clamp(0, len(each[0]) - 1)
-        rows = zip(each, images.chunk(len(each)), strict=True)
-        return torch.cat([hints.index_select(0, images) for hints, images in rows])
 
-    def _hints_of(self, part: Box, size: tuple[int, int], like: Tensor) -> Tensor:
-        """Return the same for each image of the batch, of a part of the picture; made once, not in every step."""
-        key = (part, size, like.device, like.dtype)
-        if key not in self._hints:
-            px = self.network.hint_px
-            canvas_px, view = (size[1] * px, size[0] * px), part.inside(self._view)
-            drawn = [torch.from_numpy(one.drawn(canvas_px, view)) for one in self.guide.effect.pictures]
-            pixels = torch.stack(drawn).permute(0, 3, 1, 2).to(like.device, like.dtype) / 255
-            self._hints[key] = self.network.hint(pixels)
-        return self._hints[key]
+class _T2INet:
+    """One T2I-Adapter in one UNet. It sees its pictures alone, so all that is left for a step is to add its maps."""
+
+    is_plain = True
+    """It belongs to no identity."""
+
+    def __init__(self, guide: Guide, unet: nn.Module, view: Box) -> None:
+        self.guide = guide
+        self._network = guide.effect.net.t2i_adapter(unet)
+        self._dtype = dtype_of(unet)
+        self._hints = Hints(guide.effect.pictures, view, self._maps, self._canvas_px, self._network.channels)
+
+    def residuals(self, call: _Call, slots: Tensor, parts: Sequence[Box]) -> Residuals:
+        """Return what it adds to a call for rows of these slots, which show these parts of the picture."""
+        latents = call.x[:, :LATENT_CHANNELS].to(self._dtype)
+        maps = self._hints.of(latents, slots.to(call.x.device), parts)
+        return Residuals(inside=tuple(one.expand(len(latents), -1, -1, -1) for one in maps))
+
+    def _maps(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        return self._network.to(pixels.device, pixels.dtype)(pixels)
+
+    def _canvas_px(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size of its pictures for latents of that size, up to whole places of its first map."""
+        px = self._network.picture_px
+        return math.ceil(width * LATENT_PX / px) * px, math.ceil(height * LATENT_PX / px) * px
 
 
 class GuidedInjection(Injection):
@@ -103,7 +115,7 @@ class GuidedInjection(Injection):
 
     def __init__(self, members: Sequence[Member], guides: Sequence[Guide], unet: nn.Module, view: Box = WHOLE) -> None:
         super().__init__(members, view)
-        self._nets = [_Net(guide, unet, view) for guide in guides]
+        self._nets = [(_T2INet if guide.effect.net.is_t2i else _Net)(guide, unet, view) for guide in guides]
         self._net_masks = RegionMasks([guide.regions for guide in guides], view)
         self._net_weights = tuple(guide.schedule.weight for guide in guides)
         self._residuals: Residuals | None = None
@@ -171,7 +183,8 @@ class GuidedInjection(Injection):
         """Return residuals at a guide's weight, and where it acts."""
         return Residuals(
             tuple(self._weighed(number, one, weight) for one in found.down),
-            self._weighed(number, found.middle, weight),
+            None if found.middle is None else self._weighed(number, found.middle, weight),
+            tuple(self._weighed(number, one, weight) for one in found.inside),
         )
 
     def _weighed(self, number: int, residual: Tensor, weight: float) -> Tensor:
@@ -193,7 +206,7 @@ def inject_guided(
 ) -> Generator[GuidedInjection]:
     """Attach tokens and ControlNets to a UNet, and yield what steers both; as `inject`.
 
-    Raises FileError, or MismatchError, for a ControlNet that is damaged or made for another UNet.
+    Raises FileError, MismatchError or HostError for a net that is damaged, or made for another UNet.
     """
     layers = attention_layers(unet)
     injection = GuidedInjection(members_of(layers, contributions), guides, unet, view)

@@ -24,10 +24,14 @@ HEADS = 8  # of a width that the UNet does not have
 
 
 class Residuals(NamedTuple):
-    """What a ControlNet adds: to each map on the UNet's way down, in their order, and to the middle."""
+    """What a ControlNet adds: to each map on the UNet's way down, in their order, and to the middle.
 
-    down: tuple[Tensor, ...]
-    middle: Tensor
+    Or what a T2I-Adapter adds, within the blocks of the way down: a `T2IAdapter`'s maps.
+    """
+
+    down: tuple[Tensor, ...] = ()
+    middle: Tensor | None = None
+    inside: tuple[Tensor, ...] = ()
 
 
 class ControlNet(nn.Module):

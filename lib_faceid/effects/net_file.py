@@ -1,4 +1,7 @@
-"""A ControlNet's file: read when a UNet needs it, checked against that UNet, and in memory once for all who use it."""
+"""The file of a ControlNet or T2I-Adapter: read when a UNet needs it, checked against that UNet, and in memory once.
+
+Whoever uses it uses the same.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from torch import Tensor, nn
 
 from lib_faceid.effects.controlnet import ControlNet, controlnet_of
 from lib_faceid.effects.net_names import named_as_diffusers
-from lib_faceid.errors import MismatchError
+from lib_faceid.effects.t2i_adapter import T2IAdapter, require_places, t2i_adapter_of
+from lib_faceid.effects.t2i_names import is_t2i_adapter
+from lib_faceid.errors import HostError, MismatchError
 from lib_faceid.models.checkpoint import read_whole
 from lib_faceid.models.numbers import check_finite, check_floats
 from lib_faceid.models.shards import fingerprint_of
@@ -24,7 +29,10 @@ FLOATS = (torch.float32, torch.float16, torch.bfloat16)
 
 
 class NetFile:
-    """One ControlNet. Nothing is read before it is asked for; what was placed on a device goes with the last user."""
+    """One ControlNet or T2I-Adapter. Nothing is read before it is asked for.
+
+    What was placed on a device goes with the last user.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,8 +47,28 @@ class NetFile:
         check_finite(self.path.name, tensors.items())
         return tensors
 
+    @property
+    def is_t2i(self) -> bool:
+        """Whether it is a T2I-Adapter. Raises FileError."""
+        return is_t2i_adapter(self.tensors)
+
+    @cached_property
+    def _adapter(self) -> T2IAdapter:
+        return t2i_adapter_of(self.tensors, self.path.name)
+
+    def t2i_adapter(self, unet: nn.Module) -> T2IAdapter:
+        """Return the network of a T2I-Adapter.
+
+        Raises FileError for a damaged file, MismatchError for one that was made for another UNet, HostError for a UNet
+        that takes no maps within its way down.
+        """
+        if not hasattr(unet, "down_blocks"):
+            raise HostError(f"{self.path.name} is a T2I-Adapter, which UNets of diffusers alone take. Leave it out.")
+        require_places(self._adapter, self.path.name, unet)
+        return self._adapter
+
     def network(self, unet: nn.Module) -> ControlNet:
-        """Return the network, with as many attention heads as the UNet has.
+        """Return the network of a ControlNet, with as many attention heads as the UNet has.
 
         Raises FileError for a damaged file, MismatchError for one that was made for another UNet.
         """
@@ -54,7 +82,7 @@ class NetFile:
 
 
 def net_file(path: Path) -> NetFile:
-    """Return the ControlNet of a file: the same object as long as anybody uses it."""
+    """Return the net of a file: the same object as long as anybody uses it."""
     key = (path, fingerprint_of(path))
     found = _used.get(key)
     if found is None:

@@ -1,4 +1,4 @@
-"""A ControlNet's tensors under diffusers' names, whatever layout its file has; and what is no such net, by its name.
+"""A net's tensors under diffusers' names, whatever layout its file has; and what is no such net, by its name.
 
 The older layout is that of the files of https://github.com/lllyasviel/ControlNet: the names of `ldm`'s UNet, in which
 the blocks of all levels are counted through. Each part is the same numbers in the same shape under another name.
@@ -12,6 +12,7 @@ from itertools import count, takewhile
 from torch import Tensor
 
 from lib_faceid.effects.controlnet import MARK
+from lib_faceid.effects.t2i_names import is_t2i_adapter, t2i_named_as_diffusers
 from lib_faceid.errors import FileError
 
 __all__ = ["named_as_diffusers"]
@@ -29,16 +30,16 @@ OTHERS: Mapping[str, str] = {
     "lora_controlnet": "a Control-LoRA, which is made whole by the weights of its checkpoint",
     "lllite_unet": "a ControlNet-LLLite, which changes the attention of a UNet",
     "down_blocks.0.motion_modules.": "a SparseCtrl, which is for videos",
-    "adapter.body.": "a T2I-Adapter, which adds its maps to a UNet in another way",
-    "body.0.": "a T2I-Adapter, which adds its maps to a UNet in another way",
-    "style_embedding": "a T2I-Adapter for styles",
+    "style_embedding": "a T2I-Adapter for styles, which writes tokens into the prompt",
+    "spatial_feat_mapping.": "the fuser of CoAdapters, which joins what several of them make",
+    "task_embedding": "the fuser of CoAdapters, which joins what several of them make",
     "difference": "the difference of a ControlNet to a checkpoint that it was trained on",
     "image_proj.": "an adapter, which is chosen in a unit",
     "ip_adapter.": "an adapter, which is chosen in a unit",
     "controlnet_blocks.": "a ControlNet for SD 3, FLUX or another transformer",
     "model.diffusion_model.": "a checkpoint",
 }
-TAKES = "A ControlNet in one file for SD 1.5 or SDXL was expected, in diffusers' or lllyasviel's layout"
+TAKES = "A ControlNet or T2I-Adapter for SD 1.5 or SDXL was expected, in diffusers' layout or its authors'"
 
 RESIDUAL = {
     "in_layers.0": "norm1",
@@ -60,13 +61,15 @@ ONCE = {
 
 
 def named_as_diffusers(name: str, tensors: State) -> dict[str, Tensor]:
-    """Return a net's tensors by diffusers' names. name: of the file, for messages.
+    """Return the tensors of a ControlNet or T2I-Adapter by diffusers' names. name: of the file, for messages.
 
-    Raises FileError for what is no ControlNet, or one of a kind that is not run here, saying what it is.
+    Raises FileError for what is neither, or one of a kind that is not run here, saying what it is.
     """
     inner = {key.removeprefix(PREFIX): tensor for key, tensor in tensors.items() if key.startswith(PREFIX)}
     state = inner or dict(tensors)
     _refuse_others(name, state)
+    if is_t2i_adapter(state):
+        return t2i_named_as_diffusers(state)
     if MARK in state:
         found = state
     elif LDM_MARK in state:

@@ -19,6 +19,7 @@ from lib_faceid.models.listing import children, files_below, is_file
 from lib_faceid.models.shards import is_later_part
 
 __all__ = [
+    "DIFFUSERS_MODEL",
     "Roots",
     "adapter_folders",
     "clip_vision_files",
@@ -27,6 +28,7 @@ __all__ = [
     "find_adapters",
     "find_clip_vision",
     "find_nets",
+    "net_in",
     "place_of",
     "require_clip_vision",
     "usual_roots",
@@ -42,6 +44,7 @@ CLIP_FOLDERS = (
 ENCODER_FOLDERS = ("clip_vision", "ControlNetPreprocessor/clip_vision")  # with nothing but encoders in them
 PEOPLE = "faces"  # below models/faceid: saved people, who are no adapters
 ADAPTER_FOLDERS = ("faceid", "ipadapter", "ControlNet", "controlnet", "style_models")
+DIFFUSERS_MODEL = "diffusion_pytorch_model"  # how diffusers calls the file of a net in its folder
 MODEL_SUFFIXES = (".safetensors", ".bin", ".pth")
 
 
@@ -210,6 +213,13 @@ def find_nets(roots: Roots) -> dict[str, Path]:
         for path in _distinct(path for path in _models_below(folder) if not is_later_part(path)):
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     return found
+
+
+def net_in(folder: Path) -> Path | None:
+    """Return the file of a net in a folder as diffusers saves one; None where it has none."""
+    files = [path for path in children(folder) if path.name.startswith(DIFFUSERS_MODEL) and is_file(path)]
+    files = [path for path in files if path.suffix in MODEL_SUFFIXES and not is_later_part(path)]
+    return min(files, key=lambda path: (path.suffix != ".safetensors", path.name), default=None)
 
 
 def _models_below(folder: Path) -> Iterator[Path]:
