@@ -126,10 +126,26 @@ def test_steps_and_rows_without_it_are_the_prompt_alone_to_the_bit(transformer: 
         injection.set_rows([1])
         assert not torch.equal(called(transformer, inputs()), plain)
         assert injection.calls == 1
-        with pytest.raises(HostError, match="one image at a time"):
-            injection.set_rows([0, 1])
     assert torch.equal(called(transformer, inputs()), plain)
     assert not vars(transformer)["_forward_pre_hooks"]
+    assert not vars(transformer)["_forward_hooks"]
+
+
+def test_each_row_of_a_call_has_the_tokens_of_its_image(transformer: nn.Module) -> None:
+    """Two images with another number of tokens each, and one without: in one call as if they came alone."""
+    sources = [Given(), Given(8, 2)]
+    given = {
+        name: one if name.endswith("ids") else one.repeat(3, *[1] * (one.ndim - 1)) for name, one in inputs().items()
+    }
+    with inject_context(transformer, InContext(ContextTokens("some tokens", sources), Schedule(1.0))) as injection:
+        injection.set_rows([2, -1, 1])
+        found = called(transformer, given)
+        injection.set_rows([1, 2])
+        with pytest.raises(HostError, match="called with 3 rows, and 2 were told of"):
+            called(transformer, given)
+    alone = [by_hand(transformer, sources[1].part.tokens), called(transformer, inputs())]
+    alone += [by_hand(transformer, sources[0].part.tokens)]
+    assert (found - torch.cat(alone)).abs().max() <= 1e-5
 
 
 def test_a_region_keeps_it_out_of_the_rest() -> None:

@@ -1,7 +1,7 @@
 """Put tokens into a transformer's context behind the prompt's, and take them out again without a trace.
 
-One standard hook in front of the whole transformer, and no forward is ever replaced. A call gets the context
-[prompt, tokens], with positions of zeros for all of it, as FLUX.1 Redux was trained
+One standard hook in front of the whole transformer and one behind it, and no forward is ever replaced. A call gets the
+context [prompt, tokens], with positions of zeros for all of it, as FLUX.1 Redux was trained
 (github.com/black-forest-labs/flux 802fb47, `sampling.py: prepare_redux`). How strongly they act is a bias in the
 attention, in all blocks: log(weight) on the tokens' columns, in the rows of the prompt and of the picture; rows of
 tokens themselves have none (ComfyUI's `attn_bias`; github.com/kaibioinfo/ComfyUI_AdvancedRefluxControl 04eaa30,
@@ -10,58 +10,51 @@ trained, weight 0 the prompt alone. Tokens that are multiplied by 0 would still 
 
 A region is a weight for each place of the picture. The prompt then does not see the tokens, and neither do the tokens
 of other units: both would carry them everywhere.
+
+Rows of a call may be of several images, and of none (the negative side). Contexts of one call are equally long: who
+has fewer tokens gets empty ones, which nobody looks at. Who wrote the transformer, `flux_call.py` alone asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from lib_faceid.arguments import as_many
+from lib_faceid.effects.context_bias import Acting, bias_of
 from lib_faceid.effects.contribution import InContext
+from lib_faceid.effects.flux_call import FluxCall, FluxForm, form_of
 from lib_faceid.effects.injection import Injection
-from lib_faceid.effects.tokens import ContextPart
 from lib_faceid.errors import HostError, MismatchError
-from lib_faceid.unet.layers import context_dim, is_transformer
+from lib_faceid.unet.layers import context_dim
 from lib_faceid.unet.regions import RegionMasks
+from lib_faceid.unet.rows import CarriedSlots
 from lib_faceid.units.region import WHOLE, Box
 
 __all__ = ["ContextInjection", "inject_context"]
 
-NAMES = ("hidden_states", "encoder_hidden_states", "pooled_projections", "timestep", "img_ids", "txt_ids", "guidance")
-LATENTS = 2  # a place of the transformer is so many latents wide and high
-MASK = "attention_mask"
-
-
-class _Acting(NamedTuple):
-    """A unit in one step."""
-
-    part: ContextPart
-    weight: float
-    mask: Tensor | None
-    """[places]: how much it counts at each place of the picture; None: fully, everywhere."""
-
-    @property
-    def is_as_trained(self) -> bool:
-        """Whether no bias is needed for it."""
-        return self.mask is None and self.weight == 1 and bool((self.part.weights == 1).all())
+Shown: TypeAlias = "tuple[int, Box | None] | None"
+"""What a row shows: an image of the batch, and which part of the picture, where that is known; None: no tokens."""
 
 
 class ContextInjection(Injection):
-    """The hook's state while a transformer is injected. Until rows are told, nothing happens."""
+    """The hooks' state while a transformer is injected. Until rows are told, nothing happens."""
 
-    def __init__(self, readings: Sequence[InContext], view: Box = WHOLE) -> None:
+    def __init__(self, form: FluxForm, readings: Sequence[InContext], view: Box = WHOLE) -> None:
         super().__init__((), view)
+        self._form = form
         self._readings = readings
         self._parts_of = [[source.encode() for source in one.effect.sources] for one in readings]
+        self._images = max((max(len(one.effect.sources), len(one.regions)) for one in readings), default=1)
         self._masks = RegionMasks([one.regions for one in readings], view)
         self.has_regions = self.needs_parts = self._masks.any
-        self._image: int | None = None
-        self._size = (0, 0)  # height and width of the picture in places, where somebody has a region
+        self.keeps_apart = True
+        self._call: FluxCall | None = None
+        self._until_end = ExitStack()
         self._bias: tuple[object, Tensor | None] = None, None
 
     @property
@@ -69,38 +62,28 @@ class ContextInjection(Injection):
         """Whether any unit does anything at the current progress."""
         return any(one.schedule.weight_at(*self._progress) for one in self._readings)
 
-    def set_rows(self, slots: Sequence[int] | None) -> None:
-        """Say whose the rows of the coming calls are: all of one image, with its references (i + 1) or without (0).
-
-        Raises HostError for rows of several: their contexts would have different lengths.
-        """
-        found = {max(slot, 0) for slot in slots or ()}
-        if len(found) > 1:
-            raise HostError("A transformer is to be called with the rows of one image at a time, and not with several.")
-        slot = next(iter(found), 0)
-        self._image = slot - 1 if slot else None
-
     def begin_call(self, unet: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
         """Give the transformer its context with the tokens in it, and the bias where it needs one."""
-        self.end_call()
-        if self._image is None or not self.acts:
-            return None
-        given = {**dict(zip(NAMES, args, strict=False)), **kwargs}
-        prompt, ids = given["encoder_hidden_states"], given["txt_ids"]
-        acting = self._acting(self._image, given["img_ids"], prompt)
-        tokens = torch.cat([one.part.tokens for one in acting]).to(prompt.device, prompt.dtype)
-        given["encoder_hidden_states"] = torch.cat([prompt, tokens.expand(len(prompt), -1, -1)], dim=1)
-        given["txt_ids"] = torch.cat([ids, ids.new_zeros(*ids.shape[:-2], len(tokens), ids.shape[-1])], dim=-2)
-        if (bias := self._bias_for(acting, prompt, given["hidden_states"].shape[1])) is not None:
-            more = given.get("joint_attention_kwargs") or {}
-            if more.get(MASK) is not None:
-                raise HostError(
-                    "Somebody else masks the transformer's attention, and a weight or region needs a mask of its own. "
-                    "Set the weight to 1 without a region, or leave the other mask out."
-                )
-            given["joint_attention_kwargs"] = {**more, MASK: bias}
-        self.calls += 1
-        return (), given
+        found = super().begin_call(unet, args, kwargs)
+        if self._slots is None:
+            return found
+        call = self._form(*(found or (args, kwargs)))
+        rows = self._rows_shown(self._slots.tolist(), len(call.context))
+        if all(one is None for one in rows):
+            return found
+        acting = {one: self._acting(one, call) for one in dict.fromkeys(rows)}
+        counts = {one: sum(len(each.part.tokens) for each in units) for one, units in acting.items()}
+        tokens = {one: _tokens(units, max(counts.values()), call.context) for one, units in acting.items()}
+        context = torch.cat([call.context, torch.stack([tokens[one] for one in rows])], dim=1)
+        self._call = call
+        return call.joined(context, self._bias_for(rows, acting, max(counts.values()), call), self._until_end)
+
+    def end_call(self) -> None:
+        """Take the bias out of the attention; count the call, if the tokens were read in it."""
+        self._until_end.close()
+        self.calls += self._call is not None and self._call.was_reached
+        self._call = None
+        super().end_call()
 
     def require_width(self, transformer: nn.Module) -> None:
         """Raise MismatchError where the tokens are not as wide as a transformer's context."""
@@ -112,81 +95,81 @@ class ContextInjection(Injection):
                     f"context {width} wide. Use an adapter that was made for it."
                 )
 
-    def _acting(self, image: int, places: Tensor, like: Tensor) -> list[_Acting]:
+    def _rows_shown(self, slots: Sequence[int], rows: int) -> list[Shown]:
+        """Return what each row of a call shows. Raises HostError for another number of rows than was told."""
+        repeated = CarriedSlots(tuple(slots)).for_rows(rows)
+        if repeated is None:
+            raise HostError(f"The transformer is called with {rows} rows, and {len(slots)} were told of.")
+        parts = self._parts or (None,)
+        each = max(rows // len(parts), 1)
+        return [
+            (min(slot, self._images) - 1, parts[min(row // each, len(parts) - 1)]) if slot > 0 else None
+            for row, slot in enumerate(repeated.tolist())
+        ]
+
+    def _acting(self, shown: Shown, call: FluxCall) -> list[Acting]:
+        if shown is None:
+            return []
+        image, part = shown
         weights = [one.schedule.weight_at(*self._progress) for one in self._readings]
         masks: Sequence[Tensor | None] = [None] * len(weights)
-        if self.has_regions:
-            self._size = _size(places)
-            latent = (self._size[0] * LATENTS, self._size[1] * LATENTS)
-            found = self._masks.at((self._size, latent), tuple(weights), torch.zeros(()))
+        if self.has_regions and part is not None:
+            found = self._masks.at(call.sizes(), tuple(weights), torch.zeros(()), part)
             masks = [None if one is None else one[min(image, len(one) - 1)] for one in found]
         return [
-            _Acting(parts[min(image, len(parts) - 1)], weight, mask)
+            Acting(parts[min(image, len(parts) - 1)], weight, mask)
             for parts, weight, mask in zip(self._parts_of, weights, masks, strict=True)
             if weight
         ]
 
-    def _bias_for(self, acting: Sequence[_Acting], prompt: Tensor, places: int) -> Tensor | None:
-        """Return the bias of the attention, [1, 1, n, n] over prompt, tokens and picture; None: none is needed.
+    def _bias_for(
+        self, rows: Sequence[Shown], acting: dict[Shown, list[Acting]], count: int, call: FluxCall
+    ) -> Tensor | None:
+        """Return the bias of the attention, [1 or rows, 1, n, n] over prompt, tokens and picture; None: none is needed.
 
         It is made anew only where something of it changes: a fade, say.
         """
-        if all(one.is_as_trained for one in acting):
+        if all(_is_as_trained(units, count) for units in acting.values()):
             return None
-        now = [(id(one.part), one.weight) for one in acting]
-        key = (now, self._size, prompt.shape[1], places, prompt.device, prompt.dtype)
+        rows = rows if len(acting) > 1 else rows[:1]
+        like, now = (
+            call.context,
+            {one: [(id(each.part), each.weight) for each in units] for one, units in acting.items()},
+        )
+        sizes = call.sizes() if self.has_regions else None
+        key = (list(rows), now, sizes, like.shape[1], call.places, like.device, like.dtype)
         if self._bias[0] != key:
-            self._bias = key, _bias_of(acting, prompt.shape[1], places).to(prompt.device, prompt.dtype)
+            made = {one: bias_of(units, like.shape[1], count, call.places) for one, units in acting.items()}
+            self._bias = key, torch.stack([made[one] for one in rows])[:, None].to(like.device, like.dtype)
         return self._bias[1]
 
 
-def _bias_of(acting: Sequence[_Acting], texts: int, places: int) -> Tensor:
-    """Return the bias for the rows and columns of `texts` tokens of the prompt, all units' tokens, and places."""
-    counts = [len(one.part.tokens) for one in acting]
-    picture = texts + sum(counts)
-    bias = torch.zeros(picture + places, picture + places)
-    first = texts
-    for one, count in zip(acting, counts, strict=True):
-        own = slice(first, first + count)
-        shares = one.part.weights * one.weight
-        everywhere = shares.log()
-        if one.mask is None:
-            bias[:texts, own] = bias[picture:, own] = everywhere
-        else:
-            inside = bias[own, own].clone()
-            bias[:picture, own] = -torch.inf
-            bias[own, own] = inside
-            bias[picture:, own] = (one.mask[:, None] * shares).log()
-        first += count
-    return bias[None, None]
+def _is_as_trained(acting: Sequence[Acting], count: int) -> bool:
+    """Say whether no bias is needed in rows that have these among `count` tokens."""
+    return sum(len(one.part.tokens) for one in acting) == count and all(one.is_as_trained for one in acting)
+
+
+def _tokens(acting: Sequence[Acting], count: int, like: Tensor) -> Tensor:
+    """Return what units put behind a prompt, [count, width], empty tokens at its end, on the device of `like`."""
+    found = [one.part.tokens.to(like.device, like.dtype) for one in acting]
+    missing = count - sum(map(len, found))
+    return torch.cat([*found, like.new_zeros(missing, like.shape[-1])])
 
 
 @contextmanager
 def inject_context(
     transformer: nn.Module, readings: InContext | Iterable[InContext], view: Box = WHOLE
 ) -> Generator[ContextInjection]:
-    """Attach tokens to a FLUX transformer of diffusers, and yield what steers them.
+    """Attach tokens to a FLUX.1 transformer of diffusers or Forge, and yield what steers them.
 
-    Everything that can fail is checked before the hook is set. On leaving, also by an exception, it is gone. Raises
+    Everything that can fail is checked before a hook is set. On leaving, also by an exception, none is left. Raises
     HostError for another network, MismatchError for tokens that are not of its width.
     """
-    if not is_transformer(transformer):
-        raise HostError(f"A {type(transformer).__name__} is no transformer of FLUX.1, and has no context for tokens.")
-    found = ContextInjection(as_many(readings, "readings", InContext, "an InContext"), view)
+    found = ContextInjection(form_of(transformer), as_many(readings, "readings", InContext, "an InContext"), view)
     found.require_width(transformer)
     with ExitStack() as hooks:
         hooks.callback(transformer.register_forward_pre_hook(found.begin_call, prepend=True, with_kwargs=True).remove)
+        hooks.callback(transformer.register_forward_hook(lambda *_: found.end_call(), always_call=True).remove)
+        hooks.callback(found.end_call)
         hooks.callback(found.set_rows, None)
         yield found
-
-
-def _size(places: Tensor) -> tuple[int, int]:
-    """Return height and width of the picture in places, of their ids [places, 3]: (0, row, column)."""
-    places = places[0] if places.ndim == 3 else places
-    height, width = (int(side) + 1 for side in places[:, 1:].amax(0))
-    if height * width != len(places):
-        raise HostError(
-            f"The transformer draws {len(places)} places, which are not one picture of {height}x{width}: a region "
-            "cannot be placed. Leave the region out."
-        )
-    return height, width

@@ -58,6 +58,8 @@ class Injection:
         """Whether any identity acts in a part of the picture only."""
         self.needs_parts = self.has_regions
         """Whether it counts which part of the picture a call shows."""
+        self.keeps_apart = False
+        """Whether rows with and without identities had better come in calls of their own."""
         self._progress = (0.0, 0.0)
         self._rows: Tensor | None = None
         self._tagged_lengths: frozenset[int] = frozenset()

@@ -8,6 +8,7 @@ from typing import cast
 
 from torch import nn
 
+from lib_faceid.bases.base_model import FLUX
 from lib_faceid.errors import HostError
 from lib_faceid.units.weight_types import Stage
 
@@ -30,6 +31,10 @@ _STAGES: Mapping[str, Stage] = {
     "output_blocks": "output",
     "up_blocks": "output",
 }
+_TRANSFORMERS = (
+    ("context_embedder", "single_transformer_blocks"),
+    ("txt_in", "vector_in", "double_blocks", "single_blocks"),
+)
 # Adapter files number the layers of diffusers' `unet.attn_processors`: not in the order of execution.
 _FILE_ORDER: tuple[Stage, ...] = ("input", "output", "middle")
 
@@ -105,13 +110,21 @@ def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
 
 
 def is_transformer(network: nn.Module) -> bool:
-    """Say whether it is a transformer of FLUX.1, which reads the prompt in one row with the picture, on diffusers."""
-    return hasattr(network, "context_embedder") and hasattr(network, "single_transformer_blocks")
+    """Say whether it is a transformer of FLUX.1, which reads the prompt in one row with the picture.
+
+    On diffusers, or built into Forge by black-forest-labs' names. Chroma and FLUX.2, which have these as well, lack
+    what takes CLIP's vector.
+    """
+    return any(all(hasattr(network, name) for name in names) for names in _TRANSFORMERS)
 
 
 def context_dim(transformer: nn.Module) -> int:
-    """Return the width of the context that a transformer reads: 4096 for FLUX.1."""
-    return cast("nn.Linear", transformer.context_embedder).in_features
+    """Return the width of the context that a transformer reads: 4096 for FLUX.1.
+
+    A matrix that Forge keeps in 4 bits does not say how wide it is; there is no published FLUX.1 of another width.
+    """
+    embedder = getattr(transformer, "context_embedder", None) or transformer.txt_in
+    return getattr(embedder, "in_features", FLUX)
 
 
 def measured(network: nn.Module) -> tuple[int, tuple[int, ...]]:

@@ -11,10 +11,11 @@ from torch import nn
 from lib_faceid.effects.effect import EffectKind
 from lib_faceid.effects.injection import Injection
 from lib_faceid.errors import HostError
+from lib_faceid.hosts.forge.flux import draws_flux, require_plain
 from lib_faceid.hosts.forge.lora import PatchLoras
 from lib_faceid.hosts.forge.rows import carried_rows
 from lib_faceid.jobs.job import Job
-from lib_faceid.unet.layers import attention_layers
+from lib_faceid.unet.layers import attention_layers, is_transformer
 
 __all__ = ["Forge"]
 
@@ -23,19 +24,24 @@ class Forge:
     """The WebUI with model patchers, and its descendants."""
 
     name = "Forge"
-    carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals"})
     forgets_loras = True
 
+    def __init__(self) -> None:
+        of_flux: set[EffectKind] = {"context"} if draws_flux() else set()
+        self.carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", *of_flux})
+
     def check(self) -> None:
-        """Raise HostError for a checkpoint of another kind than Stable Diffusion's UNets."""
+        """Raise HostError for a checkpoint that nothing is drawn with: no UNet of Stable Diffusion, nor FLUX.1."""
+        unet = self.unet()
+        if is_transformer(unet) and "context" in self.carries:
+            require_plain(unet, str(getattr(shared.sd_model.sd_checkpoint_info, "name", "")))
+            return
         try:
-            attention_layers(self.unet())
+            attention_layers(unet)
         except HostError as error:
             kind = type(shared.sd_model).__name__
-            ours = " FLUX.1 is drawn by our own program alone: python -m lib_faceid." if "flux" in kind.lower() else ""
-            raise HostError(
-                f"FaceID exists for SD 1.5 and SDXL; the checkpoint that is loaded is {kind}.{ours}"
-            ) from error
+            known = "SD 1.5, SDXL and FLUX.1 [dev] and [schnell]" if "context" in self.carries else "SD 1.5 and SDXL"
+            raise HostError(f"FaceID exists for {known}; the checkpoint that is loaded is {kind}.") from error
 
     def unet(self) -> nn.Module:
         """Return the UNet of the checkpoint."""

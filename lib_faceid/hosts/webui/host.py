@@ -14,7 +14,7 @@ from lib_faceid.hosts.webui.settings import setting
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import Roots
 from lib_faceid.pictures.requested import RequestPolicy
-from lib_faceid.unet.layers import cross_attention_dim
+from lib_faceid.unet.layers import measured
 
 __all__ = ["WebUI"]
 
@@ -40,7 +40,7 @@ class WebUI:
         """Return the cross attention dimension of the loaded checkpoint; raises HostError for another kind of model."""
         unet = engine().unet_at_hand()
         try:
-            return None if unet is None else cross_attention_dim(unet)
+            return None if unet is None else measured(unet)[0]
         except HostError:
             engine().check()  # says which kind it is, where the WebUI knows
             raise
