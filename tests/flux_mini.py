@@ -33,6 +33,7 @@ from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
 
 __all__ = [
     "SIDE",
+    "WORDS",
     "bfl_names",
     "clip",
     "flux_transformer",

@@ -13,7 +13,7 @@ from lib_faceid.miniature.config import write_text_folder
 from lib_faceid.miniature.sizes import LATENT, MINIATURE, RGB, Sizes, VAESizes
 from lib_faceid.miniature.trained import TRAINED
 
-__all__ = ["FOLDER", "write_repos"]
+__all__ = ["FOLDER", "vae_config", "write_json", "write_repos"]
 
 FOLDER = "forge_repos"
 UNET = "sizes.json"
@@ -31,7 +31,7 @@ def write_repos(folder: Path) -> None:
     for name, sizes in {**MINIATURE, "trained": TRAINED}.items():
         _write_repo(folder / name, sizes)
         unet = {"model_channels": sizes.unet.channels, "channel_mult": sizes.unet.mult}
-        _write(folder / name / UNET, unet | ({"adm_in_channels": sizes.unet.adm} if sizes.unet.adm else {}))
+        write_json(folder / name / UNET, unet | ({"adm_in_channels": sizes.unet.adm} if sizes.unet.adm else {}))
 
 
 def _write_repo(folder: Path, sizes: Sizes) -> None:
@@ -49,12 +49,12 @@ def _write_repo(folder: Path, sizes: Sizes) -> None:
         index[f"tokenizer{suffix}"] = ["transformers", "CLIPTokenizer"]
         for part in (f"text_encoder{suffix}", f"tokenizer{suffix}"):
             write_text_folder(folder / part, text)
-    _write(folder / "model_index.json", index)
-    _write(folder / "scheduler" / "scheduler_config.json", {"_class_name": "EulerDiscreteScheduler", **SCHEDULER})
-    _write(folder / "vae" / "config.json", _vae(sizes.vae, 0.13025 if sizes.open_text else 0.18215))
+    write_json(folder / "model_index.json", index)
+    write_json(folder / "scheduler" / "scheduler_config.json", {"_class_name": "EulerDiscreteScheduler", **SCHEDULER})
+    write_json(folder / "vae" / "config.json", vae_config(sizes.vae, 0.13025 if sizes.open_text else 0.18215))
 
 
-def _vae(sizes: VAESizes, scale: float) -> dict[str, Any]:
+def vae_config(sizes: VAESizes, scale: float) -> dict[str, Any]:
     levels = len(sizes.mult)
     return {
         "_class_name": "AutoencoderKL",
@@ -72,6 +72,6 @@ def _vae(sizes: VAESizes, scale: float) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(values, indent=2), encoding="utf-8")

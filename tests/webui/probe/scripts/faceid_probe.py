@@ -50,7 +50,8 @@ class Probe(scripts.Script):
                 handle.remove()
                 raise RuntimeError("the probe was asked to fail")
 
-        handle = unet().middle_block.register_forward_pre_hook(fail)
+        first = getattr(unet(), "middle_block", None) or unet().double_blocks[0]  # of a UNet, or of FLUX.1
+        handle = first.register_forward_pre_hook(fail)
 
     def postprocess(self, p: Any, processed: Any, wish: Any = None) -> None:
         vars(caller()).pop("apply_model", None)
