@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from tests.webui.folder import write_data_folder
 from tests.webui.server import PROJECT, Server
 
 PICTURES = int(os.environ.get("FACEID_LIVE_BATCH", "24"))
-"""Before a release: 300."""
+"""Before a release: 300, and 20 rounds."""
+ROUNDS = int(os.environ.get("FACEID_LIVE_BATCH_ROUNDS", "1"))
 MANIFEST = (
     "people,prompt,seeds,steps,cfg,size,adapter\n{photo} || {photo}:0.4,a person,1-{each},4,5,128x128,{adapter}\n"
 )
@@ -81,19 +83,23 @@ def test_two_draw_what_one_draws(server: Server, second: Server, folder: Path, b
     assert files_of(folder / "two") == by_one
 
 
+@pytest.mark.parametrize("seed", range(ROUNDS))
 def test_a_webui_is_killed_then_the_command(
-    server: Server, second: Server, folder: Path, by_one: dict[str, bytes]
+    server: Server, second: Server, folder: Path, by_one: dict[str, bytes], seed: int
 ) -> None:
     """The picture of the one that is gone goes to the other at once. Started again, the command draws what is left."""
-    process, out = batch(folder, "killed", server, second), folder / "killed"
-    wait_for(out, PICTURES // 6, process)
+    dice, name = random.Random(seed), f"killed{seed}"
+    process, out = batch(folder, name, server, second), folder / name
+    first = dice.randrange(1, PICTURES // 2)
+    wait_for(out, first, process)
+    time.sleep(dice.random())  # anywhere in a picture
     assert second.process is not None
     second.process.kill()
     second.process.wait()
-    wait_for(out, PICTURES // 3, process)
+    wait_for(out, dice.randrange(first, PICTURES * 3 // 4), process)
     process.kill()
     process.wait()
     assert len(files_of(out)) < len(by_one), "some were left to draw"
     start(second)
-    assert batch(folder, "killed", server, second).wait(PATIENCE_S) == 0
+    assert batch(folder, name, server, second).wait(PATIENCE_S) == 0
     assert files_of(out) == by_one
