@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -141,9 +142,11 @@ def test_without_ray_or_without_a_cluster_there_is_a_sentence(monkeypatch: pytes
     def refuse(**_: Any) -> None:
         raise ConnectionError("nobody there")
 
+    monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=refuse))
-    with pytest.raises(HostError, match=r"cannot be reached at 10\.0\.0\.1:6379 \(nobody there\)"):
+    with pytest.raises(HostError, match=r"cannot be reached at 10\.0\.0\.1:6379 \(nobody there\).*RAY_AUTH_MODE=token"):
         start_ray("10.0.0.1:6379")
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0", "nothing is reported to its makers"
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPackageError, match="pip install 'ray>="):
         start_ray()

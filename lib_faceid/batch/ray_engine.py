@@ -7,6 +7,7 @@ where this machine has them; the files of people and photos travel through Ray's
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ WAIT_SECONDS, MOST_STARTS = 2.0, 10
 
 def start_ray(address: str | None = None) -> Any:
     """Return Ray, connected to a cluster or started on this machine. Raises MissingPackageError, HostError."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports to its makers
     try:
         ray: Any = import_module("ray")
     except ImportError as error:
@@ -39,7 +41,10 @@ def start_ray(address: str | None = None) -> Any:
         ray.init(address=address, ignore_reinit_error=True, log_to_driver=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = address or "this machine"
-        raise HostError(f"Ray cannot be reached at {where} ({error}). Start it there: ray start --head") from error
+        raise HostError(
+            f"Ray cannot be reached at {where} ({error}). Start it there: ray start --head. A cluster with a token wants "
+            "RAY_AUTH_MODE=token here, and the token in ~/.ray/auth_token."
+        ) from error
     return ray
 
 

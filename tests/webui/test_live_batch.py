@@ -21,7 +21,7 @@ ROUNDS = int(os.environ.get("FACEID_LIVE_BATCH_ROUNDS", "1"))
 MANIFEST = (
     "people,prompt,seeds,steps,cfg,size,adapter\n{photo} || {photo}:0.4,a person,1-{each},4,5,128x128,{adapter}\n"
 )
-PATIENCE_S = 30 * 60
+PATIENCE_S = 90 * 60
 
 
 @pytest.fixture(scope="module")
