@@ -42,8 +42,8 @@ def start_ray(address: str | None = None) -> Any:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = address or "this machine"
         raise HostError(
-            f"Ray cannot be reached at {where} ({error}). Start it there: ray start --head. A cluster with a token wants "
-            "RAY_AUTH_MODE=token here, and the token in ~/.ray/auth_token."
+            f"Ray cannot be reached at {where} ({error}). Start it there: ray start --head. "
+            "A cluster with a token wants RAY_AUTH_MODE=token here, and the token in ~/.ray/auth_token."
         ) from error
     return ray
 
