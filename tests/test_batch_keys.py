@@ -11,12 +11,12 @@ from typing import Any
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
 from lib_faceid.batch.casts import Cast
-from lib_faceid.batch.hashes import Hashes
 from lib_faceid.batch.keys import Keys
 from lib_faceid.batch.picture import Picture
 from lib_faceid.faces.packs import require_face_pack
 from lib_faceid.miniature import write_controlnet
 from lib_faceid.models.folders import Roots
+from lib_faceid.models.hashes import Hashes
 
 
 def test_a_key_changes_with_whatever_decides_a_picture(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from lib_faceid.batch.building import Wanted
 from lib_faceid.batch.casts import Cast
 from lib_faceid.batch.drawer import Drawer
 from lib_faceid.batch.failures import failed_keys
-from lib_faceid.batch.hashes import Hashes
 from lib_faceid.batch.keys import Keys
 from lib_faceid.batch.local import LocalEngine
 from lib_faceid.batch.picture import Picture
@@ -32,6 +31,7 @@ from lib_faceid.errors import FileError, HostError
 from lib_faceid.journal.journal import open_journal
 from lib_faceid.miniature.folder import write_trained_models
 from lib_faceid.models.folders import Roots
+from lib_faceid.models.hashes import Hashes
 from lib_faceid.models.own_settings import change_settings
 
 PROJECT = Path(__file__).resolve().parent.parent

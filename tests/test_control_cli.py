@@ -23,6 +23,7 @@ from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.journal.run import Drawn, Run
 from lib_faceid.miniature import write_controlnet
 from lib_faceid.models.folders import Roots, find_nets
+from lib_faceid.models.hashes import file_sha256
 from lib_faceid.units.control import ControlUnit
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import Unit
@@ -65,10 +66,11 @@ def test_a_picture_with_nobody_in_it(
         image = Image.open(tmp_path / name / "seed5.png")
         return np.asarray(image), parameters_from(image.info["parameters"]), capsys.readouterr().out
 
+    pose = Path("models/ControlNet/pose.safetensors")
     two, told, said = drawn("two", "pose:edges=pose.png:0.8:0:0.5", "depth/diffusion_pytorch_model:pose.png")
-    assert told["FaceID control 0"].startswith("net: pose, hint: edges, picture: ")
+    assert told["FaceID control 0"].startswith(f"net: pose, file: {file_sha256(pose)[:10]}, hint: edges, picture: ")
     assert told["FaceID control 0"].endswith("strength: 0.8, start: 0, end: 0.5")
-    assert told["FaceID control 1"].startswith("net: depth, hint: picture")
+    assert told["FaceID control 1"].startswith("net: depth, file: ")
     assert "ControlNet: pose (edges)" in said
     assert "FaceID control 0: pose · edges · strength 0.80 · steps 1-1 of 2" in said
     assert "was cut" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -187,7 +188,8 @@ def test_a_folder_of_diffusers_gives_its_name(net: Path, picture: Path, tmp_path
     first, second = ready_controls(units, (), MODELS, SD15)
     assert (first.name, second.number, second.name) == ("controlnet-depth", 2, "pose")
     assert second.plan(20) == "steps 1-10 of 20"
-    assert first.infotext().startswith("net: controlnet-depth, hint: picture, picture: ")
+    short = hashlib.sha256(net.read_bytes()).hexdigest()[:10]
+    assert first.infotext().startswith(f"net: controlnet-depth, file: {short}, hint: picture, picture: ")
 
 
 # ---------------------------------------------------------------------------------------------------------- pictures

@@ -207,6 +207,10 @@ def test_what_was_applied_is_said(unet: nn.Module, with_net: Models, unit: Unit)
     assert "IdentityNet 0.55" in line
     assert "identitynet_sdxl.safetensors is taken for IdentityNet by its name" in " ".join(job.prepared[0].notes)
     assert "net_weight: 0.55" in job.prepared[0].infotext()
+    control = job.prepared[0].control
+    assert control is not None
+    assert control.sha256 == sha256_of(control.net.path)
+    assert f", net: {control.sha256[:10]}, algo: " in job.prepared[0].infotext()
 
 
 def test_start_and_end_of_the_net_are_its_own(unet: nn.Module, with_net: Models, unit: Unit) -> None:

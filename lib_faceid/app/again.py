@@ -16,7 +16,8 @@ from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import file_of
-from lib_faceid.jobs.recording import pixels_sha256, used_unit, versions
+from lib_faceid.jobs.preparing import Prepared
+from lib_faceid.jobs.recording import nets_of, pixels_sha256, used_unit, versions
 from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
 from lib_faceid.units.control import control_key
@@ -82,11 +83,19 @@ def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[G
     asked = again(run, resources)
     checkpoint = checkpoint_of(run, resources)
     job = session.job(asked.units, asked.requests[0])
-    now = {one.number: used_unit(one, "").references for one in session.prepare(job, checkpoint)}
-    why = first_difference(run, journal, resources, checkpoint, now)
+    prepared = session.prepare(job, checkpoint)
+    now = {one.number: used_unit(one, "").references for one in prepared}
+    why = _other_net(run, prepared) or first_difference(run, journal, resources, checkpoint, now)
     for drawn, generated in zip(run.pictures, session.draw(checkpoint, job, asked.requests), strict=False):
         is_same = pixels_sha256(generated.image) == drawn.pixels_sha256
         yield generated, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
+
+
+def _other_net(run: Run, units: Sequence[Prepared]) -> str:
+    """Return in a sentence which unit's ControlNet is another file now; "" where none is, or none was written down."""
+    now = nets_of(units)
+    changed = next((user for user, digest in run.nets.items() if now.get(user) != digest), "")
+    return f"{changed}: its ControlNet is another file now (another SHA-256), or not here." if changed else ""
 
 
 def first_difference(

@@ -57,7 +57,7 @@ class Recorder:
             machine = Machine(HOST, resources.models().adapter_files, self.checkpoint)
             keeps = own_settings(resources.roots).thumbnails
             journal = open_journal(resources.roots)
-            run = record(journal, units, finished, machine, keeps_thumbnails=keeps)
+            run = record(journal, units, finished, machine, keeps_thumbnails=keeps, controls=job.controls)
         except (FaceIDError, OSError) as error:
             self.say(f"Not written into the journal: {error}")
         else:

@@ -27,6 +27,7 @@ from lib_faceid.models.folders import (
     require_clip_vision,
     usual_roots,
 )
+from lib_faceid.models.hashes import own_hashes
 from lib_faceid.models.listing import children, files_below
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
@@ -108,6 +109,7 @@ class Resources:
             allow=self.allow,
             analyser_of=self.analyser_of,
             control_file=self.control_file,
+            file_hash=lambda path: own_hashes(self.roots).of(path),
             carries=CARRIES,
         )
 

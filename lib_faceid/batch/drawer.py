@@ -95,7 +95,8 @@ class Drawer:
         resources = self._session.resources
         finished = [Finished(generated.parameters, generated.image, "", generated.score)]
         machine = Machine(HOST, resources.models().adapter_files, checkpoint)
-        return run_of(open_journal(resources.roots), opened.job.prepared, finished, machine).as_dict()
+        job, journal = opened.job, open_journal(resources.roots)
+        return run_of(journal, job.prepared, finished, machine, job.controls).as_dict()
 
 
 def record_of(picture: Picture) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Any
 
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
-from lib_faceid.batch.hashes import Hashes
 from lib_faceid.batch.picture import Picture
 from lib_faceid.batch.unit_pictures import with_pictures
 from lib_faceid.errors import FaceIDError
@@ -25,6 +24,7 @@ from lib_faceid.jobs.choosing import file_of
 from lib_faceid.methods.loading import identify_adapter
 from lib_faceid.methods.nets import find_net
 from lib_faceid.models.folders import find_adapters, find_clip_vision
+from lib_faceid.models.hashes import Hashes
 from lib_faceid.models.image_encoders import IMAGE_ENCODERS
 from lib_faceid.models.listing import files_below
 from lib_faceid.models.person_suffixes import is_person_file

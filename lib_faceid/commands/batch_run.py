@@ -158,11 +158,11 @@ def _resources(options: Options) -> Resources:
 
 
 def _facts(options: Options, resources: Resources, store: Store) -> tuple[Known, Callable[[Picture], str]]:
-    from lib_faceid.batch.hashes import Hashes
     from lib_faceid.batch.here import known_here
     from lib_faceid.batch.keys import Keys
     from lib_faceid.batch.webui import DRAWN_BY
     from lib_faceid.batch.webui_known import known_there
+    from lib_faceid.models.hashes import Hashes
 
     hashes = Hashes(store.folder / ".hashes.json")
     if options.engine == "webui":

@@ -94,6 +94,8 @@ class Control:
     """Its context, as for CrossAttention: of each image, or one for all. None at all: what the UNet itself reads."""
     pictures: Sequence[HintPicture]
     """What it follows in each image of a batch; a single one serves all."""
+    sha256: str = ""
+    """Of the net's file, for what is written down of a picture."""
     kind: EffectKind = "residuals"
 
 

@@ -11,6 +11,7 @@ from lib_faceid.hosts.host import Host
 from lib_faceid.inventory.check import check_setup
 from lib_faceid.jobs.choosing import Models
 from lib_faceid.models.folders import find_adapters, require_clip_vision
+from lib_faceid.models.hashes import own_hashes
 from lib_faceid.models.own_settings import own_settings
 from lib_faceid.people.approval import require_approved
 from lib_faceid.people.library import open_library
@@ -42,6 +43,7 @@ def models_of(host: Host) -> Models:
         policy=lambda: host.settings().requests,
         allow=allow,
         analyser_of=face_analyser,
+        file_hash=lambda path: own_hashes(host.roots()).of(path),
         host=host.name,
         carries=host.carries,
     )

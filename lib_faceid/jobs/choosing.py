@@ -18,6 +18,7 @@ from lib_faceid.methods.loading import check_numbers, identify_adapter, load_ada
 from lib_faceid.methods.method import Method, Purpose, Variant
 from lib_faceid.methods.ranking import rank
 from lib_faceid.methods.registry import methods_for, named_by_user
+from lib_faceid.models.hashes import file_sha256
 from lib_faceid.pictures.requested import BASE64_ONLY, RequestPolicy
 from lib_faceid.references.reference import Reference
 from lib_faceid.units.unit import AUTO, PURPOSES, Unit
@@ -50,6 +51,8 @@ class Models:
     `face_analyser` has another, such adapters are refused."""
     control_file: Callable[[str | Path], Path] = Path
     """Gives the file of a control unit's net by its name or path; raises MissingModelError."""
+    file_hash: Callable[[Path], str] = file_sha256
+    """Gives the SHA-256 of a model file; raises OSError. A host keeps what it read, as such files are large."""
     host: str = "this program"
     """What messages call the host."""
     carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text"})

@@ -26,6 +26,7 @@ from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.preparing import step_range
 from lib_faceid.methods.nets import net_known_as
 from lib_faceid.models.folders import DIFFUSERS_MODEL
+from lib_faceid.models.hashes import SHORT
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.control import FACES, ControlUnit, acting, control_key
 from lib_faceid.units.region import AUTO_REGION, Box, column
@@ -75,7 +76,7 @@ class ReadyControl:
 
     def infotext(self) -> str:
         """Return what a picture's metadata say of it."""
-        return self.unit.infotext(self.name, self.sha256)
+        return self.unit.infotext(self.name, self.sha256, self.guide.effect.sha256[:SHORT])
 
     def plan(self, steps: int) -> str:
         """Return in words in which of so many steps it acts."""
@@ -112,7 +113,7 @@ def ready_controls(
 def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Models, dim: int) -> ReadyControl:
     require_carried({"residuals"}, models.carries, "A ControlNet or T2I-Adapter", models.host)
     path = models.control_file(unit.net)
-    if known := net_known_as(path):
+    if known := net_known_as(path, models.file_hash):
         raise MismatchError(PLAIN_IDENTITYNET.format(file=path.name, label=known.label))
     if POOLED in path.stem.lower():
         raise FileError(f"{path.name} is a ControlNet whose maps are averaged, which is not done here. Use another.")
@@ -121,7 +122,8 @@ def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Model
     picture, digest = _picture(unit, people, models)
     schedule = WholeSteps(unit.strength, unit.start, unit.end)
     name = path.parent.name if path.name.startswith(DIFFUSERS_MODEL) else path.stem
-    return ReadyControl(number, unit, name, Guide(Control(net, name, (), [picture]), schedule), picture, digest)
+    control = Control(net, name, (), [picture], models.file_hash(path))
+    return ReadyControl(number, unit, name, Guide(control, schedule), picture, digest)
 
 
 def _require_base(name: str, net: NetFile, dim: int) -> None:

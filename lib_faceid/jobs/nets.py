@@ -43,7 +43,7 @@ def control_of(
     net = adapter.variant.net
     if net is None or tokens is None or unit.net_weight == 0:
         return None, []
-    found, how = find_net(net, models.adapter_files(), adapter.widths)
+    found, how = find_net(net, models.adapter_files(), adapter.widths, models.file_hash)
     if found is None:
         note = (
             f"{net.label} is not here, so the adapter draws alone: likeness without the photo's pose. Put "
@@ -63,7 +63,7 @@ def control_of(
     places = [_key_points(unit, number, one, models, adapter) for number, one in enumerate(joined)]
     pictures = [FacePicture(points, box_of_region(region)) for points, _ in places]
     notes = dict.fromkeys(filter(None, [how, *(note for _, note in places)]))
-    return Control(file, net.label, tokens.sources, pictures), list(notes)
+    return Control(file, net.label, tokens.sources, pictures, models.file_hash(found)), list(notes)
 
 
 def _key_points(unit: Unit, number: int, joined: AnyJoined, models: Models, adapter: Adapter) -> tuple[KeyPoints, str]:

@@ -16,6 +16,7 @@ from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.reading import AnyJoined, read_negative, read_references, read_saved, recogniser_note
 from lib_faceid.jobs.texts import require_writable
 from lib_faceid.methods.adapter import Adapter
+from lib_faceid.models.hashes import SHORT
 from lib_faceid.models.person_suffixes import is_person_file
 from lib_faceid.references.joining import Joined
 from lib_faceid.references.reference import Reference
@@ -110,7 +111,8 @@ class Prepared:
         """Return what a picture's metadata say of the unit, with or without the hashes of its photos."""
         hashes = (self.hashes, self.negative_images) if has_hashes else ()
         pose = "photo" if self.control and self.unit.pose is not None else ""
-        return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes, pose=pose)
+        more = {"pose": pose, "net": self.control.sha256[:SHORT] if self.control else ""}
+        return unit_to_infotext(self.unit, self.adapter.name, self.adapter.variant.id, *hashes, more=more)
 
     def plan(self, steps: int) -> str:
         """Return in words in which of so many steps it acts."""

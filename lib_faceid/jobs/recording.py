@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -21,12 +21,15 @@ from lib_faceid.likeness.meaning import LIKENESS_KEY
 from lib_faceid.likeness.score import PictureScore
 from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.person_suffixes import is_person_file
-from lib_faceid.units.infotext import ALGORITHM, WRITTEN
+from lib_faceid.units.infotext import ALGORITHM, WRITTEN, infotext_key
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import FIELDS
 from lib_faceid.version import __version__
 
-__all__ = ["Finished", "Machine", "pixels_sha256", "record", "run_of", "used_unit", "versions"]
+if TYPE_CHECKING:
+    from lib_faceid.jobs.controls import ReadyControl
+
+__all__ = ["Finished", "Machine", "nets_of", "pixels_sha256", "record", "run_of", "used_unit", "versions"]
 
 THUMBNAIL_PX = 192
 
@@ -60,15 +63,22 @@ def record(
     machine: Machine,
     *,
     keeps_thumbnails: bool = False,
+    controls: Sequence[ReadyControl] = (),
 ) -> Run:
     """Write down a finished job, and return the run. Raises FaceIDError."""
-    run = journal.add(run_of(journal, units, finished, machine))
+    run = journal.add(run_of(journal, units, finished, machine, controls))
     if keeps_thumbnails:
         journal.keep_thumbnails(run.number, [_thumbnail(one.image) for one in finished])
     return run
 
 
-def run_of(journal: Journal, units: Sequence[Prepared], finished: Sequence[Finished], machine: Machine) -> Run:
+def run_of(
+    journal: Journal,
+    units: Sequence[Prepared],
+    finished: Sequence[Finished],
+    machine: Machine,
+    controls: Sequence[ReadyControl] = (),
+) -> Run:
     """Return a finished job as a run that is not written down yet. The journal knows the hashes of model files."""
     settings = parameters_from(finished[0].infotext)
     settings.pop(LIKENESS_KEY, None)  # of one picture; the scores of all are kept
@@ -82,8 +92,14 @@ def run_of(journal: Journal, units: Sequence[Prepared], finished: Sequence[Finis
         tuple(_drawn(one, prompt) for one in finished),
         checkpoint=settings.get("Model", checkpoint.stem),
         checkpoint_sha256=machine.checkpoint_sha256 or journal.sha256(checkpoint),
+        nets=nets_of(units) | {one.key: one.guide.effect.sha256 for one in controls},
         versions=versions(machine.host),
     )
+
+
+def nets_of(units: Sequence[Prepared]) -> dict[str, str]:
+    """Return the SHA-256 of the ControlNets that units draw with, by the units' keys."""
+    return {infotext_key(one.number): one.control.sha256 for one in units if one.control}
 
 
 def used_unit(prepared: Prepared, adapter_sha256: str) -> UsedUnit:

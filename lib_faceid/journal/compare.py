@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.units.control import control_key
 from lib_faceid.units.infotext import unit_from_infotext
 from lib_faceid.units.parameters import parameters_from
 from lib_faceid.units.unit import FIELDS
@@ -57,6 +58,9 @@ def settings_of(run: Run) -> dict[str, Any]:
     values: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
     values |= {name: value for name, value in run.settings.items() if _is_setting(name)}
     values |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:10]}
+    values |= {f"{user} net SHA-256": str(digest)[:10] for user, digest in run.nets.items()}
+    for name in (one for one in run.settings if one.startswith(control_key())):
+        values |= _of_line(name, str(run.settings[name]))
     values["seeds"] = ", ".join(str(one.seed) for one in run.pictures)
     for unit in run.units:
         values |= {f"FaceID {unit.number} {name}": value for name, value in _of_unit(unit).items()}
@@ -82,8 +86,13 @@ def _of_metadata(text: str) -> dict[str, Any]:
             fields, photos = unit_from_infotext(value)
             values |= {f"{name} {field}": one for field, one in {**fields, "photos": ", ".join(photos)}.items()}
         else:
-            values[name] = value
+            values |= _of_line(name, value) if name.startswith(control_key()) else {name: value}
     return values
+
+
+def _of_line(name: str, line: str) -> dict[str, str]:
+    """Return what a control unit's line says, part by part."""
+    return {f"{name} {part}": value for part, _, value in (one.partition(": ") for one in line.split(", "))}
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:

@@ -17,9 +17,9 @@ from lib_faceid.journal.lineage import Step, likely_parent, refused_rows, steps_
 from lib_faceid.journal.run import MAX_NOTE, Run, number_of, task_id
 from lib_faceid.journal.schema import connected, writing
 from lib_faceid.journal.trials import TRIAL, expect, run_with, who_expects
-from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.models.folders import Roots, usual_roots
-from lib_faceid.models.shards import fingerprint_of, parts_of
+from lib_faceid.models.hashes import file_sha256
+from lib_faceid.models.shards import fingerprint_of
 from lib_faceid.units.parameters import parameters_from
 
 __all__ = ["Entry", "Journal", "Page", "Point", "open_journal"]
@@ -249,8 +249,7 @@ class Journal:
             known = db.execute("SELECT sha256 FROM files WHERE fingerprint = ?", (fingerprint,)).fetchone()
         if known:
             return str(known[0])
-        digests = [sha256_of(part) for part in parts_of(path) if part.is_file()]
-        found = "+".join(digests)
+        found = file_sha256(path)
         with writing(self.file) as db:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (fingerprint, found))
         return found

@@ -137,6 +137,8 @@ class Run:
     number: int = 0
     time: float = 0.0
     """Seconds since 1970, UTC."""
+    nets: Values = field(default_factory=dict[str, Any])
+    """SHA-256 of the files of ControlNets and T2I-Adapters, by what used one: `FaceID 0`, `FaceID control 0`."""
 
     @property
     def id(self) -> str:
@@ -173,6 +175,7 @@ class Run:
             "parent": task_id(self.parent) if self.parent else None,
             "settings": dict(self.settings),
             "versions": dict(self.versions),
+            **({"nets": dict(self.nets)} if self.nets else {}),
             "tags": list(self.tags),
             "people": list(self.people),
             "likeness": self.likeness,
@@ -188,6 +191,7 @@ class Run:
                 **{name: values[name] for name in PLAIN if name in values},
                 settings=dict(values.get("settings") or {}),
                 versions=dict(values.get("versions") or {}),
+                nets=dict(values.get("nets") or {}),
                 tags=tuple(values.get("tags") or ()),
                 units=tuple(map(UsedUnit.from_dict, values.get("units") or ())),
                 pictures=tuple(map(Drawn.from_dict, values.get("pictures") or ())),

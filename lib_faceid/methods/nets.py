@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from lib_faceid.errors import FaceIDError, FileError
 from lib_faceid.methods.method import Net
 from lib_faceid.methods.registry import variants
-from lib_faceid.models.checkpoint import read_whole, sha256_of
+from lib_faceid.models.checkpoint import read_whole
+from lib_faceid.models.hashes import file_sha256
 from lib_faceid.models.shards import fingerprint_of
 
 __all__ = ["find_net", "net_known_as"]
 
 
-def find_net(net: Net, files: Sequence[Path], widths: Collection[int] = ()) -> tuple[Path | None, str]:
+def find_net(
+    net: Net, files: Sequence[Path], widths: Collection[int] = (), hash_of: Callable[[Path], str] = file_sha256
+) -> tuple[Path | None, str]:
     """Return the ControlNet's file among those where adapters lie, and what was assumed in choosing it.
 
     All full ControlNets of a base model have the same tensors: the published file is known by its hash, others by a
     hint in the name of the file or of the folders around it. widths: of the adapter's layers; a file of others is
-    taken only if there is no other. Raises FileError for one that is called so and is damaged.
+    taken only if there is no other; hash_of: gives the SHA-256 of a file. Raises FileError for one that is called so
+    and is damaged.
     """
     sized = [path for path in files if path.stat().st_size == net.size_bytes]
-    if published := next((path for path in sized if _sha256(path, fingerprint_of(path)) == net.sha256), None):
+    if published := next((path for path in sized if hash_of(path) == net.sha256), None):
         return published, ""
     errors: list[FaceIDError] = []
     named: list[tuple[Path, frozenset[int]]] = []
@@ -41,19 +45,17 @@ def find_net(net: Net, files: Sequence[Path], widths: Collection[int] = ()) -> t
     return (fitting[0], f"{fitting[0].name} is taken for {net.label} by its name.") if fitting else (None, "")
 
 
-def net_known_as(path: Path) -> Net | None:
-    """Return the net that a file is, of those that adapters were trained together with, by its hash or its name."""
+def net_known_as(path: Path, hash_of: Callable[[Path], str] = file_sha256) -> Net | None:
+    """Return the net that a file is, of those that adapters were trained together with, by its hash or its name.
+
+    hash_of: gives the SHA-256 of a file.
+    """
     nets = [one.net for one in variants() if one.net is not None]
     size_bytes = path.stat().st_size
     for net in nets:
-        if size_bytes == net.size_bytes and _sha256(path, fingerprint_of(path)) == net.sha256:
+        if size_bytes == net.size_bytes and hash_of(path) == net.sha256:
             return net
     return next((net for net in nets if _is_named(net, path)), None)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, fingerprint: str) -> str:  # noqa: ARG001 - the cache goes by it
-    return sha256_of(path)
 
 
 @lru_cache(maxsize=512)

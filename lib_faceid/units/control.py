@@ -65,9 +65,12 @@ class ControlUnit:
         """Whether it does anything."""
         return self.strength > 0
 
-    def infotext(self, net: str, sha256: str) -> str:
-        """Return one line for a picture's metadata. net: the file's name; sha256: of the picture; "" for none."""
-        values = {"net": net, "hint": self.hint, "picture": sha256[:8], "strength": self.strength}
+    def infotext(self, net: str, sha256: str, file: str = "") -> str:
+        """Return one line for a picture's metadata.
+
+        net: the file's name; sha256: of the picture, "" for none; file: the beginning of the file's SHA-256.
+        """
+        values = {"net": net, "file": file, "hint": self.hint, "picture": sha256[:8], "strength": self.strength}
         values |= {name: getattr(self, name) for name in ("start", "end")}
         return ", ".join(f"{name}: {_text(value)}" for name, value in values.items() if value != "")
 

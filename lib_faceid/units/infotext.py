@@ -42,12 +42,13 @@ def unit_to_infotext(
     variant: str,
     references: Sequence[str] = (),
     negative_images: Sequence[str] = (),
-    pose: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """Return one line with what is needed to draw the unit again.
 
     adapter and variant: what "Auto" became; references: short hashes of the photos, by which they are found again;
-    negative_images: those of the negative photos; pose: what is said of a pose photo, if there was one.
+    negative_images: those of the negative photos; more: by name, what is said of a pose photo (`pose`), and the
+    beginning of the SHA-256 of its ControlNet's file (`net`); "" for none.
     """
     values = unit.to_dict() | {"adapter": adapter, "variant": variant}
     written = {name: values[name] for name in WRITTEN if name in ALWAYS or values[name] != FIELDS[name].default}
@@ -56,7 +57,7 @@ def unit_to_infotext(
         for name, hashes in (("refs", references), ("negative_images", negative_images))
         if hashes
     }
-    written |= {"pose": pose} if pose else {}
+    written |= {name: text for name, text in (more or {}).items() if text}
     return ", ".join(f"{name}: {_text(value)}" for name, value in (written | {"algo": ALGORITHM}).items())
 
 
