@@ -1,12 +1,13 @@
-"""The text side of AUTOMATIC1111, played: two encoders that cut prompts into chunks, emphasis, ANDs and schedules.
+"""The text side of a WebUI, played: two encoders that cut prompts into chunks, emphasis, ANDs and schedules.
 
-Written from what its functions do, with letters for words: as much as `lib_faceid/hosts/a1111` asks of it.
+Written from what its functions do, with letters for words: as much as `lib_faceid/hosts` asks of it. Forge's engines
+are called in the same way, and lie elsewhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -14,10 +15,17 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["End", "Prompts", "play_text"]
+__all__ = ["EMPHASIS", "End", "Prompts", "play_text"]
 
 START, END, COMMA, TRIGGER, EMBEDDING = 90, 99, 50, 60, 70
 CHUNK = 75
+
+
+EMPHASIS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "No norm": lambda rows, weights: rows * weights,
+    "Ignore": lambda rows, _weights: rows,
+    "Original": lambda rows, weights: rows * weights * (rows.mean() / (rows * weights).mean()),
+}
 
 
 class End(NamedTuple):
@@ -39,6 +47,8 @@ class Embedder(nn.Module):
     def __init__(self, width: int, shift: int = 0) -> None:
         super().__init__()
         self.width, self.shift = width, shift
+        self.emphasis = "No norm"
+        self.number = 0
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         return [[self.token(word) for word in re.findall(r"\w+|,", text)] for text in texts]
@@ -81,17 +91,24 @@ class Embedder(nn.Module):
 
     def encoded(self, chunks: Sequence[Any]) -> list[Tensor]:
         found: list[Tensor] = []
-        for number, chunk in enumerate(chunks):
-            rows = torch.zeros(CHUNK + 2, self.width)
-            rows[:, 0] = torch.asarray(chunk.tokens)
-            rows[:, 1] = torch.arange(CHUNK + 2)
-            rows[:, 2] = number + self.shift
-            found.append(rows * torch.tensor(chunk.multipliers)[:, None])
+        for self.number, chunk in enumerate(chunks):
+            (rows,) = self.encode_with_transformers(torch.asarray([chunk.tokens]))
+            found.append(EMPHASIS[self.emphasis](rows, torch.tensor(chunk.multipliers)[:, None]))
         return found
 
+    def encode_with_transformers(self, tokens: Tensor) -> Tensor:
+        rows = torch.zeros(*tokens.shape, self.width)
+        rows[..., 0] = tokens
+        rows[..., 1] = torch.arange(CHUNK + 2)
+        rows[..., 2] = self.number + self.shift
+        return rows
 
-def play_text(package: Any, widths: tuple[int, int]) -> SimpleNamespace:
-    """Put the text side into the played package `modules`, and return the model that encodes."""
+
+def play_text(package: Any, widths: tuple[int, int], *, is_forge: bool = False) -> SimpleNamespace:
+    """Put the text side into the played package `modules`, and return the model that encodes, its `embedders` beside.
+
+    is_forge: with the engines of Forge, which has them encode without gradients for ever.
+    """
     embedders = [Embedder(width) for width in widths]
 
     def learned(texts: Prompts) -> dict[str, Tensor]:
@@ -100,11 +117,17 @@ def play_text(package: Any, widths: tuple[int, int]) -> SimpleNamespace:
         vector = torch.cat([parts[1][:, 0], torch.tensor([texts.size] * len(texts)).float()], dim=1)
         return {"crossattn": torch.cat(parts, dim=-1), "vector": vector}
 
-    model = SimpleNamespace(
-        conditioner=SimpleNamespace(embedders=embedders), get_learned_conditioning=learned, asked=list[str]()
-    )
-    package.shared.sd_model = model
+    model = SimpleNamespace(get_learned_conditioning=learned, asked=list[str](), embedders=embedders)
     package.shared.opts = SimpleNamespace(use_old_emphasis_implementation=False, use_old_scheduling=False)
+    if is_forge:
+        model.text_processing_engine_l, model.text_processing_engine_g = embedders
+        model.get_learned_conditioning = torch.inference_mode()(learned)
+        model.skipped = list[int]()
+        model.set_clip_skip = model.skipped.append
+        package.shared.opts = SimpleNamespace(CLIP_stop_at_last_layers=2)
+    else:
+        model.conditioner = SimpleNamespace(embedders=embedders)
+    package.shared.sd_model = model
     package.devices.autocast = nullcontext
     package.prompt_parser.SdConditioning = Prompts
     package.prompt_parser.get_multicond_prompt_list = _parts
@@ -124,7 +147,7 @@ def _parts(prompts: Prompts) -> tuple[list[list[tuple[int, float]]], list[str], 
     return found, texts, {}
 
 
-def _schedules(prompts: Sequence[str], steps: int, hires: int | None = None, _is_old: bool = False) -> list[Any]:
+def _schedules(prompts: Sequence[str], steps: int, hires: int | None = None, *_old: bool) -> list[Any]:
     """[before:after:step] alone."""
     found = []
     for prompt in prompts:

@@ -88,8 +88,9 @@ class Place(NamedTuple):
     person: int
     """Of the job, from 0."""
     rows: Sequence[int]
-    emphasis: float = 1.0
-    """What the rows are multiplied by afterwards, where the prompt emphasises the word."""
+    emphasis: float | Tensor = 1.0
+    """What the rows, as they are in the text, have been multiplied by, where the prompt emphasises the word; [width]
+    where it is not the same for all numbers of a row. 0 for no word at all."""
 
 
 class Writing:
@@ -138,10 +139,11 @@ class Writing:
         found: list[tuple[Place, Tensor]] = []
         with torch.autocast("cpu", enabled=False):
             for place in places:
-                rows = context[list(place.rows)].float().cpu()
+                emphasis = torch.as_tensor(place.emphasis, dtype=torch.float32)
+                rows = context[list(place.rows)].float().cpu() / torch.where(emphasis == 0, 1.0, emphasis)
                 weights = self.people[place.person].effect.weights
                 fused = weights.fused(rows, self.ids(place.person, image))
-                found.append((place, (fused * place.emphasis - rows).to(context.device)))
+                found.append((place, ((fused - rows) * emphasis).to(context.device)))
         return found
 
     def written(self, context: Tensor, changes: Sequence[tuple[Place, Tensor]]) -> Tensor:

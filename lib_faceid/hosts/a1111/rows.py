@@ -23,9 +23,10 @@ __all__ = ["row_images", "tagged_rows"]
 def tagged_rows(p: Any, job: Job, params: Any, injection: Injection) -> Generator[None]:
     """Tag the rows that the coming UNet calls are made of; Tiled Diffusion's boxes until the step ends."""
     if injection.writing is not None:
-        from lib_faceid.hosts.a1111.writing import written_cond  # here, as most jobs write nobody into the prompt
+        from lib_faceid.hosts.a1111.texts import written  # here, as most jobs write nobody into the prompt
 
-        params.text_cond = written_cond(p, injection.writing, params)
+        images = row_images(p, len(context_of(params.text_cond)), is_cond=True)
+        params.text_cond = written(p, injection.writing, params, images)
     params.text_cond = _tagged(params.text_cond, _slots(p, job, params.text_cond, params.x))
     params.text_uncond = _tagged(params.text_uncond, _slots(p, job, params.text_uncond))
     lengths = [context_of(cond).shape[1] for cond in (params.text_cond, params.text_uncond)]

@@ -28,7 +28,7 @@ class Forge:
 
     def __init__(self) -> None:
         of_flux: set[EffectKind] = {"context"} if draws_flux() else set()
-        self.carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", *of_flux})
+        self.carries: frozenset[EffectKind] = frozenset({"tokens", "lora", "residuals", "text", *of_flux})
 
     def check(self) -> None:
         """Raise HostError for a checkpoint that nothing is drawn with: no UNet of Stable Diffusion, nor FLUX.1."""
@@ -53,7 +53,11 @@ class Forge:
         return None if objects is None else objects.unet.model.diffusion_model
 
     def rows(self, p: Any, job: Job, params: Any, injection: Injection) -> AbstractContextManager[None]:
-        """Have slots travel beside the conditionings."""
+        """Have slots travel beside the conditionings, which are given the people who are written into them."""
+        if injection.writing is not None:
+            from lib_faceid.hosts.forge.texts import written  # here, as most jobs write nobody into the prompt
+
+            params.text_cond = written(p, injection.writing, params)
         return carried_rows(params, injection)
 
     def loras(self, job: Job) -> PatchLoras:

@@ -17,10 +17,11 @@ import torch
 from modules import shared
 from torch import Tensor
 
-__all__ = ["add_patches", "make_ready", "patcher", "put_patcher", "without_patches"]
+__all__ = ["add_patches", "bring_back", "make_ready", "patcher", "put_patcher", "without_patches"]
 
 _ADAPTERS = "ldm_patched.modules.weight_adapter", "modules_forge.packages.comfy.weight_adapter"
 """Where ComfyUI's adapters are, in the latest reForge and in Neo."""
+_MEMORY = "ldm_patched.modules.model_management", "backend.memory_management"
 _OURS = "faceid_lora"  # of a patch: its name, where the list of a weight's patches has none
 Factors = Mapping[str, tuple[Tensor, Tensor]]
 """Name of a weight in the patcher's model -> up and down."""
@@ -72,8 +73,25 @@ def make_ready(changed: Any) -> None:
     if hasattr(changed, "refresh_loras"):
         changed.refresh_loras()
         return
-    loaders = "ldm_patched.modules.model_management", "backend.memory_management"
-    sys.modules[next(one for one in loaders if one in sys.modules)].load_models_gpu([changed])
+    _memory().load_models_gpu([changed])
+
+
+def bring_back(latents: Tensor) -> None:
+    """Have the UNet of the pass, and its ControlNets, on the GPU, from which another model may have pushed them.
+
+    Forge loads them once, before a pass. latents: of a step [B, 4, h, w], by which it reckons the memory for one.
+    """
+    of_pass = patcher()
+    nets = getattr(of_pass, "controlnet_linked_list", None)
+    found = [of_pass, *of_pass.extra_model_patchers_during_sampling, *(nets.get_models() if nets is not None else ())]
+    reckoned = of_pass.model_options.get("memory_peak_estimation_modifier", of_pass.memory_required)
+    needed = reckoned([2 * latents.shape[0], *latents.shape[1:]])
+    _memory().load_models_gpu(list({id(one): one for one in found}.values()), memory_required=needed)
+
+
+def _memory() -> Any:
+    """Return the module that says which models are on the GPU."""
+    return sys.modules[next(one for one in _MEMORY if one in sys.modules)]
 
 
 def _form_of_patches() -> Callable[[tuple[Any, ...]], Any]:

@@ -1,4 +1,4 @@
-"""People who are written into AUTOMATIC1111's prompts: which text each row of a step's conditioning is of, and its rows
+"""People who are written into a WebUI's prompts: which text each row of a step's conditioning is of, and its rows
 with the people in them. In a step in which nobody acts, the row is that of the text without trigger words.
 """
 
@@ -14,13 +14,12 @@ from torch import Tensor
 
 from lib_faceid.effects.text import Writing
 from lib_faceid.errors import HostError
-from lib_faceid.hosts.a1111.texts import Encoded, encode, encode_plain
 from lib_faceid.hosts.webui.passes import is_hires_pass
 from lib_faceid.hosts.webui.sampling import say
-from lib_faceid.unet.rows import follow_images
+from lib_faceid.hosts.webui.texts import Encoded, Encoding, encode, encode_plain
 from lib_faceid.units.trigger import Line, lines_of, refuse_negative
 
-__all__ = ["written_cond"]
+__all__ = ["UNKNOWN", "written_cond"]
 
 UNKNOWN = (
     "It cannot be told which prompt each row of this step belongs to, so nobody can be written into it: another "
@@ -40,17 +39,20 @@ class _Part(NamedTuple):
 Schedule = Sequence[_Part]
 
 
-def written_cond(p: Any, writing: Writing, params: Any) -> Any:
-    """Return a step's conditioning with the people in it. Raises FaceIDError where they cannot be written."""
+def written_cond(p: Any, writing: Writing, params: Any, encoding: Encoding) -> Any:
+    """Return a step's conditioning with the people in it. Raises FaceIDError where they cannot be written.
+
+    Its rows are those of the batch's images, one image after the other, in the order of the parts between ANDs.
+    """
     lines = _lines(p, writing)
     cond = params.text_cond
     images = [image for image, parts in enumerate(lines) for _ in parts]
     if len(images) != len(cond["crossattn"]):
         raise HostError(UNKNOWN)
-    if len(lines) > 1 and len(images) > len(lines) and follow_images(params.x, images) != images:
-        raise HostError(UNKNOWN)
     at = params.denoiser.step
-    rows = [_row(p, writing, _at(schedule, at), image) for image, parts in enumerate(lines) for schedule in parts]
+    rows = [
+        _row(p, writing, _at(schedule, at), image, encoding) for image, parts in enumerate(lines) for schedule in parts
+    ]
     writing.calls += any(is_written for _, is_written in rows)
     return _stacked(cond, [row for row, _ in rows])
 
@@ -77,7 +79,7 @@ def _lines_of_prompt(p: Any, writing: Writing, prompt: str, steps: tuple[int, in
     """Return the same for one prompt, by the WebUI's own reading of it."""
     (parts,), texts, _ = prompt_parser.get_multicond_prompt_list(prompt_parser.SdConditioning([prompt]))
     schedules = prompt_parser.get_learned_conditioning_prompt_schedules(
-        [texts[index] for index, _ in parts], *steps, shared.opts.use_old_scheduling
+        [texts[index] for index, _ in parts], *steps, *_timelines()
     )
     lines, note = lines_of([[text for _, text in one] for one in schedules], writing.trigger, len(writing.people))
     if note:
@@ -86,6 +88,12 @@ def _lines_of_prompt(p: Any, writing: Writing, prompt: str, steps: tuple[int, in
         [_Part(end, own, line) for (end, own), line in zip(schedule, of_part, strict=True)]
         for schedule, of_part in zip(schedules, lines, strict=True)
     ]
+
+
+def _timelines() -> tuple[bool, ...]:
+    """Return whether prompts are read with the old timelines, which Forge Neo has no more."""
+    is_old = getattr(shared.opts, "use_old_scheduling", None)
+    return () if is_old is None else (is_old,)
 
 
 def _hires_steps(p: Any) -> int:
@@ -99,7 +107,9 @@ def _at(schedule: Schedule, call: int) -> _Part:
     return next((part for part in schedule if call <= part.end), schedule[0])
 
 
-def _row(p: Any, writing: Writing, part: _Part, image: int) -> tuple[Mapping[str, Tensor] | None, bool]:
+def _row(
+    p: Any, writing: Writing, part: _Part, image: int, encoding: Encoding
+) -> tuple[Mapping[str, Tensor] | None, bool]:
     """Return a row's conditioning, and whether somebody is in it; None for one that is the WebUI's own."""
     drawn = part.line.drawn(writing.trigger, writing.weights)
     texts = partial(_texts, p)
@@ -107,11 +117,13 @@ def _row(p: Any, writing: Writing, part: _Part, image: int) -> tuple[Mapping[str
         if drawn.text == part.own:
             return None, False
         if drawn.text not in writing.kept:
-            writing.kept[drawn.text] = encode_plain(texts, drawn.text)
+            with encoding():
+                writing.kept[drawn.text] = encode_plain(texts, drawn.text)
         return writing.kept[drawn.text], False
     key = drawn, image if writing.differs_by_image else 0
     if key not in writing.kept:
-        writing.kept[key] = encode(texts, drawn, writing, image)
+        with encoding() as encoders:
+            writing.kept[key] = encode(encoders, texts, drawn, writing, image)
     found: Encoded = writing.kept[key]
     return {**found.cond, "crossattn": writing.written(found.cond["crossattn"], found.changes)}, True
 
