@@ -8,7 +8,7 @@ from torch import nn
 from unets import diffusers_copy, ldm_unet, sdxl_unet
 
 from lib_faceid.errors import HostError
-from lib_faceid.unet.layers import attention_layers, cross_attention_dim
+from lib_faceid.unet.layers import attention_layers, is_transformer, measured
 
 # The published table for SD 1.5: number in the file -> name in ldm, name in diffusers.
 SD15_TABLE = {
@@ -89,4 +89,15 @@ def test_what_is_no_unet_is_refused_in_words(module: nn.Module) -> None:
 
 @pytest.mark.parametrize("dim", [768, 1024])
 def test_the_width_of_the_context(dim: int) -> None:
-    assert cross_attention_dim(ldm_unet(dim, channels=32)) == dim
+    assert measured(ldm_unet(dim, channels=32))[0] == dim
+
+
+def test_a_transformer_in_4_bits_is_as_wide_as_any_flux() -> None:
+    """Forge keeps matrices of such files in modules that do not say how wide they are."""
+    network = nn.Module()
+    for name in ("txt_in", "vector_in", "double_blocks", "single_blocks"):
+        assert not is_transformer(network)
+        network.add_module(name, nn.Identity())
+    assert measured(network) == (4096, ())
+    network.add_module("txt_in", nn.Linear(32, 8))
+    assert measured(network) == (32, ())
