@@ -63,7 +63,7 @@ def write_flux_repo(folder: Path) -> None:
         "vae": ["diffusers", "AutoencoderKL"],
     }
     write_json(folder / "model_index.json", index)
-    write_json(folder / "sizes.json", {**TRANSFORMER, "t5_inner": INNER})
+    write_json(folder / "sizes.json", {**TRANSFORMER, "out_channels": 4, "t5_inner": INNER})
     scheduler = folder / "scheduler" / "scheduler_config.json"
     write_json(scheduler, {"_class_name": "FlowMatchEulerDiscreteScheduler", **SCHEDULER})
     for part in ("text_encoder", "tokenizer"):

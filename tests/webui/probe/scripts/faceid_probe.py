@@ -128,9 +128,10 @@ def hooks_left() -> dict[str, Any]:
 def loras() -> list[str]:
     """What is merged into the weights now."""
     if objects := getattr(shared.sd_model, "forge_objects", None):
-        return (
-            [] if objects.unet.model.lora_loader.loaded_hash == "[]" else [objects.unet.model.lora_loader.loaded_hash]
-        )
+        loader = getattr(objects.unet.model, "lora_loader", None)
+        if loader is None:  # Forge Neo's, where they are patches of weights as in early Forge
+            return sorted(objects.unet.patches)
+        return [] if loader.loaded_hash == "[]" else [loader.loaded_hash]
     networks = sys.modules.get("networks")
     return [network.name for network in networks.loaded_networks] if networks else []
 
