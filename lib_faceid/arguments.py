@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any, TypeVar
 
 from lib_faceid.errors import UnitError
 
-__all__ = ["as_many", "as_number", "as_path", "is_number", "one_of", "require", "shown"]
+__all__ = ["NUMBER", "as_many", "as_number", "as_path", "is_number", "one_of", "require", "shown"]
 
 T = TypeVar("T")
+NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)  # no nan, no 1_0, no 7,5
+"""A number as it is typed."""
 
 
 def as_path(value: Any, name: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from lib_faceid.batch.casts import Cast
 from lib_faceid.batch.columns import filled
+from lib_faceid.batch.controls import Controls
 from lib_faceid.batch.picture import Picture
 
 __all__ = ["PEOPLE", "Asked", "Setting", "Settings", "fill_in"]
@@ -27,6 +28,7 @@ class Setting(NamedTuple):
     steps: int
     cfg: float
     checkpoint: str
+    controls: Controls = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Asked:
             for seed in self.seeds:
                 yield Picture(
                     self.row, cell, text, seed, one.cast, one.negative, one.size, one.steps, one.cfg, one.checkpoint,
-                    one.options, fields,
+                    one.options, fields, one.controls,
                 )  # fmt: skip
 
 

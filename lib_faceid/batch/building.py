@@ -111,7 +111,7 @@ class Builder:
 
     def _job(self, picture: Picture) -> int:
         tags = picture.prompt[picture.prompt.index("<") :] if "<" in picture.prompt else ""
-        mark = hash((picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options)))
+        mark = hash((picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options), picture.followed))
         found = self._jobs.get(mark)
         if found is None:
             checkpoint = self._checkpoints.setdefault(picture.checkpoint, len(self._checkpoints))

@@ -28,7 +28,7 @@ from lib_faceid.units.tags import saved_name, settings_of_tag, tag_parts
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import AUTO, FIELDS, PICTURES, Photo, Purpose, Unit
 
-__all__ = ["NOBODY", "UNIT_COLUMNS", "Cast", "CastReader", "unit_of"]
+__all__ = ["NOBODY", "UNIT_COLUMNS", "Cast", "CastReader", "picture_problem", "unit_of"]
 
 PHOTO_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
 NOT_HERE = ("enabled", "batch", "image")
@@ -150,7 +150,7 @@ class CastReader:
             raise CellError("people", f"{shown(name)} is no photo; a file's name was expected.")
         path = str(self._folder / name)
         if path not in self._pictures:
-            self._pictures[path] = _problem(Path(path))
+            self._pictures[path] = picture_problem(Path(path))
         if self._pictures[path]:
             raise CellError("people", f"{name[:80]} {self._pictures[path]}")
         return path
@@ -176,7 +176,7 @@ class CastReader:
             raise CellError("adapter", str(error)) from error
 
 
-def _problem(path: Path) -> str:
+def picture_problem(path: Path) -> str:
     """Return what is wrong with a picture's file; "" where it can be read so far."""
     try:
         with path.open("rb") as file:

@@ -17,10 +17,10 @@ from lib_faceid.units.job_options import OPTIONS
 from lib_faceid.units.typed import typed
 from lib_faceid.units.unit import FIELDS, Field
 
-__all__ = ["FIELD", "OPTION_COLUMNS", "READERS", "REQUEST_COLUMNS", "alternatives", "filled", "names_in"]
+__all__ = ["FIELD", "OPTION_COLUMNS", "OR", "READERS", "REQUEST_COLUMNS", "alternatives", "filled", "names_in"]
 
 OPTION_COLUMNS = tuple(name for name in OPTIONS if name != "keep")  # a picture of a manifest is one picture
-REQUEST_COLUMNS = ("negative", "size", "steps", "cfg", "checkpoint")
+REQUEST_COLUMNS = ("negative", "size", "steps", "cfg", "checkpoint", "control")
 OR = "||"
 MOST_SEEDS = 1_000_000
 SEEDS = re.compile(r"\s*(\d{1,20})\s*(?:-\s*(\d{1,20})\s*)?")

@@ -16,6 +16,7 @@ from lib_faceid.app.named import named_adapters, named_identities
 from lib_faceid.app.picture_files import save_picture
 from lib_faceid.app.recording import HOST
 from lib_faceid.batch.casts import unit_of
+from lib_faceid.batch.controls import controls_in
 from lib_faceid.batch.engine import Drawn
 from lib_faceid.batch.picture import Picture
 from lib_faceid.hosts.diffusers.request import Request
@@ -71,7 +72,7 @@ class Drawer:
 
     def _open(self, picture: Picture, request: Request) -> tuple[Opened, Path]:
         tags = picture.prompt[picture.prompt.index("<") :] if "<" in picture.prompt else ""
-        job = (picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options))
+        job = (picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options), picture.followed)
         if self._opened is None or self._opened[0] != job:
             self.close()
             units = [unit_of(one) for one in picture.cast.units]
@@ -80,7 +81,7 @@ class Drawer:
             )
             checkpoint = self._checkpoint(picture.checkpoint)
             options = JobOptions.from_dict(picture.options)
-            made = self._session.job(units, request)
+            made = self._session.job(units, request, controls_in(picture.controls))
             opening = self._session.opened(checkpoint, made, [request], options=options)
             self._opened = (job, self._stack.enter_context(opening), checkpoint)
         return self._opened[1:]

@@ -16,6 +16,7 @@ from typing import Any
 
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources
+from lib_faceid.batch.controls import with_picture
 from lib_faceid.batch.picture import Picture
 from lib_faceid.batch.unit_pictures import with_pictures
 from lib_faceid.errors import FaceIDError
@@ -67,8 +68,18 @@ class Keys:
             [
                 self._same, cast, tags, picture.prompt, picture.negative, picture.seed, picture.size, picture.steps,
                 picture.cfg, self._checkpoint(picture.checkpoint), picture.options,
+                *(self._control(one) for one in picture.controls),
             ]
         )  # fmt: skip
+
+    def _control(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        net = settings["net"]
+        try:
+            file = self._resources.control_file(Path(net) if Path(net).is_absolute() else net)
+            found = with_picture(settings, self._file)
+            return {**found, "net": [file.name, self._hashes.of(file)]}
+        except (FaceIDError, OSError):
+            return dict(settings)  # which drawing says
 
     def _unit(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         found = with_pictures(settings, self._file)

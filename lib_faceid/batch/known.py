@@ -30,6 +30,10 @@ class Known:
     """What is drawn with where a row names none."""
     usual: Callable[[str], Request] = field(default=_plain)
     """What suits a checkpoint where a row says nothing."""
+    nets: Sequence[str] | None = None
+    """ControlNets and T2I-Adapters; files may be named besides."""
+    no_controls: str = ""
+    """Why no picture can follow one here; "" where it can."""
     reads_files: bool = True
     """Whether checkpoints, adapters and people may be files of this machine."""
 

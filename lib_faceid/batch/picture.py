@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,13 @@ class Picture:
     """Those of the job: likeness target, best of, ..."""
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     """What its prompt's fields were filled with."""
+    controls: Sequence[Mapping[str, Any]] = ()
+    """What it follows: control units by their settings (`batch.controls`)."""
+
+    @property
+    def followed(self) -> str:
+        """What tells what it follows from what another does; "" where it follows nothing."""
+        return json.dumps(self.controls, sort_keys=True) if self.controls else ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
@@ -49,6 +57,7 @@ class Picture:
             "checkpoint": self.checkpoint,
             "options": dict(self.options),
             "fields": dict(self.fields),
+            **({"controls": [dict(one) for one in self.controls]} if self.controls else {}),
         }
 
     @classmethod
@@ -59,6 +68,7 @@ class Picture:
             **{name: values[name] for name in names},
             cast=Cast(values["people"], tuple(values["units"])),
             size=tuple(values["size"]) if values["size"] else None,
+            controls=tuple(values.get("controls") or ()),
         )
 
     @property

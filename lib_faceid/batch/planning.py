@@ -95,7 +95,7 @@ def _mark(picture: Picture) -> int:
     return hash(
         (
             picture.cast.mark, picture.prompt, picture.negative, picture.size, picture.steps, picture.cfg, picture.seed,
-            picture.checkpoint, tuple(picture.options.items()),
+            picture.checkpoint, tuple(picture.options.items()), picture.followed,
         )
     )  # fmt: skip
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from lib_faceid.app.resources import Resources
+from lib_faceid.batch.controls import with_picture
 from lib_faceid.batch.engine import Drawn, LostError
 from lib_faceid.batch.index import Task
+from lib_faceid.batch.picture import Picture
 from lib_faceid.batch.unit_pictures import pictures_of, with_pictures
 from lib_faceid.batch.worker import answer, ready, unpack
 from lib_faceid.errors import FaceIDError, HostError, MissingPackageError
@@ -57,11 +59,12 @@ class RayActor:
 
     def draw(self, text: str, names: Sequence[str], *contents: bytes) -> bytes:
         """Return a finished picture as one message. names: of the files that are sent with it."""
-        from lib_faceid.batch.picture import Picture
-
         values: Any = json.loads(text)
         places = {name: self._place(name, content) for name, content in zip(names, contents, strict=True)}
         values["units"] = [_moved(one, places) for one in values["units"]]
+        values["controls"] = [
+            with_picture(one, lambda path: places.get(path, path)) for one in values.get("controls", ())
+        ]
         return answer(self._drawer, Picture.from_dict(values))
 
     def _place(self, name: str, content: bytes) -> str:
@@ -131,7 +134,7 @@ class RayWorker:
         """Return the picture. Raises LostError where the actor died."""
         picture = task.picture
         try:
-            names = sorted(_files_of(picture.cast.units))
+            names = sorted(_files_of(picture))
             contents = [self.engine.sent(name) for name in names]
         except OSError as error:
             raise FaceIDError(f"{error.filename} cannot be read any more ({error.strerror}).") from error
@@ -163,9 +166,11 @@ class RayWorker:
             self.engine.ray.kill(actor)
 
 
-def _files_of(units: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the files that units name: photos, masks, people."""
+def _files_of(picture: Picture) -> set[str]:
+    """Return the files that a picture names, models aside: photos, masks, people, pictures to follow."""
+    units = picture.cast.units
     found = {path for unit in units for path in pictures_of(unit)}
+    found |= {one["picture"] for one in picture.controls if one["picture"]}
     return found | {unit["person"] for unit in units if is_person_file(unit.get("person") or "")}
 
 

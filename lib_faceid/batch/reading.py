@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 from lib_faceid.batch.asked import PEOPLE, Asked, Setting, Settings, fill_in
 from lib_faceid.batch.casts import NOBODY, UNIT_COLUMNS, Cast, CastReader
 from lib_faceid.batch.columns import OPTION_COLUMNS, REQUEST_COLUMNS, alternatives, names_in
+from lib_faceid.batch.controls import COLUMN as CONTROL
+from lib_faceid.batch.controls import read_controls, require_faces
 from lib_faceid.batch.known import Known, require_named
 from lib_faceid.batch.mistakes import CellError, Mistakes
 from lib_faceid.batch.rows import Row, read_rows
@@ -90,7 +92,7 @@ class Manifest:
 
     def _say_all(self, row: Row, values: Mapping[str, Any]) -> None:
         """Write down every mistake of a row that has one."""
-        wrong = self.mistakes
+        wrong, before = self.mistakes, self.mistakes.count
         try:
             shape = self._shape(tuple(values))
         except CellError as error:
@@ -109,6 +111,9 @@ class Manifest:
             self._prompts(row, values, shape, negatives)
         with wrong.of(row.number, shape.seeds):
             _ = alternatives(shape.seeds, values[shape.seeds]) if shape.seeds else ()
+        if wrong.count == before:  # nothing by itself, but some of it together
+            with wrong.of(row.number):
+                self._made_settings(values, shape)
 
     def _settings(self, values: Mapping[str, Any], shape: _Shape) -> Settings:
         """Return everything but prompts and seeds, in which most rows of a manifest are alike."""
@@ -121,10 +126,11 @@ class Manifest:
         for cast, options, one in itertools.product(
             self._casts(values, shape), self._options(values, shape), itertools.product(*request)
         ):
-            negative, size, steps, cfg, checkpoint = one
+            negative, size, steps, cfg, checkpoint, controls = one
+            require_faces(controls, cast)
             usual = self.known.usual(checkpoint)
             steps, cfg = usual.steps if steps is None else steps, usual.cfg if cfg is None else cfg
-            made.append(Setting(cast, options, negative or "", size or usual.size_px, steps, cfg, checkpoint))
+            made.append(Setting(cast, options, negative or "", size or usual.size_px, steps, cfg, checkpoint, controls))
         return Settings(tuple(made), request[0])
 
     def _shape(self, names: tuple[str, ...]) -> _Shape:
@@ -169,9 +175,12 @@ class Manifest:
 
     def _request(self, name: str, raw: Any) -> tuple[Any, ...]:
         if raw is None:
-            return (self.known.checkpoint,) if name == "checkpoint" else (None,)
+            return ({"checkpoint": self.known.checkpoint, CONTROL: ()}.get(name),)
         if name == "negative":  # commas and bars are its own
             return self._once(name, _hashable(raw), lambda: _negatives(raw))
+        if name == CONTROL:
+            folder = self.file.absolute().parent
+            return self._once(name, _hashable(raw), lambda: read_controls(raw, self.known, folder))
         found = self._cell(name, raw)
         if name == "checkpoint":
             self._once("known", found, lambda: [self._require_checkpoint(one) for one in found])

@@ -16,6 +16,10 @@ from lib_faceid.units.unit import Purpose
 __all__ = ["known_there"]
 
 OK = 200
+NO_CONTROLS = (
+    "a WebUI has an extension of its own for ControlNets, which a batch does not speak to. Draw these rows with "
+    "--engine local or ray, or leave the column out."
+)
 
 
 def known_there(addresses: Sequence[Address], checkpoint: str = "") -> Known:
@@ -44,7 +48,7 @@ def _known(address: Address, checkpoint: str) -> Known:
         return tuple(saved["images" if purpose == "image" else "faces"])
 
     first = Path(checkpoint).stem or current or next(iter(names), "")
-    return Known(there, names, tuple(adapters), first, request_of, reads_files=False)
+    return Known(there, names, tuple(adapters), first, request_of, no_controls=NO_CONTROLS, reads_files=False)
 
 
 def _ask(address: Address, route: str) -> Any:

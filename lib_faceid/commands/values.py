@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from lib_faceid.arguments import NUMBER
 from lib_faceid.hosts.diffusers.request import LARGEST_SEED, MAX_CFG, MAX_STEPS, check_size
 
 __all__ = ["MAX_COUNT", "cfg", "count", "name_or_file", "number", "seed", "size", "steps", "text", "whole"]
 
 MAX_COUNT = 10_000
 WHOLE = re.compile(r"[-+]?[0-9]{1,30}")
-NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[-+]?[0-9]+)?", re.IGNORECASE)  # no nan, no 1_0, no 7,5
 Wrong = argparse.ArgumentTypeError
 
 
