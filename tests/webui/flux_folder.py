@@ -19,7 +19,7 @@ from lib_faceid.miniature.weights import random_weights, write_safetensors
 from tests import flux_integrated, flux_mini
 from tests.webui.forge_repos import vae_config, write_json
 
-__all__ = ["write_flux", "write_flux_repo"]
+__all__ = ["write_flux", "write_flux_repos"]
 
 SMALL = MINIATURE["sd15"]
 CONTEXT, INNER, LAYERS, FEED = 4096, 32, 2, 32
@@ -36,21 +36,28 @@ T5 = {
 SCHEDULER = {"shift": 3.0, "use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
 
 
-def write_flux(path: Path, seed: int = 0) -> Path:
-    """The whole checkpoint."""
+def write_flux(path: Path, *, schnell: bool = False) -> Path:
+    """The whole checkpoint of [dev], or of [schnell], which is not told how strongly to be guided."""
     with torch.device("meta"):
         transformer = flux_integrated.Transformer(**TRANSFORMER).state_dict()
     shapes: dict[str, Shape] = {f"model.diffusion_model.{name}": tuple(one.shape) for name, one in transformer.items()}
     text: Tree = {"clip_l.transformer": clip_text_tree(SMALL.text), "t5xxl.transformer": _t5_tree()}
     shapes |= flatten({"text_encoders": text, "vae": vae_tree(SMALL.vae)})
+    if schnell:
+        shapes = {name: shape for name, shape in shapes.items() if "guidance_in" not in name}
     gains = {r"_norm\.scale": 0.0, r"final_layer\.linear": 2.0, r"decoder\.conv_out\.weight": 0.5}
-    weights = random_weights(shapes, seed, gains)
+    weights = random_weights(shapes, 0, gains)
     weights |= {name: torch.ones_like(one) for name, one in weights.items() if name.endswith("_norm.scale")}
     return write_safetensors(path, weights)
 
 
-def write_flux_repo(folder: Path) -> None:
-    """The folder in the form of diffusers that the probe extension names to Forge."""
+def write_flux_repos(folder: Path) -> None:
+    """The folders in the form of diffusers that the probe extension names to Forge: one for each kind."""
+    for name in ("flux-dev", "flux-schnell"):
+        _write_repo(folder / name)
+
+
+def _write_repo(folder: Path) -> None:
     folder.mkdir(parents=True)
     index: dict[str, Any] = {
         "_class_name": "FluxPipeline",
@@ -63,7 +70,8 @@ def write_flux_repo(folder: Path) -> None:
         "vae": ["diffusers", "AutoencoderKL"],
     }
     write_json(folder / "model_index.json", index)
-    write_json(folder / "sizes.json", {**TRANSFORMER, "out_channels": 4, "t5_inner": INNER})
+    sizes = {name: size for name, size in TRANSFORMER.items() if name != "guidance_embed"}
+    write_json(folder / "sizes.json", {**sizes, "out_channels": 4, "t5_inner": INNER})
     scheduler = folder / "scheduler" / "scheduler_config.json"
     write_json(scheduler, {"_class_name": "FlowMatchEulerDiscreteScheduler", **SCHEDULER})
     for part in ("text_encoder", "tokenizer"):

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.flux_mini import write_redux, write_siglip
-from tests.webui.flux_folder import write_flux, write_flux_repo
+from tests.webui.flux_folder import write_flux, write_flux_repos
 from tests.webui.folder import write_data_folder
 from tests.webui.forge_repos import FOLDER
 from tests.webui.server import Answer, Server
@@ -30,6 +31,7 @@ CASES: dict[str, dict[str, Any]] = {
     "an odd size": {"width": 200, "height": 136},
     "a negative side": {"cfg_scale": 3, "negative_prompt": "a dog", "batch_size": 2},
     "AND": {"prompt": "a cat in the rain AND a red house :0.6"},
+    "schnell": {"opts_sd_model_checkpoint": "flux1-schnell-mini.safetensors"},
     "another sampler": {"sampler_name": "DPM++ 2M", "steps": 3},
 }
 pytestmark = pytest.mark.not_in("webui", "forge_classic", "reforge", why="it has no FLUX.1")
@@ -39,10 +41,11 @@ pytestmark = pytest.mark.not_in("webui", "forge_classic", "reforge", why="it has
 def served(webui_dir: Path, data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A WebUI of its own: to it, every FLUX.1 is the miniature."""
     data = write_data_folder(tmp_path_factory.mktemp("redux") / "data", data_folder)
-    write_flux_repo(data / FOLDER / "flux")
+    write_flux_repos(data / FOLDER)
     models = data / "models"
     flux = write_flux(models / "Stable-diffusion" / "flux1-mini.safetensors")
     shutil.copy(flux, flux.with_name("flux1-kontext-mini.safetensors"))
+    write_flux(flux.with_name("flux1-schnell-mini.safetensors"), schnell=True)
     write_redux(models / "faceid" / "flux1-redux-dev.safetensors")
     write_siglip(models / "clip_vision" / "sigclip_vision_patch14_384.safetensors")
     server = Server(webui_dir, data)
@@ -60,8 +63,6 @@ def image(sunset: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def other() -> str:
     """Another picture: noise."""
-    from PIL import Image
-
     return encoded(Image.fromarray(np.random.default_rng(1).integers(0, 255, (60, 80, 3), np.uint8)))
 
 
@@ -116,6 +117,9 @@ def test_a_region_keeps_to_its_side(served: Server, image: dict[str, Any], other
     both = drawn(served, image | {"weight": 2, "region": "left", "feather": 0}, right)
     assert apart(left, both)[:, half:].mean() > 1.5 * apart(left, both)[:, :half].mean()
     assert "region: left" in both.info["infotexts"][0]
+    mask = Image.new("L", (640, 640))
+    mask.paste(255, (0, 0, 320, 640))
+    assert difference(left, drawn(served, image | {"weight": 2, "mask": encoded(mask), "feather": 0})) == 0
 
 
 def test_several_images_and_units(served: Server, image: dict[str, Any], other: str) -> None:
@@ -176,3 +180,44 @@ def test_sd15_after_flux_and_back(served: Server, image: dict[str, Any]) -> None
     auto, sd15 = image | {"adapter": "Auto"}, {"opts_sd_model_checkpoint": "mini_sd15.safetensors"}
     assert difference(drawn(served, **sd15), drawn(served, auto, **sd15)) > 5
     assert drawn(served, auto).png == before.png
+
+
+def test_a_saved_image_by_a_tag(served: Server, image: dict[str, Any], sunset: str) -> None:
+    saved = served.post("/ip-adapter-faceid/faces", {"name": "Sunset", "image": sunset, "purpose": "image"})
+    assert saved.status == 200, saved.body
+    called = drawn(served, prompt=f"{CAT['prompt']} <image:Sunset:0.8:adapter=flux1-redux-dev>")
+    assert difference(called, drawn(served, image)) <= 1, "what is saved is rounded"
+
+
+@pytest.mark.not_in("forge_neo", why="its plot takes one argument more")
+def test_a_plot_over_the_detail(served: Server, image: dict[str, Any]) -> None:
+    (plot,) = [
+        one for one in served.get("/sdapi/v1/script-info") if one["name"] == "x/y/z plot" and not one["is_img2img"]
+    ]
+    axis = plot["args"][0]["choices"].index("[FaceID 0] Image detail")
+    nothing = [0, "", []]
+    arguments = [axis, "3,27", [], *nothing, *nothing, False, True, False, True, False, False, False, 0, False]
+    grid = drawn(served, image, script_name="x/y/z plot", script_args=arguments)
+    for cell, detail in zip(grid.images[-2:], (3, 27), strict=True):
+        assert np.array_equal(cell, drawn(served, image | {"detail": detail}).images[0])
+
+
+@pytest.mark.not_in("forge_neo", why="it has no MultiDiffusion")
+def test_tiles_show_their_part_of_the_region(served: Server, image: dict[str, Any]) -> None:
+    """Two tiles side by side, of which one lies in the region. The VAE, which looks at all, moves the other too."""
+    unit = image | {"weight": 2, "region": "left", "feather": 0}
+    found: list[Answer] = []
+    for units in ([], [unit], [unit | {"region": "right"}]):
+        scripts = {
+            "MultiDiffusion Integrated": {"args": [True, "MultiDiffusion", 128, 128, 0, 4]},
+            **({"IP-Adapter FaceID": {"args": units}} if units else {}),
+        }
+        body = {**CAT, "seed": 7, "steps": 4, "width": 256, "height": 128, "sampler_name": "Euler"}
+        found.append(clean(served.post("/sdapi/v1/txt2img", {**body, "alwayson_scripts": scripts})))
+    plain, left, right = found
+    assert "acted everywhere" not in left.log
+    half = apart(plain, left).shape[1] // 2
+    moved = [[apart(plain, one)[:, part].mean() for part in (slice(half), slice(half, None))] for one in (left, right)]
+    print(moved)
+    assert moved[0][0] > 1.5 * moved[0][1]
+    assert moved[1][1] > 1.5 * moved[1][0]

@@ -13,7 +13,7 @@ from typing import Any
 from modules import paths
 
 FOLDER = Path(paths.data_path) / "forge_repos"
-FLUX = "flux"
+FLUX = {"flux-dev": "Flux", "flux-schnell": "FluxSchnell"}
 TEXTS = {"sd1_clip_config.json": "text_encoder", "clip_config_bigg.json": "text_encoder_2"}
 """What Forge of early 2024 calls the sizes of text encoders."""
 
@@ -23,8 +23,8 @@ def teach_forge() -> None:
     from huggingface_guess import model_list
 
     for repo in sorted(FOLDER.iterdir()):
-        if repo.name == FLUX:
-            teach_flux(model_list, repo)
+        if repo.name in FLUX:
+            teach_flux(getattr(model_list, FLUX[repo.name]), model_list, repo)
             continue
         base: Any = model_list.SDXL if repo.name == "sdxl" else model_list.SD15
         known = {"huggingface_repo": str(repo), "unet_config": base.unet_config | read(repo / "sizes.json")}
@@ -35,15 +35,15 @@ def teach_forge() -> None:
                 engine.matched_guesses.append(made)
 
 
-def teach_flux(model_list: Any, repo: Path) -> None:
-    """Have every FLUX.1 [dev] be the miniature: its sizes are in Forge's code, which asks no file for them."""
+def teach_flux(base: Any, model_list: Any, repo: Path) -> None:
+    """Have every FLUX.1 of a kind be the miniature: its sizes are in Forge's code, which asks no file for them."""
     sizes = read(repo / "sizes.json")
-    inner, base = sizes.pop("t5_inner"), model_list.Flux
+    inner = sizes.pop("t5_inner")
 
     def sized(self: Any, unet_config: Any) -> None:
         base.__init__(self, unet_config | {name: one for name, one in sizes.items() if name in unet_config})
 
-    made = type("MiniFlux", (base,), {"huggingface_repo": str(repo), "__init__": sized})
+    made = type(f"Mini{base.__name__}", (base,), {"huggingface_repo": str(repo), "__init__": sized})
     model_list.models.insert(0, made)
     for engine in import_module("backend.loader").possible_models:
         if base in engine.matched_guesses:
@@ -60,7 +60,7 @@ def teach_flux(model_list: Any, repo: Path) -> None:
 def teach_early_forge() -> None:
     """The same in the Forge on which reForge and Forge Classic build: there the sizes of all parts are in its code."""
     models: Any = import_module("ldm_patched.modules.supported_models")
-    for repo in sorted(one for one in FOLDER.iterdir() if one.name != FLUX):
+    for repo in sorted(one for one in FOLDER.iterdir() if one.name not in FLUX):
         base: Any = models.SDXL if repo.name == "sdxl" else models.SD15
         known = {"unet_config": base.unet_config | read(repo / "sizes.json"), "repo": repo}
         models.models.append(type(f"Mini{base.__name__}", (Early, base), known))
