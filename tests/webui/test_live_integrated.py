@@ -16,6 +16,8 @@ import pytest
 from tests.webui.beside.folders import put_extensions
 from tests.webui.beside.forge_table import write_cells
 from tests.webui.beside.measuring import Bench
+from tests.webui.beside.models import write_neighbours_models
+from tests.webui.beside.pictures import named_pictures
 from tests.webui.beside.row import Row
 from tests.webui.beside.rows_forge import COUPLE, FORGE_ROWS
 from tests.webui.server import Server, kind_of
@@ -28,15 +30,22 @@ PERSON = 1.0
 
 
 @pytest.fixture(scope="module")
-def bench(webui_dir: Path, data_dir: Path, person: dict[str, Any]) -> Iterator[Bench]:
+def bench(webui_dir: Path, data_dir: Path, data_folder: Path, person: dict[str, Any]) -> Iterator[Bench]:
     """The WebUI with our project, and with Couple where it is at hand."""
     named = os.environ.get("FACEID_WEBUI_EXTENSIONS")
     couple = Path(named) / "sd-forge-couple" if named else Path("nowhere")
     put_extensions(data_dir, "sd-webui-faceid", [couple] if couple.is_dir() else [])
+    write_neighbours_models(data_dir / "models")
+    pictures = named_pictures(data_folder / "photos")
     server = Server(webui_dir, data_dir)
     server.start("--ckpt", str(data_dir / "models/Stable-diffusion/mini_sd15.safetensors"))
-    yield Bench(server, {**person, "weight": 1.0}, {})
+    yield Bench(server, {**person, "weight": 1.0}, pictures | called_there(server))
     server.stop()
+
+
+def called_there(server: Server) -> dict[str, str]:
+    """What the units built in call each of their models: the file's name and a hash."""
+    return {name.partition(" [")[0]: name for name in server.get("/controlnet/model_list")["model_list"]}
 
 
 @pytest.fixture(scope="module")

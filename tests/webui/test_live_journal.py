@@ -46,7 +46,7 @@ def webui(miniature: Server) -> Iterator[Server]:
     assert status == 200, saved
     yield miniature
     ask(miniature, f"{PREFIX}/faces/{NAME}", method="DELETE")
-    miniature.post("/sdapi/v1/options", before)
+    miniature.post("/sdapi/v1/options", before | {"sd_model_checkpoint": "mini_sd15.safetensors"})
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,10 @@ def test_somebody_is_forgotten(page: Page) -> None:
     page.locator("#faceid_journal_forgotten textarea, #faceid_journal_forgotten input").first.fill(NAME)
     page.locator("#faceid_journal_forget").click()
     page.locator("#faceid_journal_forget_message .faceid-notice").wait_for(timeout=WAIT_MS)
-    page.locator("#faceid_journal_table").get_by_text("F-000002").wait_for(state="detached", timeout=WAIT_MS)
+    from playwright.sync_api import expect
+
+    left = page.locator("#faceid_journal_table").get_by_text("F-000002")
+    expect(left).to_have_count(0, timeout=WAIT_MS)  # on gradio 4 a table has its first row twice
     keep(page, "journal-9-forgotten")
 
 

@@ -23,7 +23,9 @@ def cells_on(page: Path = PAGE) -> Cells:
     """What the page says: neighbour and job -> host -> word."""
     rest = page.read_text("utf-8").partition(FIRST)[2].partition(LAST)[0]
     lines = [[cell.strip() for cell in line.strip(" |").split("|")] for line in rest.strip().splitlines()[2:]]
-    return {(line[0], line[1]): dict(zip(HOSTS, line[2:], strict=True)) for line in lines}
+    head = [cell.strip() for cell in rest.strip().partition("\n")[0].strip(" |").split("|")][2:]
+    hosts = [name for shown in head for name in HOSTS if HOSTS[name] == shown]
+    return {(line[0], line[1]): dict(zip(hosts, line[2:], strict=True)) for line in lines}
 
 
 def write_cells(host: str, measured: Mapping[str, str], page: Path = PAGE) -> None:

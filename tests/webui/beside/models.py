@@ -1,4 +1,4 @@
-"""Miniatures that only neighbours need: a ControlNet, a T2I-Adapter, ControlNet's FaceID, and a UNet for FreeU.
+"""Miniatures that only neighbours need: a ControlNet, a T2I-Adapter, their IP-Adapters, and a UNet for FreeU.
 
 All in the layouts of the published files. Published ControlNets end in zeros before training; here nothing is zero,
 so that they act.
@@ -42,6 +42,7 @@ def write_neighbours_models(models: Path) -> None:
             control / f"mini_control_{family}.safetensors", random_weights(flatten(_controlnet(unet)), 0, gains)
         )
         _write_faceid(control / f"ip-adapter-faceid_{family}.bin", family)
+    write_adapter(control / "mini_ip-adapter_sd15.safetensors", "ip_adapter", "sd15", projection=FULL)
     t2i = random_weights(flatten(_t2i_adapter(MINIATURE["sd15"].unet.channels)), 0)
     write_safetensors(control / "mini_t2iadapter_sd15.safetensors", t2i)
     with pytest.MonkeyPatch.context() as patch:
