@@ -86,8 +86,11 @@ def test_other_kinds_are_refused_by_name(forge: Any, transformer: nn.Module) -> 
         forge.engine.check()
 
 
-def test_a_forge_without_flux_refuses_it(transformer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    with played_forge(monkeypatch, transformer) as forge:
+@pytest.mark.parametrize("others", [(), ("backend",), ("backend", "backend.nn")])
+def test_a_forge_without_flux_refuses_it(
+    transformer: nn.Module, monkeypatch: pytest.MonkeyPatch, others: tuple[str, ...]
+) -> None:
+    with played_forge(monkeypatch, transformer, *others) as forge:
         assert "context" not in forge.engine.carries
         with pytest.raises(HostError, match=r"exists for SD 1\.5 and SDXL; the checkpoint that is loaded is"):
             forge.engine.check()

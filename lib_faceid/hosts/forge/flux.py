@@ -17,7 +17,10 @@ DRAWS = "backend.nn.flux"
 
 def draws_flux() -> bool:
     """Say whether the Forge that runs here knows FLUX.1, as Forge Classic and reForge do not."""
-    return find_spec("backend") is not None and find_spec(DRAWS) is not None
+    try:
+        return find_spec(DRAWS) is not None
+    except ModuleNotFoundError:  # not even the folder around it
+        return False
 
 
 def require_plain(transformer: nn.Module, checkpoint: str) -> None:
