@@ -44,6 +44,29 @@ def test_any_value_is_taken_or_left(text: str) -> None:
         assert not isinstance(taken.get(name), (bool, str, list, dict))
 
 
+def test_a_control_row_comes_back_without_its_picture(tmp_path: Path) -> None:
+    """A net that is not here any more leaves the row off; that a picture was there is said where it is missed."""
+    nets = tmp_path / "ControlNet"
+    nets.mkdir()
+    (nets / "pose.safetensors").touch()
+    opened, names = _opened(build_page(Session(Resources(Roots((tmp_path,))))))
+
+    def filled(**kept: Any) -> dict[str, Any]:
+        text = json.dumps({f"faceid_control_1_{name}": json.dumps(value) for name, value in kept.items()})
+        updates = dict(zip(names, opened(text), strict=True))
+        return {name: one.get("value") if isinstance(one, dict) else one for name, one in updates.items()}
+
+    found = filled(net="pose", hint="edges", strength=0.4, start=0.1, end=0.9, picture=True)
+    assert [found[f"faceid_control_1_{name}"] for name in ("net", "hint", "strength", "start", "end")] == [
+        "pose", "edges", 0.4, 0.1, 0.9,
+    ]  # fmt: skip
+    assert "faceid_control_1_picture" not in found
+    assert "Control 1: its picture is not kept" in found["faceid_control_gone"]
+    for other in ({"net": "gone", "picture": True}, {"net": "pose", "picture": False}, {"picture": True}):
+        assert filled(**other)["faceid_control_gone"] == ""
+    assert filled(net="gone", strength=3, hint="depth") == filled()
+
+
 def _opened(page: Any) -> tuple[Any, list[str]]:
     """Return what answers when the page opens, and the ids of what it fills."""
     fns = page.fns.values() if isinstance(page.fns, dict) else page.fns

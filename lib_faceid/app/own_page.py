@@ -106,24 +106,24 @@ def build_page(session: Session, count: int = 3, note: str = "", pictures: Path 
         with gr.Row(elem_id="faceid_page"):
             with gr.Column(scale=3, min_width=300):
                 asked = _picture(names)
-                control, metadata = build_control(resources.nets()), build_reading()
+                control, metadata = build_control(resources.nets), build_reading()
                 units = _units(services, count, first_person(resources, loaded["name"]))
             with gr.Column(scale=2, min_width=300):
                 (drawn, lacks), again, comparing = build_results(), build_again(), build_compare()
                 aiming = build_aim("faceid_aim")
         tab = build_own_journal(resources)
         drawing = Drawing(session, last, pictures)
-        inputs = [*asked, *control, *units.arguments]
+        inputs = [*asked, *control.components, *units.arguments]
         _wire(drawing, inputs, drawn, again)
         wire_reference(again, drawn[3], lambda: [one.image for one in drawing.pictures], units.parts[0].who.drop)
         wire_compare(comparing, again[2], lambda: drawing.pictures)
         chosen = asked[2].change(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
         chosen.then(None, None, None, **script("() => { window.faceidRefill?.(); return []; }"), **QUICK)
-        opened = wire_form(page, asked, units, resources.checkpoints)
+        opened = wire_form(page, asked, units, resources.checkpoints, control)
         opened.then(lambda name: loaded.update(name=name), [asked[2]], None, **QUICK)
-        _wire_hint(inputs, [asked[0], asked[2], control[0], *units.who], lacks, opened)
+        _wire_hint(inputs, [asked[0], asked[2], control.components[0], *units.who], lacks, opened)
         wire_aim(session, aiming, inputs, units.components, asked_for)
-        fields = [*control_fields(control, resources.nets), *units.infotext_fields]
+        fields = [*control_fields(control.components, resources.nets), *units.infotext_fields]
         wire_reading(metadata, asked, fields, resources.checkpoints, [(tab.back, tab.infotext)])
         page.load(None, None, None, **script(SHIM % (languages(), scripts())))
     return page

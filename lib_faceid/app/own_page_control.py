@@ -1,37 +1,86 @@
-"""ControlNets on our own page: a row for each, with what it is shown. In a WebUI its own extension has them."""
+"""ControlNets and T2I-Adapters on our own page: a row for each, with what it is shown.
+
+In a WebUI its own extension has them. When the page is loaded again, the rows come back without their pictures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
+from lib_faceid.arguments import as_number, one_of
 from lib_faceid.errors import UnitError
 from lib_faceid.ui.dropped import drop_zone
+from lib_faceid.ui.parts import QUICK, notice
 from lib_faceid.ui.paste import InfotextField
 from lib_faceid.ui.traces import Received
-from lib_faceid.units.control import HINTS, MAX_STRENGTH, ControlUnit, control_from_infotext
+from lib_faceid.units.control import HINTS, LIMITS, MAX_STRENGTH, ControlUnit, control_from_infotext
 
-__all__ = ["NUM_VALUES", "build_control", "control_fields", "controls_from_page"]
+__all__ = ["NUM_VALUES", "ControlRows", "build_control", "control_fields", "controls_from_page"]
 
 ROWS = 2
 ORDER = ("net", "hint", "picture", "strength", "start", "end")
 NUM_VALUES = ROWS * len(ORDER)
 NO_NET = "None"
-WHERE = "Its file lies in models/ControlNet. Only those of the checkpoint's base model fit."
+WHERE = "Its file, or a T2I-Adapter's, lies in models/ControlNet. Only those of the checkpoint's base model fit."
 FOLLOWS = (
     "picture: it as it is, made ready for the net; edges: those in it; keypoints and head: the faces in it, or "
     "without a picture those in your people's photos."
 )
+PICTURE_GONE = "Control {}: its picture is not kept when the page is loaded again. Choose it once more."
 NO_NET_IS_CHOSEN = "Control {}: there is a picture, and no ControlNet is chosen. Choose one, or take the picture away."
 
 
-def build_control(nets: Collection[str]) -> list[Any]:
-    """Return the components of all rows, in their order, made where gradio stands right now. nets: their names."""
+class ControlRows(NamedTuple):
+    """The rows on the page."""
+
+    components: list[Any]
+    """Of all rows, in ORDER."""
+    gone: Any
+    """What says which pictures are gone after a reload."""
+    nets: Callable[[], Collection[str]]
+    """Gives the names of what can be chosen."""
+
+    @property
+    def pictures(self) -> list[Any]:
+        """The pictures, which no browser keeps."""
+        return self.components[ORDER.index("picture") :: len(ORDER)]
+
+    def kept(self) -> list[tuple[Any, Callable[[Any], object]]]:
+        """Return the components that a browser keeps, each with what raises for a value that cannot stand in it."""
+        named = zip(self.components, ORDER * ROWS, strict=True)
+        return [(component, self._check(name)) for component, name in named if name != "picture"]
+
+    def said(self, found: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+        """Return in HTML whose picture is gone. found: values by the ids of components; values: what was kept."""
+        rows = enumerate(zip(self.components[:: len(ORDER)], self.pictures, strict=True))
+        gone = [
+            PICTURE_GONE.format(number)
+            for number, (net, picture) in rows
+            if values.get(picture.elem_id) is True and found[net.elem_id] != NO_NET
+        ]
+        return "".join(notice(one, "warning") for one in gone)
+
+    def _check(self, name: str) -> Callable[[Any], object]:
+        if name == "net":
+            return lambda value: one_of(value, name, (NO_NET, *self.nets()))
+        if name == "hint":
+            return lambda value: one_of(value, name, HINTS)
+        return lambda value: as_number(value, name, 0, LIMITS[name])
+
+
+def build_control(nets: Callable[[], Collection[str]]) -> ControlRows:
+    """Return the rows, made where gradio stands right now. nets: gives their names."""
+    gone = gr.HTML("", elem_id="faceid_control_gone")
     with gr.Accordion("ControlNet", open=False, elem_id="faceid_control"):
-        return [one for number in range(ROWS) for one in _row(number, nets)]
+        names = nets()
+        rows = ControlRows([one for number in range(ROWS) for one in _row(number, names)], gone, nets)
+    for picture in rows.pictures:
+        picture.change(lambda: "", None, [gone], **QUICK)
+    return rows
 
 
 def controls_from_page(values: Sequence[Any]) -> list[ControlUnit]:

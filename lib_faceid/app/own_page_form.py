@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import gradio as gr
 
+from lib_faceid.app.own_page_control import ControlRows
 from lib_faceid.errors import FaceIDError
 from lib_faceid.hosts.diffusers.request import LEAST_PX, Request
 from lib_faceid.ui.parts import QUICK, notice, script
@@ -72,26 +73,29 @@ class _Kept:
         return gr.update() if value == self.component.value else gr.update(value=value)
 
 
-def wire_form(page: Any, asked: Sequence[Any], units: Units, checkpoints: Callable[[], Iterable[str]]) -> Any:
+def wire_form(
+    page: Any, asked: Sequence[Any], units: Units, checkpoints: Callable[[], Iterable[str]], control: ControlRows
+) -> Any:
     """Let the browser keep what changes, and a page that opens begin with it; return the event after which it has.
 
     asked: the components of the request.
     """
     hidden = gr.Textbox("", label="What the browser kept", elem_id="faceid_form", elem_classes=["faceid-hidden"])
-    kept = [*_of_request(asked, checkpoints), *_of_units(units), *_of_options(units)]
+    of_control = [_Kept(*one) for one in control.kept()]
+    kept = [*_of_request(asked, checkpoints), *of_control, *_of_units(units), *_of_options(units)]
     for one in kept:
         one.component.change(None, [one.component], None, **script(KEEP % (one.component.elem_id, "value")), **QUICK)
-    for cards in units.who[2::3]:
-        cards.change(None, [cards], None, **script(KEEP % (cards.elem_id, "Boolean(value)")), **QUICK)
+    for one in (*units.who[2::3], *control.pictures):  # of a picture only that there is one
+        one.change(None, [one], None, **script(KEEP % (one.elem_id, "Boolean(value)")), **QUICK)
     lacking = [unit.who.missing for unit in units.parts]
 
     def opened(text: str) -> list[Any]:
         values = read_form(text)
         found = {one.component.elem_id: one.value(values) for one in kept}
         said = [_said(found, values, number, units) for number in range(len(lacking))]
-        return [*(one.update(found) for one in kept), *said]
+        return [*(one.update(found) for one in kept), *said, control.said(found, values)]
 
-    outputs = [*(one.component for one in kept), *lacking]
+    outputs = [*(one.component for one in kept), *lacking, control.gone]
     event = page.load(opened, [hidden], outputs, **script(KEPT), **QUICK)
     event.then(None, None, None, **script(LISTEN), **QUICK)
     return event

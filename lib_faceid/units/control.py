@@ -16,7 +16,7 @@ from lib_faceid.arguments import as_number, one_of
 from lib_faceid.errors import UnitError
 from lib_faceid.units.infotext import infotext_key
 
-__all__ = ["FACES", "HINTS", "MAX_STRENGTH", "ControlUnit", "acting", "control_from_infotext", "control_key"]
+__all__ = ["FACES", "HINTS", "LIMITS", "MAX_STRENGTH", "ControlUnit", "acting", "control_from_infotext", "control_key"]
 
 HINTS = ("picture", "edges", "keypoints", "head")
 """What a net is shown: a picture as it is, the edges in it, or the faces in it: InstantID's five points, or eyes and
@@ -25,6 +25,7 @@ FACES = ("keypoints", "head")
 """Those that are drawn of faces; without a picture, of the faces of the job's people."""
 MAX_STRENGTH = 2
 LIMITS = {"strength": MAX_STRENGTH, "start": 1, "end": 1}
+"""The largest value of each number; the smallest is 0."""
 NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{1,20})?")
 SAFE = " /()[]{}+*=&'!?@#$^~<>;|"
 

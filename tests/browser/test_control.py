@@ -66,6 +66,35 @@ def test_a_picture_is_followed_and_said_to_be(browser: Browser, address: str, tm
     page.close()
 
 
+def test_a_reload_keeps_the_row_and_says_that_the_picture_is_gone(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / "pose.png")
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    visit(page, address)
+    page.wait_for_function("() => window.faceidKeep", timeout=WAIT_MS)
+    page.locator("#faceid_control .label-wrap").first.click()
+    choose(page, "net", "pose", ROW)
+    page.locator(f"{ROW}_picture input[type=file]").first.set_input_files(tmp_path / "pose.png")
+    page.locator(f"{ROW}_picture img").first.wait_for(timeout=WAIT_MS)
+    strength = page.locator(f"{ROW}_strength input").first
+    strength.fill("0.6")
+    strength.blur()
+    page.wait_for_function("() => sessionStorage['faceid:faceid_control_0_strength'] === '0.6'", timeout=WAIT_MS)
+    page.wait_for_function("() => sessionStorage['faceid:faceid_control_0_picture'] === 'true'", timeout=WAIT_MS)
+    assert page.evaluate("Object.values(sessionStorage).join('').length") < 1000, "no picture is in it"
+    page.evaluate("delete window.faceidKeep")
+    visit(page, address)
+    gone = page.locator("#faceid_control_gone").get_by_text("Control 0: its picture is not kept")
+    gone.wait_for(timeout=WAIT_MS)
+    page.locator("#faceid_control .label-wrap").first.click()
+    assert page.locator(f"{ROW}_net input").first.input_value() == "pose"
+    assert page.locator(f"{ROW}_strength input").first.input_value() == "0.6"
+    page.locator(f"{ROW}_picture input[type=file]").first.set_input_files(tmp_path / "pose.png")
+    gone.wait_for(state="detached", timeout=WAIT_MS)
+    page.close()
+
+
 def refused(page: Page) -> str:
     """Press Generate; the error."""
     page.locator("#txt2img_generate").click()
