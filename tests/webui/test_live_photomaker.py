@@ -9,20 +9,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib_faceid.miniature import write_photomaker
 from tests.webui.folder import write_data_folder
 from tests.webui.server import Server
+from tests.webui.test_live_images import encoded
 from tests.webui.test_live_jobs import clean, difference
 
 HIRES = {"enable_hr": True, "hr_scale": 1.5, "denoising_strength": 0.6, "hr_upscaler": "Latent"}
 MAN = {"prompt": "a photo of a man img in a hat"}
+EMPHASIS = {"prompt": "a (photo:0.8) of a (man:1.3) img in a [hat]"}
 CASES: dict[str, dict[str, Any]] = {
     "plain": MAN,
     "apart": MAN | {"opts_batch_cond_uncond": False},
     "batch 2 x 2": MAN | {"batch_size": 2, "n_iter": 2},
     "hires fix": MAN | HIRES,
-    "emphasis": {"prompt": "a (photo:0.8) of a (man:1.3) img in a [hat]"},
+    "hires fix, its own prompt": MAN | HIRES | {"hr_prompt": "a tree BREAK a (king:1.2) in a hat"},
+    "without uncond": MAN | {"cfg_scale": 1},
+    "emphasis": EMPHASIS,
+    "no norm": EMPHASIS | {"opts_emphasis": "No norm"},
+    "emphasis ignored": EMPHASIS | {"opts_emphasis": "Ignore"},
     "AND": {"prompt": "a tree AND a man img in a hat :0.8"},
     "BREAK": {"prompt": "a tree BREAK a man img in a hat"},
     "in turn": {"prompt": "a [man:king:0.5] img in a [hat|cap]"},
@@ -63,6 +70,31 @@ def test_written_in_every_prompt_and_pass_and_off(served: Server, somebody: dict
     assert "PhotoMaker v1" in drawn.log
     assert "NOT applied" not in drawn.log
     assert served.left_in_the_unet() == {"hooks": 0, "networks": []}
+
+
+def test_img2img_and_an_inpainted_part(served: Server, somebody: dict[str, Any], photo: str) -> None:
+    mask = np.zeros((512, 512), np.uint8)
+    mask[100:400, 100:400] = 255
+    part = {"mask": encoded(Image.fromarray(mask)), "inpaint_full_res": True, "inpainting_fill": 1}
+    for more in ({}, part):
+        settings = {"init_images": [photo], "denoising_strength": 0.95, "prompt": "a man in a hat", "steps": 6, **more}
+        served.txt2img()  # the picture is encoded with the random state that the job before left
+        plain = clean(served.img2img(**settings))
+        drawn = clean(served.img2img(somebody, **settings))
+        assert difference(plain, drawn) > 0
+        assert "NOT applied" not in drawn.log
+        served.txt2img()
+        assert clean(served.img2img(somebody | {"weight": 0}, **settings)).png == plain.png
+
+
+def test_what_the_emphasis_does(served: Server, somebody: dict[str, Any]) -> None:
+    """Ignored, it does nothing to anybody; else it does."""
+    ignored = {"opts_emphasis": "Ignore"}
+    flat = clean(served.txt2img(somebody, **ignored, prompt="a photo of a man img in a hat"))
+    drawn = clean(served.txt2img(somebody, **ignored, prompt="a (photo:0.8) of a (man:1.3) img in a [hat]"))
+    assert difference(flat, drawn) == 0
+    ways = [clean(served.txt2img(somebody, **EMPHASIS, opts_emphasis=one)) for one in ("No norm", "Original")]
+    assert all(difference(flat, one) > 0 for one in ways)
 
 
 def test_versions_photos_start_and_the_lora(served: Server, somebody: dict[str, Any], data_folder: Path) -> None:
