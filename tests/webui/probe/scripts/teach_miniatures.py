@@ -102,7 +102,10 @@ def text_sizes(repo: Path) -> Iterator[None]:
     real = CLIPTextConfig.from_json_file
 
     def from_json_file(path: Any, *more: Any) -> Any:
-        return real(str(repo / TEXTS[Path(path).name] / "config.json"), *more)
+        config = real(str(repo / TEXTS[Path(path).name] / "config.json"), *more)
+        if repo.name == "sdxl":  # where the layer before the last is read, there have to be three of them
+            config.num_hidden_layers = max(config.num_hidden_layers, 3)
+        return config
 
     CLIPTextConfig.from_json_file = from_json_file  # type: ignore[method-assign]
     try:
