@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lib_faceid.app.again import _other_net
+from lib_faceid.app.again import SAME, _other_net, draw_again
 from lib_faceid.app.resources import Resources
+from lib_faceid.app.session import Session
 from lib_faceid.commands.drawing import draw
+from lib_faceid.errors import UnitError
 from lib_faceid.hosts.diffusers.request import Request
+from lib_faceid.jobs.job import Job
 from lib_faceid.journal.compare import compare, compare_metadata
 from lib_faceid.journal.journal import open_journal
 from lib_faceid.journal.run import Run
@@ -101,6 +104,41 @@ def test_a_run_tells_which_file_and_reads_it_once(
 
 
 def test_a_unit_whose_net_is_another_file_is_named() -> None:
-    run = Run("x", "", {})
-    assert _other_net(run, ()) == "", "nothing was written down"
-    assert _other_net(replace(run, nets={"FaceID 0": "a"}), ()).startswith("FaceID 0: its ControlNet is another file")
+    run, job = Run("x", "", {}), Job([], Resources(Roots()).models())
+    assert _other_net(run, job) == "", "nothing was written down"
+    assert _other_net(replace(run, nets={"FaceID 0": "a"}), job).startswith("FaceID 0: its ControlNet is another file")
+
+
+@pytest.mark.usefixtures("loaded_once", "no_network")
+def test_a_run_is_drawn_again_where_its_picture_is_at_hand(
+    tmp_path: Path, miniature_checkpoint: Callable[[str], Path]
+) -> None:
+    """By the hash of its pixels, whatever its file is called; another net of that name is told."""
+    pytest.importorskip("diffusers", reason="pictures are drawn on diffusers")
+    net = write_controlnet(tmp_path / "models" / "ControlNet" / "deep" / "pose.safetensors", "sd15")
+    image, other = (Image.effect_noise((64, 64), 90).convert("RGB") for _ in range(2))
+    image.save(tmp_path / "followed.png")
+    other.save(tmp_path / "other.png")
+    resources = Resources(Roots((tmp_path / "models",)), checkpoint=miniature_checkpoint("sd15"))
+    change_settings(resources.roots, journal=True)
+    requests = [Request("a garden", "", (64, 64), 1, 4.0, 5)]
+    controls = [ControlUnit(net, image, strength=0), ControlUnit(net, image, "edges", strength=0.8)]
+    said: list[str] = []
+    draw(resources, [], requests, tmp_path / "out", said.append, controls=controls)
+    journal = open_journal(resources.roots)
+    run = journal.run("1")
+
+    def again(*pictures: str) -> str:
+        ((_, words),) = draw_again(Session(resources), run, journal, [tmp_path / one for one in pictures])
+        return words
+
+    assert again("other.png", "followed.png") == SAME
+    with pytest.raises(UnitError, match=r"F-000001 followed a picture \([0-9a-f]{8}\), which is not kept, and none of"):
+        again("other.png")
+    write_controlnet(net, "sd15", seed=9)
+    assert (
+        again("followed.png") == "FaceID control 1: its ControlNet is another file now (another SHA-256), or not here."
+    )
+    net.rename(tmp_path / "gone.safetensors")
+    with pytest.raises(UnitError, match="followed the net pose, which is not in models/ControlNet"):
+        again("followed.png")

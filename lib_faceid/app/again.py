@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lib_faceid.app.followed import controls_of_run
 from lib_faceid.app.last_pictures import without_people
 from lib_faceid.app.recording import HOST
 from lib_faceid.app.resources import Resources, checkpoint_name
@@ -16,11 +17,11 @@ from lib_faceid.app.session import GeneratedImage, Session
 from lib_faceid.errors import FaceIDError, UnitError
 from lib_faceid.hosts.diffusers.request import Request
 from lib_faceid.jobs.choosing import file_of
-from lib_faceid.jobs.preparing import Prepared
+from lib_faceid.jobs.job import Job
 from lib_faceid.jobs.recording import nets_of, pixels_sha256, used_unit, versions
 from lib_faceid.journal.journal import Journal
 from lib_faceid.journal.run import Drawn, Run, UsedUnit
-from lib_faceid.units.control import control_key
+from lib_faceid.units.control import ControlUnit, control_key
 from lib_faceid.units.old_names import names_of
 from lib_faceid.units.unit import Unit
 
@@ -37,13 +38,23 @@ class Again:
     """By their numbers in the page; units of prompt tags are not among them."""
     requests: tuple[Request, ...]
     """One for each picture."""
+    controls: tuple[ControlUnit, ...] = ()
+    """What it follows."""
 
 
-def again(run: Run, resources: Resources) -> Again:
-    """Return every setting of a run. Raises UnitError for what is not here any more, or was no job of one pass."""
+def again(run: Run, resources: Resources, pictures: Sequence[Path] | None = None) -> Again:
+    """Return every setting of a run. Raises UnitError for what is not here any more, or was no job of one pass.
+
+    pictures: files among which those are that it followed; None: a run that followed some is refused.
+    """
+    controls: Sequence[ControlUnit] = ()
+    if pictures is not None:
+        controls = controls_of_run(run, resources, pictures)
+        settings = {name: value for name, value in run.settings.items() if not name.startswith(control_key())}
+        run = replace(run, settings=settings)
     requests = requests_of(run)
     units: dict[int, Unit] = {one.number: _unit(one, resources) for one in run.units if isinstance(one.number, int)}
-    return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests)
+    return Again(tuple(units.get(at, Unit()) for at in range(max(units, default=-1) + 1)), requests, tuple(controls))
 
 
 def requests_of(run: Run) -> tuple[Request, ...]:
@@ -51,7 +62,10 @@ def requests_of(run: Run) -> tuple[Request, ...]:
     if not run.pictures:
         raise UnitError(f"{run.id} has no picture to draw again.")
     if any(name.startswith(control_key()) for name in run.settings):
-        raise UnitError(f"{run.id} followed a control picture, which is not kept. Draw it anew, and give the picture.")
+        raise UnitError(
+            f"{run.id} followed a control picture, which is not kept. Draw it anew, and give the picture "
+            f"(journal again {run.id} --picture FILE)."
+        )
     try:
         width, height = (int(side) for side in run.settings["Size"].split("x"))
         steps, cfg = int(run.settings["Steps"]), float(run.settings["CFG scale"])
@@ -74,26 +88,29 @@ def at_weight_0(session: Session, run: Run, pictures: Sequence[Drawn]) -> list[N
     return [np.asarray(without_people(session, checkpoint, one).convert("RGB")) for one in requests]
 
 
-def draw_again(session: Session, run: Run, journal: Journal) -> Iterator[tuple[GeneratedImage, str]]:
+def draw_again(
+    session: Session, run: Run, journal: Journal, pictures: Sequence[Path] = ()
+) -> Iterator[tuple[GeneratedImage, str]]:
     """Give each picture of a run as it is drawn now, and whether it is the same: `SAME`, or what differs first.
 
-    Raises FaceIDError where it cannot be drawn here.
+    pictures: files among which those are that it followed, known by their pixels' hash. Raises FaceIDError where it
+    cannot be drawn here.
     """
     resources = session.resources
-    asked = again(run, resources)
+    asked = again(run, resources, pictures)
     checkpoint = checkpoint_of(run, resources)
-    job = session.job(asked.units, asked.requests[0])
+    job = session.job(asked.units, asked.requests[0], asked.controls)
     prepared = session.prepare(job, checkpoint)
     now = {one.number: used_unit(one, "").references for one in prepared}
-    why = _other_net(run, prepared) or first_difference(run, journal, resources, checkpoint, now)
+    why = _other_net(run, job) or first_difference(run, journal, resources, checkpoint, now)
     for drawn, generated in zip(run.pictures, session.draw(checkpoint, job, asked.requests), strict=False):
         is_same = pixels_sha256(generated.image) == drawn.pixels_sha256
         yield generated, SAME if is_same else why or "Other pixels, though all that the journal knows of is the same."
 
 
-def _other_net(run: Run, units: Sequence[Prepared]) -> str:
+def _other_net(run: Run, job: Job) -> str:
     """Return in a sentence which unit's ControlNet is another file now; "" where none is, or none was written down."""
-    now = nets_of(units)
+    now = nets_of(job.prepared, job.controls)
     changed = next((user for user, digest in run.nets.items() if now.get(user) != digest), "")
     return f"{changed}: its ControlNet is another file now (another SHA-256), or not here." if changed else ""
 

@@ -55,6 +55,10 @@ def add_journal_commands(parser: argparse.ArgumentParser) -> None:
     again = add("again", _again, "draw a run again, and say whether it is the same", "RUN")
     again.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="(%(default)s)")
     again.add_argument("--face-models", type=Path, metavar="DIR", help="a pack such as buffalo_l")
+    again.add_argument(
+        "--picture", type=Path, action="append", default=[], metavar="FILE",
+        help="one that a ControlNet of the run followed, known by its pixels; may be given again",
+    )  # fmt: skip
     export = _with_filters(add("export", _export, "write runs to a file that ends with .csv or .json", "FILE"))
     export.add_argument("--overwrite", action="store_true")
     with_json(add("forget", _forget, "take a person out for good, under the name and by the photos", "NAME"))
@@ -197,7 +201,7 @@ def _again(options: Options) -> None:
     run = journal.run(options.RUN)
     require_folder(options.out)
     options.out.mkdir(parents=True, exist_ok=True)
-    for at, (generated, message) in enumerate(draw_again(Session(Resources(roots)), run, journal), 1):
+    for at, (generated, message) in enumerate(draw_again(Session(Resources(roots)), run, journal, options.picture), 1):
         path = options.out / f"{run.id}-again-{at}.png"
         save_picture(generated, path)
         print(f"{path}: {message}")

@@ -25,7 +25,7 @@ from lib_faceid.jobs.nets import box_of_region, points_in
 from lib_faceid.jobs.passes import region_of
 from lib_faceid.jobs.preparing import step_range
 from lib_faceid.methods.nets import net_known_as
-from lib_faceid.models.folders import DIFFUSERS_MODEL
+from lib_faceid.models.folders import net_name
 from lib_faceid.models.hashes import SHORT
 from lib_faceid.pictures.photo import read_photo
 from lib_faceid.units.control import FACES, ControlUnit, acting, control_key
@@ -121,7 +121,7 @@ def _ready(number: int, unit: ControlUnit, people: Sequence[Unit], models: Model
     _require_base(path.name, net, dim)
     picture, digest = _picture(unit, people, models)
     schedule = WholeSteps(unit.strength, unit.start, unit.end)
-    name = path.parent.name if path.name.startswith(DIFFUSERS_MODEL) else path.stem
+    name = net_name(path)
     control = Control(net, name, (), [picture], models.file_hash(path))
     return ReadyControl(number, unit, name, Guide(control, schedule), picture, digest)
 

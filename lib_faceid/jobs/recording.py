@@ -92,14 +92,15 @@ def run_of(
         tuple(_drawn(one, prompt) for one in finished),
         checkpoint=settings.get("Model", checkpoint.stem),
         checkpoint_sha256=machine.checkpoint_sha256 or journal.sha256(checkpoint),
-        nets=nets_of(units) | {one.key: one.guide.effect.sha256 for one in controls},
+        nets=nets_of(units, controls),
         versions=versions(machine.host),
     )
 
 
-def nets_of(units: Sequence[Prepared]) -> dict[str, str]:
-    """Return the SHA-256 of the ControlNets that units draw with, by the units' keys."""
-    return {infotext_key(one.number): one.control.sha256 for one in units if one.control}
+def nets_of(units: Sequence[Prepared], controls: Sequence[ReadyControl] = ()) -> dict[str, str]:
+    """Return the SHA-256 of the nets that units and control units draw with, by their keys."""
+    of_units = {infotext_key(one.number): one.control.sha256 for one in units if one.control}
+    return of_units | {one.key: one.guide.effect.sha256 for one in controls}
 
 
 def used_unit(prepared: Prepared, adapter_sha256: str) -> UsedUnit:

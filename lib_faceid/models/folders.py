@@ -29,6 +29,7 @@ __all__ = [
     "find_clip_vision",
     "find_nets",
     "net_in",
+    "net_name",
     "place_of",
     "require_clip_vision",
     "usual_roots",
@@ -220,6 +221,11 @@ def net_in(folder: Path) -> Path | None:
     files = [path for path in children(folder) if path.name.startswith(DIFFUSERS_MODEL) and is_file(path)]
     files = [path for path in files if path.suffix in MODEL_SUFFIXES and not is_later_part(path)]
     return min(files, key=lambda path: (path.suffix != ".safetensors", path.name), default=None)
+
+
+def net_name(path: Path) -> str:
+    """Return what a net's file is called: by its folder, where diffusers saved it."""
+    return path.parent.name if path.name.startswith(DIFFUSERS_MODEL) else path.stem
 
 
 def _models_below(folder: Path) -> Iterator[Path]:
