@@ -15,7 +15,7 @@ import pytest
 
 from tests.webui.beside.folders import put_extensions
 from tests.webui.beside.forge_table import write_cells
-from tests.webui.beside.measuring import Bench
+from tests.webui.beside.measuring import Bench, trouble
 from tests.webui.beside.models import write_neighbours_models
 from tests.webui.beside.pictures import named_pictures
 from tests.webui.beside.row import Row
@@ -79,3 +79,26 @@ def test_a_person_beside_what_is_built_in(bench: Bench, titles: set[str], row: R
     assert found.partner > PERSON / 2
     assert found.restored
     seen[row.name] = "yes"
+
+
+def test_who_is_asked_first_changes_nothing(bench: Bench, titles: set[str]) -> None:
+    """Their net and IP-Adapter before us, and behind us: the same file."""
+    if "controlnet" not in titles:
+        pytest.skip("this WebUI has no ControlNet")
+    server, row = bench.server, next(one for one in FORGE_ROWS if one.job == "all three")
+
+    def drawn() -> tuple[list[str], bytes]:
+        answer = bench.draw(row, {row.partner: 1.0})
+        assert not trouble(answer.log)
+        return server.get("/faceid-probe/order"), answer.png[0]
+
+    usual, before = drawn()
+    ours = next(name for name in usual if "faceid.py" in name)
+    theirs = next(name for name in usual if "controlnet.py" in name)
+    other_way = sorted((ours, theirs), key=usual.index, reverse=True)
+    server.stop()
+    server.config = {"prioritized_callbacks_script_process_before_every_sampling": other_way}
+    server.start("--ckpt", str(server.data / "models/Stable-diffusion/mini_sd15.safetensors"))
+    changed, after = drawn()
+    assert (usual.index(ours) < usual.index(theirs)) is not (changed.index(ours) < changed.index(theirs))
+    assert before == after

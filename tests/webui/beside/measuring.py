@@ -66,9 +66,9 @@ class Bench:
         self._under(row.settings)
         unit, off = {row.partner: 0.0}, replace(row, theirs={}, options={})
         plain, ours = self._remembered(off, None), self._remembered(off, unit)
-        theirs = self._draw(row, None) if row.somebody_acts else plain
-        both = self._draw(row, unit) if row.somebody_acts else ours
-        with_partner, again = self._draw(row, {row.partner: 1.0}), self._draw(off, None)
+        theirs = self.draw(row, None) if row.somebody_acts else plain
+        both = self.draw(row, unit) if row.somebody_acts else ours
+        with_partner, again = self.draw(row, {row.partner: 1.0}), self.draw(off, None)
         jobs = plain, ours, theirs, both, with_partner, again
         picture, count = _stack(both, len(plain.images)), len(plain.images)
         return Measured(
@@ -86,9 +86,9 @@ class Bench:
         """What a neighbour that fails says alone, what is said when we act too, and whether nothing is left of it."""
         off = replace(row, theirs={}, options={})
         plain = self._remembered(off, None)
-        said = [self._draw(row, unit) for unit in (None, {row.partner: 0.0})]
+        said = [self.draw(row, unit) for unit in (None, {row.partner: 0.0})]
         alone, both = (json.dumps(one.body) + one.log if one.status != 200 else "" for one in said)
-        return alone, both, plain.png == self._draw(off, None).png
+        return alone, both, plain.png == self.draw(off, None).png
 
     def _under(self, settings: Mapping[str, Any]) -> None:
         """Put the WebUI's settings as they shall be, and all others back."""
@@ -100,10 +100,11 @@ class Bench:
     def _remembered(self, row: Row, unit: Mapping[str, Any] | None) -> Answer:
         name = repr((row.family, row.request, row.settings, row.unit if unit else "", unit))
         if name not in self.drawn:
-            self.drawn[name] = self._draw(row, unit)
+            self.drawn[name] = self.draw(row, unit)
         return self.drawn[name]
 
-    def _draw(self, row: Row, unit: Mapping[str, Any] | None) -> Answer:
+    def draw(self, row: Row, unit: Mapping[str, Any] | None) -> Answer:
+        """Draw the row's job, with a unit or without."""
         checkpoint, adapter = FAMILIES[row.family]
         whole = {**self.person, "adapter": adapter, **row.unit, **(unit or {})}
         units = [{name: value for name, value in whole.items() if value is not None}] if unit else []

@@ -190,6 +190,12 @@ def add_route(_demo: Any, app: FastAPI) -> None:
         return {"started": started, **registered(app)}
 
     app.add_api_route("/faceid-probe/registered", answer, methods=["GET"])
+    app.add_api_route("/faceid-probe/order", order, methods=["GET"])
+
+
+def order() -> list[str]:
+    """Who is asked before each sampling, in this order: Forge's own names of callbacks."""
+    return [one.name for one in scripts.scripts_txt2img.ordered_callbacks("process_before_every_sampling")]
 
 
 script_callbacks.on_app_started(add_route)
