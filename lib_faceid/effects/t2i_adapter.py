@@ -26,6 +26,7 @@ LATENT_PX = 8  # pixels of the picture in one of the latents, along a side
 SD15_PX, SDXL_PX = 8, 16
 INPUTS = {pixels**2 * channels: (channels, pixels) for pixels in (SD15_PX, SDXL_PX) for channels in (1, 3)}
 """What the first convolution reads -> channels of the picture, and how many pixels of a side are made one."""
+TRIED_PX = 4 * SDXL_PX
 MOST_LEVELS = 16  # 4 in every published file
 SDXL_HALVING = 2  # of an adapter for SDXL, the one block that halves the map; of the others all but the first do
 
@@ -98,10 +99,11 @@ def t2i_adapter_of(tensors: State, name: str) -> T2IAdapter:
     """Return the network of a file's tensors, in their dtype, on the CPU. Raises FileError where they make none."""
     state = {key.removeprefix(PREFIX): tensor for key, tensor in tensors.items()}
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), torch.no_grad():
             network = T2IAdapter(state)
+            network(torch.empty(1, network.channels, TRIED_PX, TRIED_PX))  # whether its parts fit each other
         network.load_state_dict(dict(state), strict=True, assign=True)
-    except (RuntimeError, ValueError, LookupError, AttributeError) as error:
+    except (RuntimeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         reason = " ".join(str(error).split())[-160:]
         raise FileError(
             f"{name} is no whole T2I-Adapter in diffusers' or TencentARC's layout ({reason}). Get it again."
