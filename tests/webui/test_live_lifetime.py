@@ -102,6 +102,7 @@ def test_a_refiner_without_faceid_is_said(server: Server, person: dict[str, Any]
     clean(server.txt2img(**back))
 
 
+@pytest.mark.not_in("forge_classic", "reforge", why="they put every patch in anew with each load of the model")
 def test_the_lora_is_merged_once_for_jobs_that_are_alike(server: Server, person: dict[str, Any]) -> None:
     def merged(*units: dict[str, Any], **settings: Any) -> int:
         before = server.merged_layers()

@@ -49,7 +49,7 @@ def test_a_saved_person_is_among_the_cards_at_once(server: Server, page: Page, d
 def test_what_auto_means_follows_the_checkpoint(page: Page) -> None:
     auto = page.locator(f"{UNIT}_auto").first
     auto.get_by_text("Auto for SD 1.5 is now").wait_for(timeout=WAIT_MS)
-    chooser = page.locator("#setting_sd_model_checkpoint")
+    chooser = page.locator("#setting_sd_model_checkpoint, .model_selection:has(input[aria-label=Checkpoint])").first
     try:
         for name, family in (("mini_sdxl", "SDXL"), ("mini_sd15", "SD 1.5")):
             chooser.locator("input").click()

@@ -139,17 +139,22 @@ def loras() -> list[str]:
 def count_merges() -> list[str]:
     """Have each layer noted from now on whose LoRA is computed anew."""
     merged: list[str] = []
-    if "network_lora" not in sys.modules:
-        return merged
-    lora = sys.modules["network_lora"].NetworkModuleLora
-    compute = lora.calc_updown
-
-    def noted(self: Any, weight: Any) -> Any:
-        merged.append(self.network_key)
-        return compute(self, weight)
-
-    lora.calc_updown = noted
+    if network := sys.modules.get("network_lora"):  # AUTOMATIC1111's
+        noting(network.NetworkModuleLora, "calc_updown", lambda layer, _weight: merged.append(layer.network_key))
+    elif forge := sys.modules.get("backend.patcher.lora"):
+        noting(forge, "merge_lora_to_weight", lambda _patches, _weight, key="", *_: merged.append(key))
     return merged
+
+
+def noting(owner: Any, name: str, note: Any) -> None:
+    """Have a function's arguments noted whenever it is called."""
+    real = getattr(owner, name)
+
+    def noted(*given: Any, **named: Any) -> Any:
+        note(*given)
+        return real(*given, **named)
+
+    setattr(owner, name, noted)
 
 
 def registered(app: FastAPI) -> dict[str, Any]:

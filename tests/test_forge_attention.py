@@ -1,0 +1,48 @@
+"""A person in Forge's own UNet, against the same in float64, by each way of attention that runs on a CPU.
+
+Where FACEID_FORGE_DIR names a checkout, in that Forge's own Python: nothing of it is played.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from torch import Tensor
+from unets import adapter_for
+
+WAYS = ("--attention-pytorch", "--attention-split", "--attention-quad")
+PARTS = ("alone", "person")
+
+
+def drawn(folder: Path, *arguments: str) -> dict[str, Tensor]:
+    """What Forge's UNet predicts, `forge_unet.py` says of what. Skips without a Forge."""
+    checkout = os.environ.get("FACEID_FORGE_DIR")
+    if not checkout:
+        pytest.skip("FACEID_FORGE_DIR names no checkout: its own UNet was not tested")
+    python = os.environ.get("FACEID_FORGE_PYTHON") or str(Path(checkout) / "venv" / "bin" / "python")
+    adapter_for(folder)
+    (file,), out = folder.glob("faceid*.safetensors"), folder / "out" / "found.safetensors"
+    out.parent.mkdir(exist_ok=True)
+    command = [python, str(Path(__file__).with_name("forge_unet.py")), checkout, str(file), str(out), *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return load_file(out)
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    return drawn(tmp_path_factory.mktemp("exact"), "float64", WAYS[0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_person_is_as_exact_as_the_unet_itself(exact: dict[str, Tensor], tmp_path: Path, way: str) -> None:
+    found = drawn(tmp_path, "float32", way)
+    scale = (exact["person"] - exact["alone"])[:2].abs().max()
+    alone, person = (float((found[name] - exact[name]).abs().max() / exact[name].abs().max()) for name in PARTS)
+    print(f"{way}: alone {alone:.1e}, with a person {person:.1e}; the person's effect {float(scale):.2f}")
+    assert scale > 0.1 * exact["alone"].abs().max(), "or nothing was compared"
+    assert person <= 2 * alone
