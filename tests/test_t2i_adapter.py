@@ -58,9 +58,9 @@ class Studio:
         """The file of an adapter, which is made once."""
         if name not in self.nets:
             self.nets[name] = adapter_for(self.pipeline.unet, **kind)
-        path = self.folder / f"{name}{'_tencent' * is_tencent}.safetensors"
+        path = self.folder / f"{name}{'.pth' if is_tencent else '.safetensors'}"
         if is_tencent and not path.exists():
-            save_file(as_tencent(self.nets[name].state_dict()), path)
+            torch.save(as_tencent(self.nets[name].state_dict()), path)
         return path if path.exists() else write_net(self.nets[name], path)
 
     def drawn(self, *controls: ControlUnit, people: tuple[Unit, ...] = (), **asked: Any) -> Tensor:
