@@ -28,8 +28,6 @@ CASES: dict[str, dict[str, Any]] = {
     "hires fix, its own prompt": MAN | HIRES | {"hr_prompt": "a tree BREAK a (king:1.2) in a hat"},
     "without uncond": MAN | {"cfg_scale": 1},
     "emphasis": EMPHASIS,
-    "no norm": EMPHASIS | {"opts_emphasis": "No norm"},
-    "emphasis ignored": EMPHASIS | {"opts_emphasis": "Ignore"},
     "AND": {"prompt": "a tree AND a man img in a hat :0.8"},
     "BREAK": {"prompt": "a tree BREAK a man img in a hat"},
     "in turn": {"prompt": "a [man:king:0.5] img in a [hat|cap]"},
