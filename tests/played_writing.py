@@ -131,10 +131,10 @@ def play_a1111(monkeypatch: pytest.MonkeyPatch) -> WebUI:
     return WebUI(package, play_text(package, WIDTHS))
 
 
-def play_forge(monkeypatch: pytest.MonkeyPatch, *, has_engines: bool = True) -> WebUI:
+def play_forge(monkeypatch: pytest.MonkeyPatch, *, has_engines: bool = True, widths: tuple[int, int] = WIDTHS) -> WebUI:
     """has_engines: as it has today; without, the text encoders of early 2024, which are AUTOMATIC1111's."""
     package = play_webui(monkeypatch)
-    model, patcher = play_text(package, WIDTHS, is_forge=has_engines), Patcher()
+    model, patcher = play_text(package, widths, is_forge=has_engines), Patcher()
     model.forge_objects = SimpleNamespace(unet=patcher)
     monkeypatch.setitem(sys.modules, "backend.memory_management", cast("Any", patcher))
     return WebUI(package, model, patcher)

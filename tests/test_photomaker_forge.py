@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import photomaker_oracle as oracle
 import pytest
+import torch
 from played_webui import forget_hosts
 from played_writing import WebUI, person, play_forge, written
 
 from lib_faceid.effects.schedule import Schedule
-from lib_faceid.effects.text import Writing
+from lib_faceid.effects.text import Person, Text, Writing
 from lib_faceid.errors import HostError
+from lib_faceid.methods.loading import load_adapter
+from lib_faceid.miniature import write_photomaker
+from lib_faceid.models.checkpoint import read_whole
 
 
 @pytest.fixture
@@ -84,3 +90,21 @@ def test_other_texts_than_those_that_are_written_are_refused(forge: WebUI) -> No
     forge.package.shared.opts.dynamic_clip_skip_enabled = True
     with pytest.raises(HostError, match="dynamic CLIP skip"):
         forge.step(["a man img"], Writing([person(7)]))
+
+
+def test_what_is_written_is_what_the_authors_fuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    forge = play_forge(monkeypatch, widths=(768, 1280))
+    path = write_photomaker(tmp_path / "photomaker-v1.bin", 1, seed=5)
+    encoder = {key.removeprefix("id_encoder."): one for key, one in read_whole(path).tensors.items()}
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randn(3, 2048, generator=generator)
+    for one in forge.model.embedders:
+        table = torch.randn(100, one.width, generator=generator)
+        monkeypatch.setattr(one, "encode_with_transformers", table.__getitem__)
+    source = SimpleNamespace(key=1, encode=lambda: ids)
+    text = Text(load_adapter(path), [source], "img")
+    before, after = forge.step(["a (man:1.3) img in a hat"], Writing([Person(text, Schedule(weight=1.0))]))
+    man = before["crossattn"][0, 2].expand(3, -1) / 1.3
+    torch.testing.assert_close(after["crossattn"][0, 2:5], oracle.fused(encoder, man, ids) * 1.3, atol=3e-5, rtol=1e-5)
+    torch.testing.assert_close(after["crossattn"][0, :2], before["crossattn"][0, :2], atol=0, rtol=0)
+    forget_hosts()
