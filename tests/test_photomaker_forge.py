@@ -101,7 +101,7 @@ def test_what_is_written_is_what_the_authors_fuse(monkeypatch: pytest.MonkeyPatc
     for one in forge.model.embedders:
         table = torch.randn(100, one.width, generator=generator)
         monkeypatch.setattr(one, "encode_with_transformers", table.__getitem__)
-    source = SimpleNamespace(key=1, encode=lambda: ids)
+    source: Any = SimpleNamespace(key=1, encode=lambda: ids)
     text = Text(load_adapter(path), [source], "img")
     before, after = forge.step(["a (man:1.3) img in a hat"], Writing([Person(text, Schedule(weight=1.0))]))
     man = before["crossattn"][0, 2].expand(3, -1) / 1.3
