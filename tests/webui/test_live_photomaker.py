@@ -34,7 +34,6 @@ CASES: dict[str, dict[str, Any]] = {
     "long": {"prompt": "very fine " * 36 + "a man img, " + "detailed " * 60},
     "another sampler": MAN | {"sampler_name": "Heun", "steps": 3},
 }
-pytestmark = pytest.mark.not_in("reforge", why="its loader does not take the SDXL miniature")
 
 
 @pytest.fixture(scope="module")
