@@ -22,11 +22,13 @@ JOBS: dict[str, dict[str, Any]] = {
     "AND": {**PEERS, "prompt": "a person AND a hat :0.5"},
 }  # no SDXL: of a miniature's text encoders the WebUIs make plain pictures that have nothing in common
 ATTENTION = ("--attention-pytorch", "--attention-split", "--attention-quad")
+STORAGE = ("float8-e4m3fn", "float8-e5m2 (fp16 LoRA)", "Automatic (fp16 LoRA)")
+"""How Forge keeps the UNet; where it says fp16 LoRA, a LoRA is added in each call of a layer and not to its weights."""
 
 
 @contextmanager
-def running(checkout: Path, data: Path, *arguments: str) -> Generator[Server]:
-    server = Server(checkout, data)
+def running(checkout: Path, data: Path, *arguments: str, **config: Any) -> Generator[Server]:
+    server = Server(checkout, data, config=config)
     server.start("--ckpt", str(data / "models/Stable-diffusion/mini_sd15.safetensors"), *arguments)
     try:
         yield server
@@ -73,3 +75,26 @@ def test_a_person_is_the_same_whatever_computes_attention(each_attention: dict[s
     for plain, with_person in others:
         assert difference(plain, with_person) > 10
         assert difference(first_person, with_person) <= max(1, difference(first, plain))
+
+
+@pytest.mark.not_in("forge_classic", "reforge", "forge_neo", why="its setting has another name and other values")
+@pytest.mark.parametrize("storage", STORAGE)
+def test_a_person_in_a_unet_that_is_kept_otherwise(
+    webui_dir: Path, data_dir: Path, person: dict[str, Any], storage: str
+) -> None:
+    """She acts, so does her LoRA, and off is off; what the numbers are kept in changes her no more than the picture."""
+    with running(webui_dir, data_dir) as server:
+        usual, usual_person = drawn(server, person, {})
+    with running(webui_dir, data_dir, forge_unet_storage_dtype=storage) as server:
+        plain, with_person = drawn(server, person, {})
+        without_lora = clean(server.txt2img({**person, "lora": 0.0}))
+        with_lora = clean(server.txt2img({**person, "lora": 1.0}))
+        kept = server.get("/faceid-probe/storage")
+        again = clean(server.txt2img())
+    assert ("float8" in kept) is ("float8" in storage), kept
+    assert difference(plain, with_person) > 10
+    assert difference(without_lora, with_lora) > 5
+    by_itself, with_her = difference(usual, plain), difference(usual_person, with_person)
+    print(f"{storage}: {kept}; {by_itself} of 255 apart, and {with_her} with a person")
+    assert with_her <= max(1, 2 * by_itself)
+    assert again.png == plain.png

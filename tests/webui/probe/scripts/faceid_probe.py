@@ -196,6 +196,12 @@ def add_route(_demo: Any, app: FastAPI) -> None:
 
     app.add_api_route("/faceid-probe/registered", answer, methods=["GET"])
     app.add_api_route("/faceid-probe/order", order, methods=["GET"])
+    app.add_api_route("/faceid-probe/storage", storage, methods=["GET"])
+
+
+def storage() -> str:
+    """What the numbers of a query's matrix are kept in."""
+    return str(next(p.dtype for name, p in unet().named_parameters() if name.endswith("attn2.to_q.weight")))
 
 
 def order() -> list[str]:
