@@ -64,7 +64,7 @@ def test_both_passes_of_hires_fix(server: Server, offered: set[str], person: Cal
     assert f"{told[0]}, hires: {told[1]}" in drawn.log
 
 
-@pytest.mark.parametrize("sampler", (*SAMPLERS, *OF_FORGE))
+@pytest.mark.parametrize("sampler", [*SAMPLERS, *OF_FORGE])
 def test_img2img_counts_the_steps_it_does(
     server: Server, offered: set[str], person: Call, picture: str, sampler: str
 ) -> None:
