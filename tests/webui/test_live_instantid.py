@@ -28,8 +28,6 @@ PASSES: dict[str, dict[str, Any]] = {
     "AND": {"prompt": "a person AND a tree :0.6"},
 }
 
-pytestmark = pytest.mark.not_in("reforge", why="its loader does not take the SDXL miniature")
-
 
 @pytest.fixture(scope="module")
 def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
