@@ -1,5 +1,5 @@
-"""A person in the UNet that Forge has built in, in float32 by one way of attention, or in float64: what
-`test_forge_attention.py` compares.
+"""A person in the UNet that Forge has built in, in float32 by one way of attention, in float64, or kept as GGUF: what
+`test_forge_unet.py` compares.
 
 Run by that Forge's own Python: `python tests/forge_unet.py FORGE ADAPTER out.safetensors float32 --attention-split`.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -63,19 +64,39 @@ def drawn(unet: nn.Module, adapter: Adapter, dtype: torch.dtype) -> dict[str, Te
     return {"alone": alone.double().contiguous(), "person": person.double().contiguous()}
 
 
-def main(forge: str, adapter: str, out: str, dtype: str, *arguments: str) -> None:
-    """Draw with a Forge's own UNet, of random weights that are always the same."""
+def as_gguf(weights: dict[str, Tensor]) -> dict[str, Any]:
+    """The matrices in 8 bits, as a GGUF file brings them."""
+    gguf: Any = importlib.import_module("gguf")
+    kept: Any = importlib.import_module("backend.operations_gguf")
+    kind = gguf.GGMLQuantizationType.Q8_0
+
+    def packed(weight: Tensor) -> Any:
+        data = gguf.quants.quantize(weight.numpy(), kind)
+        made = kept.ParameterGGUF(SimpleNamespace(data=data, tensor_type=kind, shape=reversed(weight.shape)))
+        made.gguf_cls.bake(made)
+        return made
+
+    return {name: packed(one) if one.ndim == 2 else one for name, one in weights.items()}
+
+
+def main(forge: str, adapter: str, out: str, kept: str, *arguments: str) -> None:
+    """Draw with a Forge's own UNet, of random weights that are always the same. kept: a dtype, or gguf."""
     from safetensors.torch import save_file
 
     sys.argv = ["launch.py", "--always-cpu", *arguments]
     for folder in ("modules_forge/packages", "packages_3rdparty", ""):
         sys.path.insert(0, str(Path(forge) / folder))
-    built_in: Any = importlib.import_module("backend.nn.unet")
-    unet: nn.Module = built_in.IntegratedUNet2DConditionModel(**SIZES)
+    unet_of: Any = importlib.import_module("backend.nn.unet")
+    dtype = torch.float32 if kept == "gguf" else getattr(torch, kept)
+    unet: nn.Module = unet_of.IntegratedUNet2DConditionModel(**SIZES)
     randomise(unet)
-    kind: torch.dtype = getattr(torch, dtype)
-    unet = unet.eval().requires_grad_(requires_grad=False).to(kind)
-    save_file(drawn(unet, load_adapter(Path(adapter)), kind), out)
+    if kept == "gguf":
+        operations: Any = importlib.import_module("backend.operations")
+        weights = as_gguf(unet.state_dict())
+        with operations.using_forge_operations(dtype=dtype, manual_cast_enabled=True, bnb_dtype="gguf"):
+            unet = unet_of.IntegratedUNet2DConditionModel(**SIZES)
+        unet.load_state_dict(weights)
+    save_file(drawn(unet.eval().to(dtype), load_adapter(Path(adapter)), dtype), out)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 from builders import sd15_widths, sdxl_widths
 from torch import nn
 from unets import diffusers_copy, ldm_unet, sdxl_unet
 
 from lib_faceid.errors import HostError
-from lib_faceid.unet.layers import attention_layers, is_transformer, measured
+from lib_faceid.unet.layers import attention_layers, is_transformer, matrix_shape, measured
 
 # The published table for SD 1.5: number in the file -> name in ldm, name in diffusers.
 SD15_TABLE = {
@@ -101,3 +105,18 @@ def test_a_transformer_in_4_bits_is_as_wide_as_any_flux() -> None:
     assert measured(network) == (4096, ())
     network.add_module("txt_in", nn.Linear(32, 8))
     assert measured(network) == (32, ())
+
+
+def test_a_matrix_says_its_shape_however_it_is_kept() -> None:
+    """As Forge's Linears for GGUF and 4 bits, which have neither in_features nor out_features."""
+
+    def kept(**weight: Any) -> nn.Module:
+        module = nn.Module()
+        module.__dict__["weight"] = SimpleNamespace(**weight)
+        return module
+
+    assert matrix_shape(nn.Linear(3, 5)) == (5, 3)
+    assert matrix_shape(kept(shape=torch.Size((5, 3)))) == (5, 3)
+    packed = SimpleNamespace(shape=torch.Size((5, 3)))
+    assert matrix_shape(kept(shape=torch.Size((8, 1)), quant_state=packed)) == (5, 3)
+    assert matrix_shape(kept(shape=torch.Size((5, 3)), quant_state=None)) == (5, 3), "not packed yet"

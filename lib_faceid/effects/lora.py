@@ -67,7 +67,7 @@ def named_lora(adapter: LoraWeights, unet: nn.Module) -> dict[str, LoraPair]:
     for index, pairs in adapter.lora.items():
         for kind, pair in pairs.items():
             layer = layers.get(index)
-            shape = tuple(layer.linear(kind).weight.shape) if layer else "no such layer"
+            shape = layer.shape(kind) if layer else "no such layer"
             fits = shape == (pair.up.shape[0], pair.down.shape[1]) and pair.up.shape[1] == pair.down.shape[0]
             if layer is None or not fits:
                 raise MismatchError(

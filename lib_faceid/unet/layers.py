@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
-from lib_faceid.bases.base_model import FLUX
 from lib_faceid.errors import HostError
 from lib_faceid.units.weight_types import Stage
 
@@ -17,6 +16,7 @@ __all__ = [
     "attention_layers",
     "context_dim",
     "is_transformer",
+    "matrix_shape",
     "measured",
     "transformers",
 ]
@@ -70,12 +70,12 @@ class AttentionLayer:
     @property
     def hidden_dim(self) -> int:
         """The width of its queries, all heads together."""
-        return self.linear("q").out_features
+        return self.shape("q")[0]
 
     @property
     def context_dim(self) -> int:
         """The width of what it looks at."""
-        return self.linear("k").in_features
+        return self.shape("k")[1]
 
     def projection(self, kind: str) -> nn.Module:
         """Return the module that the host calls for `q`, `k`, `v` or `out`: for `out` the Linear in the Sequential."""
@@ -87,6 +87,24 @@ class AttentionLayer:
         """Return the Linear that holds the weight of `q`, `k`, `v` or `out`, below any LoRA layer around it."""
         projection = self.projection(kind)
         return cast("nn.Linear", getattr(projection, "base_layer", projection))
+
+
+    def shape(self, kind: str) -> tuple[int, int]:
+        """Return how many numbers come out of `q`, `k`, `v` or `out`, and how many go in."""
+        return matrix_shape(self.linear(kind))
+
+
+def matrix_shape(linear: nn.Module) -> tuple[int, int]:
+    """Return how many numbers come out of a Linear, and how many go in.
+
+    Forge's Linears for GGUF and 4 bits do not say it, but their weights do: GGUF's by its shape, packed 4 bits by what
+    bitsandbytes keeps beside them.
+    """
+    if hasattr(linear, "out_features"):
+        return int(cast("int", linear.out_features)), int(cast("int", linear.in_features))
+    packed: Any = getattr(linear.weight, "quant_state", None)
+    rows, columns = cast("Tensor", linear.weight).shape if packed is None else packed.shape
+    return int(rows), int(columns)
 
 
 def attention_layers(unet: nn.Module) -> tuple[AttentionLayer, ...]:
@@ -118,12 +136,9 @@ def is_transformer(network: nn.Module) -> bool:
 
 
 def context_dim(transformer: nn.Module) -> int:
-    """Return the width of the context that a transformer reads: 4096 for FLUX.1.
-
-    A matrix that Forge keeps in 4 bits does not say how wide it is; there is no published FLUX.1 of another width.
-    """
+    """Return the width of the context that a transformer reads: 4096 for FLUX.1."""
     embedder = getattr(transformer, "context_embedder", None) or transformer.txt_in
-    return getattr(embedder, "in_features", FLUX)
+    return matrix_shape(cast("nn.Module", embedder))[1]
 
 
 def measured(network: nn.Module) -> tuple[int, tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""A person in Forge's own UNet, against the same in float64, by each way of attention that runs on a CPU.
+"""A person in Forge's own UNet, against the same in float64: by each way of attention that runs on a CPU, and as GGUF.
 
 Where FACEID_FORGE_DIR names a checkout, in that Forge's own Python: nothing of it is played.
 """
@@ -38,11 +38,14 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     return drawn(tmp_path_factory.mktemp("exact"), "float64", WAYS[0])
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_person_is_as_exact_as_the_unet_itself(exact: dict[str, Tensor], tmp_path: Path, way: str) -> None:
-    found = drawn(tmp_path, "float32", way)
+@pytest.mark.parametrize("kept", [*(("float32", way) for way in WAYS), ("gguf", WAYS[0])], ids=" ".join)
+def test_a_person_is_as_exact_as_the_unet_itself(
+    exact: dict[str, Tensor], tmp_path: Path, kept: tuple[str, str]
+) -> None:
+    found = drawn(tmp_path, *kept)
     scale = (exact["person"] - exact["alone"])[:2].abs().max()
     alone, person = (float((found[name] - exact[name]).abs().max() / exact[name].abs().max()) for name in PARTS)
-    print(f"{way}: alone {alone:.1e}, with a person {person:.1e}; the person's effect {float(scale):.2f}")
+    print(f"{kept}: alone {alone:.1e}, with a person {person:.1e}; the person's effect {float(scale):.2f}")
     assert scale > 0.1 * exact["alone"].abs().max(), "or nothing was compared"
+    assert (alone > 1e-3) is (kept[0] == "gguf"), "8 bits are coarse"
     assert person <= 2 * alone
