@@ -96,13 +96,11 @@ def test_the_width_of_the_context(dim: int) -> None:
     assert measured(ldm_unet(dim, channels=32))[0] == dim
 
 
-def test_a_transformer_in_4_bits_is_as_wide_as_any_flux() -> None:
-    """Forge keeps matrices of such files in modules that do not say how wide they are."""
+def test_a_transformer_is_known_by_its_parts_and_measured_by_its_text_matrix() -> None:
     network = nn.Module()
     for name in ("txt_in", "vector_in", "double_blocks", "single_blocks"):
         assert not is_transformer(network)
         network.add_module(name, nn.Identity())
-    assert measured(network) == (4096, ())
     network.add_module("txt_in", nn.Linear(32, 8))
     assert measured(network) == (32, ())
 

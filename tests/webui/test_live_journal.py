@@ -46,7 +46,8 @@ def webui(miniature: Server) -> Iterator[Server]:
     assert status == 200, saved
     yield miniature
     ask(miniature, f"{PREFIX}/faces/{NAME}", method="DELETE")
-    miniature.post("/sdapi/v1/options", before | {"sd_model_checkpoint": "mini_sd15.safetensors"})
+    for checkpoint in ("mini_sdxl.safetensors", "mini_sd15.safetensors"):  # Forge skips what it takes for chosen
+        miniature.post("/sdapi/v1/options", before | {"sd_model_checkpoint": checkpoint})
 
 
 @pytest.fixture(scope="module")
