@@ -231,3 +231,20 @@ def test_bases_and_hosts(models: Models, unit: Unit) -> None:
         Job([named], models).prepare_for(768)
     with pytest.raises(FaceIDError, match="needs changed rows of the text conditioning, which a test cannot apply"):
         Job([named], replace(models, carries=frozenset({"tokens", "lora"}), host="a test")).prepare_for(2048)
+
+
+def test_a_step_costs_nothing_more(pipeline: Pipeline, models: Models, unit: Unit) -> None:
+    """The person is in the text, which is as long as it was."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def each_step(*units: Unit) -> int:
+        found: list[int] = []
+        for steps in (1, 2):
+            with FlopCounterMode(display=False) as counter:
+                drawn(pipeline, models, *units, request=replace(REQUEST, steps=steps))
+            found.append(counter.get_total_flops())
+        return found[1] - found[0]
+
+    unit = replace(unit, start=0.0)
+    drawn(pipeline, models, unit)  # photos are read once
+    assert each_step(unit) == each_step() > 0
