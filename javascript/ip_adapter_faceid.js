@@ -6,6 +6,7 @@
     const OTHERS = "#faceid_page, #faceid_journal_panel, #tab_faceid_journal";
     let opened = new WeakSet();
     let checkpoint;
+    let chosen;
     const aims = new Map();
 
     function showActiveUnits(accordion) {
@@ -79,7 +80,16 @@
         }
     }
 
+    // Forge loads a checkpoint with the next job: until then the list at the top of its page says which one is meant.
+    function followForge() {
+        const list = document.querySelector('input[aria-label="Checkpoint"]');
+        if (!list || list === document.activeElement) return; // somebody types
+        if (chosen !== undefined && chosen !== list.value) setTimeout(refill, 500); // its server hears of it first
+        chosen = list.value;
+    }
+
     function update() {
+        followForge();
         for (const part of document.querySelectorAll(OTHERS)) nameControls(part);
         for (const tab of TABS) {
             markFailure(tab);

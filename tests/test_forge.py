@@ -173,8 +173,13 @@ def test_the_page_is_told_which_kind_is_loaded(forge: Any, monkeypatch: pytest.M
 
 
 def test_nothing_is_loaded_for_a_look(forge: Any, ldm: nn.Module) -> None:
+    data = forge.package.sd_models.model_data
     assert forge.engine.unet_at_hand() is ldm
-    forge.package.sd_models.model_data.sd_model = object()  # Forge's own stand-in, before the first picture
+    data.forge_loading_parameters, data.forge_hash = {"checkpoint_info": "a"}, "{'checkpoint_info': 'a'}"
+    assert forge.engine.unet_at_hand() is ldm
+    data.forge_loading_parameters = {"checkpoint_info": "b"}
+    assert forge.engine.unet_at_hand() is None, "the user has chosen another one"
+    data.forge_loading_parameters, data.sd_model = {"checkpoint_info": "a"}, object()  # as before the first picture
     assert forge.engine.unet_at_hand() is None
 
 

@@ -98,7 +98,7 @@ def _wire_switch(made: Mapping[str, Any], services: Services, listed: Any, fitti
             gr.update(label=words.add),
             gr.update(label=words.save),
             gr.update(info=words.save_info),
-            gr.update(choices=variant_choices(purpose), **taken_back[1]),
+            gr.update(choices=list(dict.fromkeys((*variant_choices(purpose), kept[1]))), **taken_back[1]),
             {**adapters, **taken_back[0]},
             *shown,
         ]

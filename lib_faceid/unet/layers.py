@@ -88,7 +88,6 @@ class AttentionLayer:
         projection = self.projection(kind)
         return cast("nn.Linear", getattr(projection, "base_layer", projection))
 
-
     def shape(self, kind: str) -> tuple[int, int]:
         """Return how many numbers come out of `q`, `k`, `v` or `out`, and how many go in."""
         return matrix_shape(self.linear(kind))

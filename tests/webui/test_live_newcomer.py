@@ -50,12 +50,17 @@ def test_what_auto_means_follows_the_checkpoint(page: Page) -> None:
     auto = page.locator(f"{UNIT}_auto").first
     auto.get_by_text("Auto for SD 1.5 is now").wait_for(timeout=WAIT_MS)
     chooser = page.locator("#setting_sd_model_checkpoint, .model_selection:has(input[aria-label=Checkpoint])").first
+
+    def choose(name: str) -> None:
+        chooser.locator("input").click()
+        chooser.locator("li", has_text=name).first.click()
+
     try:
         for name, family in (("mini_sdxl", "SDXL"), ("mini_sd15", "SD 1.5")):
-            chooser.locator("input").click()
-            chooser.locator("li", has_text=name).first.click()
-            auto.get_by_text(f"Auto for {family} is now").wait_for(timeout=JOB_MS)
+            choose(name)
+            auto.get_by_text(f"Auto for {family} is now").wait_for(timeout=WAIT_MS)
     finally:
+        choose("mini_sd15")
         page.wait_for_timeout(1000)
 
 

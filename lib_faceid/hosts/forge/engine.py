@@ -48,9 +48,11 @@ class Forge:
         return shared.sd_model.forge_objects.unet.model.diffusion_model
 
     def unet_at_hand(self) -> nn.Module | None:
-        """Return the UNet that is loaded."""
-        objects = getattr(sd_models.model_data.sd_model, "forge_objects", None)
-        return None if objects is None else objects.unet.model.diffusion_model
+        """Return the UNet that is loaded; None where the next job will load another checkpoint in its place."""
+        data = sd_models.model_data
+        objects = getattr(data.sd_model, "forge_objects", None)
+        is_chosen = getattr(data, "forge_hash", "") == str(getattr(data, "forge_loading_parameters", ""))
+        return objects.unet.model.diffusion_model if objects is not None and is_chosen else None
 
     def rows(self, p: Any, job: Job, params: Any, injection: Injection) -> AbstractContextManager[None]:
         """Have slots travel beside the conditionings, which are given the people who are written into them."""
