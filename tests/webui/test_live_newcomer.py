@@ -58,7 +58,7 @@ def test_what_auto_means_follows_the_checkpoint(page: Page) -> None:
     try:
         for name, family in (("mini_sdxl", "SDXL"), ("mini_sd15", "SD 1.5")):
             choose(name)
-            auto.get_by_text(f"Auto for {family} is now").wait_for(timeout=WAIT_MS)
+            auto.get_by_text(f"Auto for {family} is now").wait_for(timeout=JOB_MS)
     finally:
         choose("mini_sd15")
         page.wait_for_timeout(1000)
