@@ -102,7 +102,9 @@ def test_a_refiner_without_faceid_is_said(server: Server, person: dict[str, Any]
     clean(server.txt2img(**back))
 
 
-@pytest.mark.not_in("forge_classic", "reforge", why="they put every patch in anew with each load of the model")
+@pytest.mark.not_in(
+    "forge", "forge_classic", "forge_neo", "reforge", why="there LoRAs are patches of the UNet, taken out with the job"
+)
 def test_the_lora_is_merged_once_for_jobs_that_are_alike(server: Server, person: dict[str, Any]) -> None:
     def merged(*units: dict[str, Any], **settings: Any) -> int:
         before = server.merged_layers()
