@@ -29,6 +29,9 @@ def each(steps: int, calls: int) -> list[int]:
         pytest.param("plms", 1, 4, [0, 0, 1, 2], id="PLMS, hires, 5 steps that become 3"),
         pytest.param("unipc", 1, 16, each(16, 1), id="UniPC, 15 steps that become 16"),
         pytest.param("unipc", 1, 4, each(4, 1), id="UniPC, hires, 5 steps that become 4"),
+        pytest.param("sample_heunpp2", 1, 9, [*each(6, 3), 6, 6, 7], id="HeunPP2, 8 steps"),
+        pytest.param("sample_heunpp2", 1, 3, [0, 0, 1], id="HeunPP2, 2 steps"),
+        pytest.param("sample_heunpp2", 1, 2, [0], id="HeunPP2, a step"),
         pytest.param("sample_lcm", 1, 9, each(8, 1), id="LCM, 8 steps"),
     ],
 )

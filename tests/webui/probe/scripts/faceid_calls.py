@@ -11,7 +11,7 @@ from modules import script_callbacks, scripts
 
 STEP = ("step_id", "step", "init_order", "i")
 """What samplers call the number of their step, in the function named like them or in one of these."""
-FUNCTIONS = {"heun_step", "sample", "dpm_solver_fast", "dpm_solver_adaptive"}
+FUNCTIONS = {"heun_step", "sample", "dpm_solver_fast", "dpm_solver_adaptive", "generic_step_sampler"}
 
 calls: list[dict[str, Any]] = []
 job: list[Any] = []
