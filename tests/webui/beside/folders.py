@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.webui.beside.asked import EXTENSIONS
 from tests.webui.beside.models import write_neighbours_models
 from tests.webui.folder import write_instantid
+from tests.webui.forge_repos import FOLDER
 from tests.webui.server import PROJECT
 
 __all__ = ["checkouts", "put_extensions", "put_models", "versions"]
@@ -53,6 +54,8 @@ def put_models(data: Path, others: Path) -> None:
             target.mkdir(parents=True, exist_ok=True)
         elif not target.exists():
             target.symlink_to(path.resolve())
+    if not (data / FOLDER).exists():
+        (data / FOLDER).symlink_to(others / FOLDER)  # where the probe tells Forge of the miniatures' sizes
     write_neighbours_models(data / "models")
     write_instantid(data / "models")
     (data / "ui-config.json").write_text("{}")  # NegPiP reads it while the WebUI starts for the first time
