@@ -13,6 +13,7 @@ from lib_faceid.likeness.aim import Aim
 from lib_faceid.miniature.trained import TRAINED_ADAPTER, write_trained_checkpoint
 from tests.webui.beside.asked import FACE, adetailer
 from tests.webui.beside.folders import checkouts, put_extensions
+from tests.webui.forge_repos import FOLDER
 from tests.webui.server import TITLE, Answer, Server
 from tests.webui.test_live_best import FOUR, JOB, seeds_of, unit
 from tests.webui.test_live_jobs import clean
@@ -35,6 +36,7 @@ def beside(webui_dir: Any, data_dir: Any, tmp_path_factory: pytest.TempPathFacto
     shutil.copytree(data_dir / "models", data / "models", symlinks=True)
     checkpoint = write_trained_checkpoint(data / "models" / "Stable-diffusion" / "miniature.safetensors")
     shutil.copyfile(TRAINED_ADAPTER, data / "models" / "faceid" / TRAINED_ADAPTER.name)
+    (data / FOLDER).symlink_to(data_dir / FOLDER)
     put_extensions(data, "sd-webui-faceid", [checkouts()["adetailer"]])
     (data / "ui-config.json").write_text("{}")
     server = Server(webui_dir, data)
