@@ -38,34 +38,10 @@ _BEFORE_NETS = (
     "adetailer",
     "adetailer_weight",
 )
+_CALLED_THEN = {now: then for then, now in OLD_FIELDS.items()}
+_BEFORE_IMAGES = tuple(_CALLED_THEN.get(name, name) for name in _BEFORE_NETS if name not in ("purpose", "image_crop"))
 OLD_ORDERS: tuple[tuple[str, ...], ...] = (
-    (  # before image prompts
-        "enabled",
-        "images",
-        "person",
-        "face",
-        "combine",
-        "adapter",
-        "variant",
-        "weight",
-        "structure",
-        "lora",
-        "start",
-        "end",
-        "fade",
-        "clip_crop",
-        "hires",
-        "weight_type",
-        "layer_weights",
-        "region",
-        "mask",
-        "feather",
-        "batch",
-        "unlike",
-        "noise",
-        "adetailer",
-        "adetailer_weight",
-    ),
+    _BEFORE_IMAGES,
     _BEFORE_NETS,
     (*_BEFORE_NETS, "net_weight", "net_start", "net_end", "keypoints", "pose"),  # before FLUX
 )
