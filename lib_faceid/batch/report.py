@@ -15,7 +15,7 @@ from lib_faceid.batch.page import page
 from lib_faceid.batch.store import Store
 from lib_faceid.batch.summary import Line, Summary
 from lib_faceid.journal.export import harmless
-from lib_faceid.whole_files import write_whole
+from lib_faceid.whole_files import being_written, write_whole
 
 __all__ = ["COLUMNS", "results", "told_in", "write_report", "write_results"]
 
@@ -99,13 +99,11 @@ def results(store: Store, index: Index) -> Iterator[dict[str, Any]]:
 def write_results(store: Store, index: Index) -> list[Path]:
     """Write `results.csv`, and `results.parquet` where pyarrow is installed; return what was written."""
     file = store.folder / "results.csv"
-    part = file.with_name(f"{file.name}.part")
-    with part.open("w", encoding="utf-8", errors="replace", newline="") as out:
+    with being_written(file) as part, part.open("w", encoding="utf-8", errors="replace", newline="") as out:
         lines = csv.writer(out)
         lines.writerow(COLUMNS)
         for one in results(store, index):
             lines.writerow([_cell(name, one[name]) for name in COLUMNS])
-    part.replace(file)
     return [file, *_parquet(store, index)]
 
 
@@ -126,11 +124,9 @@ def _parquet(store: Store, index: Index) -> list[Path]:
     kinds |= {"steps": pyarrow.int32(), "cfg": pyarrow.float64(), "likeness": pyarrow.float64()}
     schema: Any = pyarrow.schema(list(kinds.items()))
     found, file = results(store, index), store.folder / "results.parquet"
-    part = file.with_name(f"{file.name}.part")
-    with parquet.ParquetWriter(str(part), schema) as writer:
+    with being_written(file) as part, parquet.ParquetWriter(str(part), schema) as writer:
         while lines := list(islice(found, 10_000)):
             writer.write_table(pyarrow.Table.from_pylist(lines, schema=schema))
-    part.replace(file)
     return [file]
 
 

@@ -19,6 +19,7 @@ from lib_faceid.models.checkpoint import sha256_of
 from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.region import EVERYWHERE
 from lib_faceid.units.unit import AUTO, Photo, Unit
+from lib_faceid.whole_files import being_written
 
 __all__ = ["draw_cells", "path_of"]
 
@@ -81,9 +82,8 @@ def _drawn(
     _forget_peak()
     for cell, generated in zip(cells, session.draw(checkpoint, job, requests, options=UNSCORED), strict=True):
         path = path_of(out, cell)
-        part = path.with_suffix(".part")
-        generated.image.save(part, "PNG")
-        part.replace(path)
+        with being_written(path) as part:
+            generated.image.save(part, "PNG")
         yield (
             cell,
             {

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from lib_faceid.miniature.tree import Shape
+from lib_faceid.whole_files import being_written
 
 __all__ = ["random_weights", "write_safetensors"]
 
@@ -32,9 +33,9 @@ def random_weights(
 def write_safetensors(path: Path, tensors: Mapping[str, torch.Tensor], note: str = NOTE, **metadata: str) -> Path:
     """Write a `.safetensors` file that says what it is, whole or not at all, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    save_file(dict(tensors), part, metadata={"note": note, **metadata})
-    return part.replace(path)
+    with being_written(path) as part:
+        save_file(dict(tensors), part, metadata={"note": note, **metadata})
+    return path
 
 
 def _random(name: str, shape: Shape, seed: int) -> torch.Tensor:
