@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -110,8 +109,7 @@ class Builder:
         return found
 
     def _job(self, picture: Picture) -> int:
-        tags = picture.prompt[picture.prompt.index("<") :] if "<" in picture.prompt else ""
-        mark = hash((picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options), picture.followed))
+        mark = hash(picture.job)
         found = self._jobs.get(mark)
         if found is None:
             checkpoint = self._checkpoints.setdefault(picture.checkpoint, len(self._checkpoints))

@@ -6,7 +6,6 @@ It draws with what `generate` draws with; a picture is what `generate` gives for
 from __future__ import annotations
 
 import io
-import json
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -71,9 +70,7 @@ class Drawer:
         self._stack.close()
 
     def _open(self, picture: Picture, request: Request) -> tuple[Opened, Path]:
-        tags = picture.prompt[picture.prompt.index("<") :] if "<" in picture.prompt else ""
-        job = (picture.checkpoint, picture.cast.text, tags, json.dumps(picture.options), picture.followed)
-        if self._opened is None or self._opened[0] != job:
+        if self._opened is None or self._opened[0] != picture.job:
             self.close()
             units = [unit_of(one) for one in picture.cast.units]
             self._session.resources = replace(
@@ -83,7 +80,7 @@ class Drawer:
             options = JobOptions.from_dict(picture.options)
             made = self._session.job(units, request, controls_in(picture.controls))
             opening = self._session.opened(checkpoint, made, [request], options=options)
-            self._opened = (job, self._stack.enter_context(opening), checkpoint)
+            self._opened = (picture.job, self._stack.enter_context(opening), checkpoint)
         return self._opened[1:]
 
     def _checkpoint(self, name: str) -> Path:

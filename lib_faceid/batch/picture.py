@@ -41,6 +41,12 @@ class Picture:
         """What tells what it follows from what another does; "" where it follows nothing."""
         return json.dumps(self.controls, sort_keys=True) if self.controls else ""
 
+    @property
+    def job(self) -> tuple[str, ...]:
+        """What is the same in all pictures that one job can draw."""
+        tags = self.prompt[self.prompt.index("<") :] if "<" in self.prompt else ""
+        return self.checkpoint, self.cast.text, tags, json.dumps(self.options), self.followed
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values, for JSON."""
         return {
