@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import accumulate
 
 __all__ = ["Pace", "pace_of"]
 
@@ -18,17 +17,15 @@ class Pace:
     """Calls of a step; the last one may have fewer."""
     extra: int = 0
     """Calls of the first step beyond these."""
-    ends: tuple[int, ...] = ()
-    """Calls of the last steps, where they have their own numbers of them."""
+    ends_alone: bool = False
+    """Whether the last step is one call, and the step before it lacks its last one."""
 
     def step_of(self, call: int) -> int:
         """Return the step that a call belongs to, both counted from 0."""
-        usual = self.steps - len(self.ends)
-        late = call - usual * self.calls
-        if not self.ends or late < 0:
-            return max(call - self.extra, 0) // self.calls
-        begun = sum(late >= before for before in accumulate(self.ends[:-1], initial=0))
-        return usual + begun - 1
+        last = self.steps - 1
+        if self.ends_alone and call >= last * self.calls - 1:
+            return last
+        return max(call - self.extra, 0) // self.calls
 
 
 def pace_of(sampler: str, calls: int, levels: int) -> Pace:
@@ -40,7 +37,6 @@ def pace_of(sampler: str, calls: int, levels: int) -> Pace:
     if sampler == "sample_dpm_adaptive":  # three calls give one step and an estimate of its error; it decides on more
         return Pace(0, 3)
     if sampler == "sample_heunpp2":  # Forge's: Heun++ looks two levels ahead, where there are two
-        steps = max(levels - 1, 1)
-        return Pace(steps, 3, ends=(2, 1)[-steps:])
+        return Pace(max(levels - 1, 1), 3, ends_alone=True)
     steps = levels if sampler == "unipc" else levels - 1
     return Pace(max(steps, 1), calls, extra=1 if sampler == "plms" else 0)
