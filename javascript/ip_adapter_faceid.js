@@ -82,7 +82,7 @@
 
     // Forge loads a checkpoint with the next job: until then the list at the top of its page says which one is meant.
     function followForge() {
-        const list = document.querySelector('input[aria-label="Checkpoint"]');
+        const list = document.querySelector('.model_selection input[aria-label="Checkpoint"]');
         if (!list || list === document.activeElement) return; // somebody types
         if (chosen !== undefined && chosen !== list.value) setTimeout(refill, 500); // its server hears of it first
         chosen = list.value;
