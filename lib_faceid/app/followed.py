@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from lib_faceid.errors import UnitError
 from lib_faceid.journal.run import Run
 from lib_faceid.models.folders import net_name
 from lib_faceid.models.hashes import own_hashes
-from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.photo import photo_sha256, read_photo
 from lib_faceid.units.control import ControlUnit, control_from_infotext, control_key
 
 __all__ = ["controls_of_run"]
@@ -34,7 +33,7 @@ def controls_of_run(run: Run, resources: Resources, pictures: Sequence[Path]) ->
     lines = {int(found[1]): str(line) for name, line in run.settings.items() if (found := NUMBERED.fullmatch(name))}
     if not lines:
         return []
-    by_hash = {hashlib.sha256(read_photo(path).tobytes()).hexdigest()[:8]: path for path in pictures}
+    by_hash = {photo_sha256(read_photo(path))[:8]: path for path in pictures}
     found = {number: _control(run, number, line, by_hash, resources) for number, line in lines.items()}
     return [found.get(number, OFF) for number in range(max(found) + 1)]
 

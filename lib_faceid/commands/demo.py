@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -37,7 +36,7 @@ from lib_faceid.miniature.trained import (
     write_trained_checkpoint,
 )
 from lib_faceid.models.checkpoint import sha256_of
-from lib_faceid.pictures.photo import photo_name, read_photo
+from lib_faceid.pictures.photo import photo_name, photo_sha256, read_photo
 from lib_faceid.references.identity import Identity
 from lib_faceid.units.job_options import UNSCORED
 from lib_faceid.units.unit import Photo, Unit
@@ -257,7 +256,7 @@ def _report(
         "photo": {
             "source": subject.source,
             "size_px": None if photo is None else [photo.shape[1], photo.shape[0]],
-            "pixels_sha256": None if photo is None else hashlib.sha256(photo.tobytes()).hexdigest(),
+            "pixels_sha256": None if photo is None else photo_sha256(photo),
         },
         "face": face and {"box_px": [round(edge, 1) for edge in face.box], "score": round(face.score, 4)},
         "recogniser": prepared.references[0].recogniser,

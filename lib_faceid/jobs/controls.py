@@ -5,7 +5,6 @@ Imported only where a job has some.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from lib_faceid.jobs.preparing import step_range
 from lib_faceid.methods.nets import net_known_as
 from lib_faceid.models.folders import net_name
 from lib_faceid.models.hashes import SHORT
-from lib_faceid.pictures.photo import read_photo
+from lib_faceid.pictures.photo import photo_sha256, read_photo
 from lib_faceid.units.control import FACES, ControlUnit, acting, control_key
 from lib_faceid.units.region import AUTO_REGION, Box, column
 from lib_faceid.units.unit import Unit
@@ -160,7 +159,7 @@ def _picture(unit: ControlUnit, people: Sequence[Unit], models: Models) -> tuple
     if isinstance(unit.picture, Path) and not unit.picture.is_file():
         raise PhotoError(f"There is no picture {unit.picture}. Check the name.")
     pixels = read_photo(unit.picture)
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    digest = photo_sha256(pixels)
     if unit.hint not in FACES:
         return PictureHint(pixels, unit.hint == "edges"), digest
     points = points_in(pixels, "the control picture", ANYBODY, models.policy(), models.face_analyser)

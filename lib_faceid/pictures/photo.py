@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import hashlib
 import io
 import struct
 from collections.abc import Callable, Generator
@@ -25,7 +26,7 @@ from lib_faceid.pictures.files import SAVE_AGAIN, open_image
 from lib_faceid.pictures.mending import mended
 from lib_faceid.pictures.sources import PhotoSource, as_source
 
-__all__ = ["MAX_BASE64_BYTES", "MAX_PIXELS", "PhotoSource", "decode_base64", "photo_name", "read_photo"]
+__all__ = ["MAX_BASE64_BYTES", "MAX_PIXELS", "PhotoSource", "decode_base64", "photo_name", "photo_sha256", "read_photo"]
 
 MAX_PIXELS = 110_000_000
 """The largest picture that is decoded: 330 MB as an array, and phones' largest sensors. The header decides."""
@@ -80,6 +81,11 @@ def read_photo(source: PhotoSource) -> NDArray[np.uint8]:
                 if content is None:
                     raise
             return _from_image(open_image(io.BytesIO(content), label), label)
+
+
+def photo_sha256(pixels: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of a picture's pixels [H, W, 3], by which it is known whatever its file."""
+    return hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def photo_name(source: PhotoSource) -> str:
