@@ -132,10 +132,8 @@ class ContextInjection(Injection):
         if all(_is_as_trained(units, count) for units in acting.values()):
             return None
         rows = rows if len(acting) > 1 else rows[:1]
-        like, now = (
-            call.context,
-            {one: [(id(each.part), each.weight) for each in units] for one, units in acting.items()},
-        )
+        like = call.context
+        now = {one: [(id(each.part), each.weight) for each in units] for one, units in acting.items()}
         sizes = call.sizes() if self.has_regions else None
         key = (list(rows), now, sizes, like.shape[1], call.places, like.device, like.dtype)
         if self._bias[0] != key:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lib_faceid.journal.run import Run, UsedUnit
+from lib_faceid.models.hashes import SHORT
 from lib_faceid.units.control import control_key
 from lib_faceid.units.infotext import unit_from_infotext
 from lib_faceid.units.parameters import parameters_from
@@ -57,8 +58,8 @@ def settings_of(run: Run) -> dict[str, Any]:
     """Return by name everything that decides what a run draws."""
     values: dict[str, Any] = {"prompt": run.prompt, "negative prompt": run.negative}
     values |= {name: value for name, value in run.settings.items() if _is_setting(name)}
-    values |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:10]}
-    values |= {f"{user} net SHA-256": str(digest)[:10] for user, digest in run.nets.items()}
+    values |= {"checkpoint": run.checkpoint, "checkpoint SHA-256": run.checkpoint_sha256[:SHORT]}
+    values |= {f"{user} net SHA-256": str(digest)[:SHORT] for user, digest in run.nets.items()}
     for name in (one for one in run.settings if one.startswith(control_key())):
         values |= _of_line(name, str(run.settings[name]))
     values["seeds"] = ", ".join(str(one.seed) for one in run.pictures)
