@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from forges import become
+
 from lib_faceid.effects.context import inject_context
 from lib_faceid.effects.contribution import InContext
 from lib_faceid.effects.effect import ContextTokens
@@ -130,9 +132,7 @@ def main(forge: str, weights: str, out: str) -> None:
     """Draw all cases with a Forge's own transformer, and look that nothing stays in it."""
     from safetensors.torch import load_file, save_file
 
-    sys.argv = ["launch.py", "--always-cpu", "--cpu"]  # as Forge says it, and as Neo does
-    for folder in ("modules_forge/packages", "packages_3rdparty", ""):
-        sys.path.insert(0, str(Path(forge) / folder))
+    become(forge, "--always-cpu", "--cpu")  # as Forge says it, and as Neo does
     flux: Any = importlib.import_module("backend.nn.flux")
     attention = flux.attention_function
     transformer = made(flux.IntegratedFluxTransformer2DModel, load_file(weights))

@@ -32,6 +32,7 @@ from transformers import (
 from lib_faceid.hosts.diffusers.tokenizer import write_tokenizer
 
 __all__ = [
+    "MODEL_INDEX",
     "SIDE",
     "WORDS",
     "bfl_names",
@@ -48,6 +49,16 @@ __all__ = [
 State = dict[str, Tensor]
 CONTEXT, POOLED, LATENTS, HEAD, HEADS = 4096, 64, 4, 16, 2
 SIDE = 32  # pixels of a picture: 16 latents, 8 places of the transformer
+MODEL_INDEX: dict[str, Any] = {
+    "_class_name": "FluxPipeline",
+    "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "text_encoder_2": ["transformers", "T5EncoderModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "tokenizer_2": ["transformers", "T5TokenizerFast"],
+    "transformer": ["diffusers", "FluxTransformer2DModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
 WHOLE = {
     "x_embedder": "img_in",
     "context_embedder": "txt_in",
@@ -134,17 +145,7 @@ def write_flux_folder(folder: Path) -> Path:
     for name, part in parts.items():
         part.save_pretrained(str(folder / name))  # pyright: ignore[reportCallIssue]
     scheduler.save_pretrained(str(folder / "scheduler"))
-    index = {
-        "_class_name": "FluxPipeline",
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "text_encoder_2": ["transformers", "T5EncoderModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "tokenizer_2": ["transformers", "T5TokenizerFast"],
-        "transformer": ["diffusers", "FluxTransformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    (folder / "model_index.json").write_text(json.dumps(MODEL_INDEX), encoding="utf-8")
     return folder
 
 

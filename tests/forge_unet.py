@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from contributions import contribution
+from forges import become
 
 from lib_faceid.effects.injection import inject
 from lib_faceid.methods.adapter import Adapter
@@ -83,9 +84,7 @@ def main(forge: str, adapter: str, out: str, kept: str, *arguments: str) -> None
     """Draw with a Forge's own UNet, of random weights that are always the same. kept: a dtype, or gguf."""
     from safetensors.torch import save_file
 
-    sys.argv = ["launch.py", "--always-cpu", *arguments]
-    for folder in ("modules_forge/packages", "packages_3rdparty", ""):
-        sys.path.insert(0, str(Path(forge) / folder))
+    become(forge, "--always-cpu", *arguments)
     unet_of: Any = importlib.import_module("backend.nn.unet")
     dtype = torch.float32 if kept == "gguf" else getattr(torch, kept)
     unet: nn.Module = unet_of.IntegratedUNet2DConditionModel(**SIZES)

@@ -6,8 +6,6 @@ that Forge's own, in its own Python.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 import torch
 from flux_cases import CASES, TEXTS, WIDTH, Case, called, drawn, inputs, made
 from flux_mini import bfl_names, flux_transformer
+from forges import run_in
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -99,17 +98,10 @@ def test_the_played_one_reads_what_diffusers_reads(transformer: nn.Module, oracl
 
 @pytest.mark.parametrize("forge", ["FORGE", "FORGE_NEO"])
 def test_a_forges_own_reads_the_same(forge: str, oracle: nn.Module, tmp_path: Path) -> None:
-    checkout, python = os.environ.get(f"FACEID_{forge}_DIR"), os.environ.get(f"FACEID_{forge}_PYTHON")
-    if not checkout:
-        pytest.skip(f"FACEID_{forge}_DIR names no checkout: its own transformer was not tested")
-    python = python or str(Path(checkout) / "venv" / "bin" / "python")
-    save_file(bfl_names(oracle.state_dict()), tmp_path / "weights.safetensors")
-    files = [checkout, *(str(tmp_path / f"{name}.safetensors") for name in ("weights", "out"))]
-    ran = subprocess.run(
-        [python, str(Path(__file__).with_name("flux_cases.py")), *files], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    found = load_file(files[-1])
+    weights, out = (tmp_path / f"{name}.safetensors" for name in ("weights", "out"))
+    save_file(bfl_names(oracle.state_dict()), weights)
+    run_in(forge, "flux_cases.py", weights, out)
+    found = load_file(out)
     for name, case in CASES.items():
         print(name)
         assert_close(found[f"plain {name}"], oracle, case, plain=True)

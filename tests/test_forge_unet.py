@@ -5,11 +5,10 @@ Where FACEID_FORGE_DIR names a checkout, in that Forge's own Python: nothing of 
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from forges import run_in
 from safetensors.torch import load_file
 from torch import Tensor
 from unets import adapter_for
@@ -20,16 +19,10 @@ PARTS = ("alone", "person")
 
 def drawn(folder: Path, *arguments: str) -> dict[str, Tensor]:
     """What Forge's UNet predicts, `forge_unet.py` says of what. Skips without a Forge."""
-    checkout = os.environ.get("FACEID_FORGE_DIR")
-    if not checkout:
-        pytest.skip("FACEID_FORGE_DIR names no checkout: its own UNet was not tested")
-    python = os.environ.get("FACEID_FORGE_PYTHON") or str(Path(checkout) / "venv" / "bin" / "python")
     adapter_for(folder)
     (file,), out = folder.glob("faceid*.safetensors"), folder / "out" / "found.safetensors"
     out.parent.mkdir(exist_ok=True)
-    command = [python, str(Path(__file__).with_name("forge_unet.py")), checkout, str(file), str(out), *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    run_in("FORGE", "forge_unet.py", file, out, *arguments)
     return load_file(out)
 
 

@@ -59,17 +59,7 @@ def write_flux_repos(folder: Path) -> None:
 
 def _write_repo(folder: Path) -> None:
     folder.mkdir(parents=True)
-    index: dict[str, Any] = {
-        "_class_name": "FluxPipeline",
-        "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
-        "text_encoder": ["transformers", "CLIPTextModel"],
-        "text_encoder_2": ["transformers", "T5EncoderModel"],
-        "tokenizer": ["transformers", "CLIPTokenizer"],
-        "tokenizer_2": ["transformers", "T5TokenizerFast"],
-        "transformer": ["diffusers", "FluxTransformer2DModel"],
-        "vae": ["diffusers", "AutoencoderKL"],
-    }
-    write_json(folder / "model_index.json", index)
+    write_json(folder / "model_index.json", flux_mini.MODEL_INDEX)
     sizes = {name: size for name, size in TRANSFORMER.items() if name != "guidance_embed"}
     write_json(folder / "sizes.json", {**sizes, "out_channels": 4, "t5_inner": INNER})
     scheduler = folder / "scheduler" / "scheduler_config.json"
